@@ -1,0 +1,50 @@
+import { setTimeout as sleepFor } from 'node:timers/promises'
+
+declare const wall: unique symbol
+declare const monotonic: unique symbol
+
+/** A moment of the wall clock in ms since 1970 UTC. May jump; for what is stored, shown and sent. */
+export type EpochMs = number & { readonly [wall]: true }
+/** A moment of a clock that never jumps, in ms since an arbitrary start. For intervals and timeouts; means nothing outside this process. */
+export type MonotonicMs = number & { readonly [monotonic]: true }
+
+/** The one source of time. Tests and replays bring their own. */
+export interface Clock {
+  now(): EpochMs
+  elapsed(): MonotonicMs
+  /** Resolves after `ms`; rejects with the signal's reason when aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Calls back once after `ms`, unless disposed of first. Cheaper than `sleep` where thousands run at once. */
+  after(ms: number, callback: () => void): Disposable
+}
+
+export function epochMs(value: number): EpochMs {
+  return value as EpochMs
+}
+
+export function monotonicMs(value: number): MonotonicMs {
+  return value as MonotonicMs
+}
+
+/** RFC 3339 in UTC with milliseconds, as it stands in every payload. */
+export function isoTime(moment: EpochMs): string {
+  return new Date(moment).toISOString()
+}
+
+/** Parses RFC 3339; undefined when the text is no moment. */
+export function parseIsoTime(text: string): EpochMs | undefined {
+  const ms = Date.parse(text)
+  return Number.isNaN(ms) ? undefined : epochMs(ms)
+}
+
+export const systemClock: Clock = {
+  now: () => epochMs(Date.now()),
+  elapsed: () => monotonicMs(performance.now()),
+  sleep: async (ms, signal) => {
+    await sleepFor(ms, undefined, signal ? { signal } : {})
+  },
+  after: (ms, callback) => {
+    const timer = setTimeout(callback, ms)
+    return { [Symbol.dispose]: () => clearTimeout(timer) }
+  },
+}

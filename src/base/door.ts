@@ -1,0 +1,153 @@
+import type { MessagePort } from 'node:worker_threads'
+import { Fault, faultOf, type PlainFault, plainFault } from './fault.ts'
+
+/**
+ * The door between two rooms: typed calls over a MessagePort, each answered once. An answer is also the acknowledgement, so back-pressure,
+ * bounded queues and feeds are built on top of `call` and nothing crosses unasked for.
+ *
+ * A door outlives the room behind it: when that room dies its port closes, every pending call is rejected with `door.closed`, and `attach`
+ * connects the door to the room's next life.
+ */
+export interface Door<Theirs extends Calls<Theirs>> {
+  /** Rejects with the far side's Fault, with `door.closed` (nobody there) or with `door.busy` (too many unanswered calls). All but the first are retryable. */
+  call<Name extends keyof Theirs & string>(name: Name, ask: Ask<Theirs, Name>, transfer?: readonly MessagePort[]): Promise<Answer<Theirs, Name>>
+  attach(port: MessagePort): void
+  /** Called each time somebody stands behind the door again; at once if somebody does now. */
+  onAttach(listener: () => void): void
+  readonly isOpen: boolean
+  readonly unanswered: number
+  close(): void
+}
+
+// `never` accepts any parameter: this only says that each member takes one plain argument.
+export type Calls<T> = Record<keyof T, (ask: never) => unknown>
+type Ask<T, Name extends keyof T> = T[Name] extends (ask: infer A) => unknown ? A : never
+type Answer<T, Name extends keyof T> = T[Name] extends (ask: never) => infer R ? Awaited<R> : never
+/** What one side does when it is called. */
+export type Handlers<Ours> = { readonly [Name in keyof Ours]: (ask: Ask<Ours, Name>) => Answer<Ours, Name> | Promise<Answer<Ours, Name>> }
+
+export interface DoorOptions {
+  /** For faults: `control to store`. */
+  readonly name: string
+  /** Calls that may wait for an answer at once; one more is refused with `door.busy`. */
+  readonly unansweredMax: number
+}
+
+type Message =
+  | { readonly kind: 'call'; readonly id: number; readonly name: string; readonly ask: unknown }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
+  | { readonly kind: 'fault'; readonly id: number; readonly fault: PlainFault }
+
+interface Pending {
+  readonly resolve: (answer: never) => void
+  readonly reject: (error: Fault) => void
+}
+
+export function createDoor<Theirs extends Calls<Theirs>, Ours extends Calls<Ours>>(handlers: Handlers<Ours>, options: DoorOptions): Door<Theirs> {
+  return new PortDoor<Theirs>(handlers as Record<string, (ask: never) => unknown>, options)
+}
+
+class PortDoor<Theirs extends Calls<Theirs>> implements Door<Theirs> {
+  readonly #handlers: Readonly<Record<string, (ask: never) => unknown>>
+  readonly #options: DoorOptions
+  readonly #pending = new Map<number, Pending>()
+  readonly #attachListeners: (() => void)[] = []
+  #port: MessagePort | undefined
+  #lastId = 0
+
+  constructor(handlers: Readonly<Record<string, (ask: never) => unknown>>, options: DoorOptions) {
+    this.#handlers = handlers
+    this.#options = options
+  }
+
+  get isOpen(): boolean {
+    return this.#port !== undefined
+  }
+
+  get unanswered(): number {
+    return this.#pending.size
+  }
+
+  call<Name extends keyof Theirs & string>(name: Name, ask: Ask<Theirs, Name>, transfer: readonly MessagePort[] = []): Promise<Answer<Theirs, Name>> {
+    const port = this.#port
+    if (port === undefined) return Promise.reject(closed(this.#options.name))
+    if (this.#pending.size >= this.#options.unansweredMax) return Promise.reject(busy(this.#options))
+    this.#lastId += 1
+    const id = this.#lastId
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { resolve, reject })
+      port.postMessage({ kind: 'call', id, name, ask } satisfies Message, transfer)
+    })
+  }
+
+  attach(port: MessagePort): void {
+    this.close()
+    this.#port = port
+    port.on('message', (message: Message) => this.#receive(port, message))
+    port.on('close', () => {
+      if (this.#port === port) this.close()
+    })
+    for (const listener of this.#attachListeners) listener()
+  }
+
+  onAttach(listener: () => void): void {
+    this.#attachListeners.push(listener)
+    if (this.isOpen) listener()
+  }
+
+  close(): void {
+    this.#port?.close()
+    this.#port = undefined
+    const lost = [...this.#pending.values()]
+    this.#pending.clear()
+    for (const pending of lost) pending.reject(closed(this.#options.name))
+  }
+
+  #receive(port: MessagePort, message: Message): void {
+    switch (message.kind) {
+      case 'call':
+        this.#serve(port, message)
+        return
+      case 'answer':
+        this.#settle(message.id)?.resolve(message.answer as never)
+        return
+      case 'fault':
+        this.#settle(message.id)?.reject(faultOf(message.fault))
+        return
+      default:
+        message satisfies never
+    }
+  }
+
+  #settle(id: number): Pending | undefined {
+    const pending = this.#pending.get(id)
+    this.#pending.delete(id)
+    return pending
+  }
+
+  async #serve(port: MessagePort, call: { readonly id: number; readonly name: string; readonly ask: unknown }): Promise<void> {
+    let message: Message
+    try {
+      const handler = this.#handlers[call.name]
+      if (handler === undefined) throw new Error(`nobody answers "${call.name}" behind the door ${this.#options.name}`)
+      message = { kind: 'answer', id: call.id, answer: await handler(call.ask as never) }
+    } catch (error) {
+      message = { kind: 'fault', id: call.id, fault: plainFault(error) }
+    }
+    if (this.#port === port) port.postMessage(message)
+  }
+}
+
+function closed(name: string): Fault {
+  return new Fault('door.closed', `Nobody is behind the door ${name} right now.`, {
+    remedy: 'Wait: the runtime restarts the part behind it, and the log says why it went.',
+    isRetryable: true,
+  })
+}
+
+function busy(options: DoorOptions): Fault {
+  return new Fault('door.busy', `${options.unansweredMax} calls already wait behind the door ${options.name}.`, {
+    remedy: 'Ask again a little later, and ask less often.',
+    isRetryable: true,
+  })
+}

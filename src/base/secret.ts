@@ -1,0 +1,49 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { Fault } from './fault.ts'
+
+/**
+ * A secret by name. Site data carries only the name, so that a site can be logged, compared and sent between threads;
+ * the text is looked up at the moment of use and never kept.
+ */
+export interface SecretRef {
+  readonly secret: string
+}
+
+const secretPattern = /^\$\{secret:([A-Za-z0-9][A-Za-z0-9_.-]{0,63})\}$/
+
+/** `${secret:NAME}` in a site file. */
+export const secretSchema = z
+  .string()
+  .regex(secretPattern, 'a secret is written ${secret:NAME} and never stands in a site file itself')
+  .transform((text): SecretRef => ({ secret: secretPattern.exec(text)?.[1] ?? '' }))
+  .describe('A secret by name, `${secret:NAME}`: read from the systemd credential NAME, else from LINESIDE_SECRET_NAME in the environment.')
+
+export function isSecretRef(value: unknown): value is SecretRef {
+  return typeof value === 'object' && value !== null && 'secret' in value && typeof value.secret === 'string' && Object.keys(value).length === 1
+}
+
+/** Where `NAME` is looked up in the environment: upper case, and `_` for what a variable name cannot hold. */
+export function secretVariable(name: string): string {
+  return `LINESIDE_SECRET_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`
+}
+
+/** The text of a secret; throws the Fault `secret.unknown` where it is nowhere to be found. */
+export function revealSecret(ref: SecretRef, environment: NodeJS.ProcessEnv = process.env): string {
+  const text = credential(ref.secret, environment) ?? environment[secretVariable(ref.secret)]
+  if (text !== undefined) return text
+  throw new Fault('secret.unknown', `The secret "${ref.secret}" is neither a systemd credential nor in the environment.`, {
+    remedy: `Add LoadCredential=${ref.secret}:… to the unit, or set ${secretVariable(ref.secret)}.`,
+  })
+}
+
+function credential(name: string, environment: NodeJS.ProcessEnv): string | undefined {
+  const folder = environment['CREDENTIALS_DIRECTORY']
+  if (folder === undefined) return undefined
+  try {
+    return readFileSync(join(folder, name), 'utf8').replace(/\r?\n$/, '')
+  } catch {
+    return undefined // not granted to this unit: the environment may still know it
+  }
+}

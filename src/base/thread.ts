@@ -1,0 +1,85 @@
+import { type MessagePort, workerData } from 'node:worker_threads'
+import { systemClock } from './clock.ts'
+import { createDoor, type Door, type Handlers } from './door.ts'
+import { errorFields, type Log, type LogLevel, openLog } from './log.ts'
+import { type PlainFault, plainFault } from './fault.ts'
+import type { Metric } from './metric.ts'
+import type { Running } from './running.ts'
+
+/** What the runtime may ask of every room. */
+export interface RoomCalls {
+  /** Answered only by a thread whose loop turns: the watchdog's question. */
+  ping(ask: null): null
+  metrics(ask: null): readonly Metric[]
+  /** Ends the room in good order; answered when it has ended. */
+  stop(ask: null): null
+  /** A new port to another room, by that room's name; the old one is dead. */
+  attach(ask: { readonly room: string; readonly port: MessagePort }): null
+}
+
+/** What a room tells the runtime. */
+export interface RuntimeCalls {
+  ready(ask: null): null
+  failed(ask: PlainFault): null
+  /** All metrics of the process, for whoever serves them. */
+  metricsOfAll(ask: null): readonly Metric[]
+}
+
+/** What each room gets at birth beside its own data. */
+export interface RoomBirth<Data> {
+  readonly room: string
+  readonly logLevel: LogLevel
+  readonly runtime: MessagePort
+  readonly data: Data
+}
+
+export interface RoomContext<Data> {
+  readonly data: Data
+  readonly log: Log
+  readonly runtime: Door<RuntimeCalls>
+}
+
+/** A room that runs: the doors others may be attached to, and its metrics. */
+export interface Room extends Running {
+  readonly doors: Readonly<Record<string, { attach(port: MessagePort): void }>>
+  metrics(): readonly Metric[]
+}
+
+/** The entry of a room's thread: starts it, answers the runtime, and dies loudly when the room does. */
+export async function runRoom<Data>(start: (context: RoomContext<Data>) => Promise<Room>): Promise<void> {
+  const birth = workerData as RoomBirth<Data>
+  const log = openLog(birth.logLevel).with({ room: birth.room })
+  const starting = Promise.withResolvers<Room>()
+  const handlers: Handlers<RoomCalls> = {
+    ping: () => null,
+    metrics: async () => (await starting.promise).metrics(),
+    stop: async () => {
+      await (await starting.promise)[Symbol.asyncDispose]()
+      return null
+    },
+    attach: async ({ room, port }) => {
+      ;(await starting.promise).doors[room]?.attach(port)
+      return null
+    },
+  }
+  const runtime = createDoor<RuntimeCalls, RoomCalls>(handlers, { name: `${birth.room} to runtime`, unansweredMax: 64 })
+  runtime.attach(birth.runtime)
+  const die = (error: unknown): void => {
+    log.error('This part of Lineside failed.', errorFields(error))
+    runtime.call('failed', plainFault(error)).catch(() => {})
+    systemClock.after(100, () => process.exit(1)) // the fault must have left before the thread does
+  }
+  process.on('uncaughtException', die)
+  process.on('unhandledRejection', die)
+  try {
+    const room = await start({ data: birth.data, log, runtime })
+    starting.resolve(room)
+    room.failure.catch(die)
+    await runtime.call('ready', null)
+  } catch (error) {
+    starting.promise.catch(() => {})
+    starting.reject(error)
+    die(error)
+  }
+}
+

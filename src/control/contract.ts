@@ -1,0 +1,43 @@
+import type { Command, CommandResult } from '../model/command.ts'
+import type { DeviceStatus } from '../model/device.ts'
+import type { ChangeBatch, Sample } from '../model/sample.ts'
+import type { TagId, TagIndex, TagMeta } from '../model/tag.ts'
+
+/** What north may ask of control. */
+export interface ControlCalls {
+  /** The one command road; answered when the command has ended. */
+  write(command: Command): CommandResult
+}
+
+/** What control tells north; the answer says that it was taken in, and is what control waits for before it sends more. */
+export interface NorthCalls {
+  /** Latest values: conflated while north is slow. The first batch after a start holds every tag. */
+  changes(batch: ChangeBatch): null
+  devices(statuses: readonly DeviceStatus[]): null
+  /** Never conflated, in order; answered when the broker has them. */
+  publish(messages: readonly LocalMessage[]): null
+}
+
+/** Something to be published on the embedded broker. */
+export interface LocalMessage {
+  readonly topic: string
+  readonly payload: string
+  readonly qos: 0 | 1
+  readonly isRetained: boolean
+}
+
+/** The tags as north's parts see them: every tag of the site and its current sample. */
+export interface LiveTags {
+  /** By TagIndex. */
+  readonly metas: readonly TagMeta[]
+  find(id: TagId): TagIndex | undefined
+  /** undefined until control has first told of it. */
+  current(tag: TagIndex): Sample | undefined
+  /** Each batch holds a tag at most once. Listeners are called in order and must not block. */
+  onChanges(listener: (batch: ChangeBatch) => void): Disposable
+}
+
+/** The way down for north's parts. Never rejects: what goes wrong is in the result. */
+export interface CommandRoad {
+  write(command: Command): Promise<CommandResult>
+}

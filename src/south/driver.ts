@@ -1,0 +1,81 @@
+import type { z } from 'zod'
+import type { Clock } from '../base/clock.ts'
+import type { Fault } from '../base/fault.ts'
+import type { Log } from '../base/log.ts'
+import type { Running } from '../base/running.ts'
+import type { Reading, Tag, TagValue } from '../model/tag.ts'
+
+/** What `check` found: the path inside the device file where it stands, and what to do about it. */
+export interface Problem {
+  /** Keys from the device file's root: `['tags', 'motor/running', 'at']`. */
+  readonly path: readonly (string | number)[]
+  readonly code: string
+  readonly message: string
+  readonly remedy: string
+  readonly severity?: 'error' | 'warning'
+}
+
+/** A driver's part of the device file, known without loading any protocol library: `config.ts` of each driver. */
+export interface DriverSchema<Config, Address> {
+  readonly name: string
+  /** Of the device file's own keys that this driver owns (`connection`, `modbus`, …), as one object. */
+  readonly config: z.ZodType<Config>
+  /** Of the keys of a tag that this driver owns (`at`, `type`, `node`, …), as one object. */
+  readonly address: z.ZodType<Address>
+  /** What the schemas cannot say. Pure. */
+  check(config: Config, tags: readonly Tag<Address>[]): readonly Problem[]
+}
+
+/** A way to talk to one kind of device. It knows its protocol and nothing else: polling, reconnecting, time, health and logging live in device.ts. */
+export interface Driver<Config, Address> {
+  readonly name: string
+  /** `signal` limits connecting; the connection then lives until it is disposed of. */
+  connect(config: Config, tags: readonly Tag<Address>[], context: ConnectContext): Promise<Connection>
+}
+
+export interface ConnectContext {
+  readonly signal: AbortSignal
+  readonly clock: Clock
+  readonly log: Log
+  /** A folder of the device's own that outlives restarts (certificates, what was learnt). */
+  readonly stateFolder: string
+}
+
+/** A device that can be talked to. Its `failure` rejects with a Fault as soon as it is known to be lost. */
+export interface Connection extends Running {
+  readonly source: PolledSource | SubscribedSource
+  /** Reads these tags now, ahead of any poll; one reading a tag, in order. Rejects with a Fault where the device does not answer. */
+  read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]>
+  /** Writes raw values, ahead of any poll; one outcome a write, in order. Never rejects for what a device does. */
+  write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
+}
+
+/** A device that is asked. */
+export interface PolledSource {
+  readonly kind: 'polled'
+  /** Reads every tag of one scan class once. */
+  poll(scan: string, signal: AbortSignal): Promise<PollResult>
+}
+
+export interface PollResult {
+  /** What changed since this scan class was last polled on this connection (the first time: everything). A tag that is not in it was read and is as it was, unless `silence` says otherwise. */
+  readonly readings: readonly Reading[]
+  /** Tags (positions) that could not be read because the device did not answer in time, and why. */
+  readonly silence?: { readonly tags: readonly number[]; readonly fault: Fault }
+}
+
+/** A device that tells. */
+export interface SubscribedSource {
+  readonly kind: 'subscribed'
+  /** Starts the reports; the first ones hold every tag. Resolves when every tag has been asked for. */
+  subscribe(report: (readings: readonly Reading[]) => void, signal: AbortSignal): Promise<void>
+}
+
+export interface RawWrite {
+  readonly tag: number
+  /** Raw: scaling has been undone. */
+  readonly value: TagValue
+}
+
+/** `unknown`: it was sent, and the reply was lost. */
+export type WriteOutcome = { readonly outcome: 'done' } | { readonly outcome: 'failed' | 'unknown'; readonly fault: Fault }

@@ -1,0 +1,57 @@
+import type { EpochMs } from '../base/clock.ts'
+import type { SiteEvent } from '../model/event.ts'
+
+/** What other rooms may ask of the store. Every answer to a write comes after the commit: an answer is a promise kept on disk. */
+export interface StoreCalls {
+  /** To the journal. */
+  append(events: readonly SiteEvent[]): null
+  /** To the journal of runs, in order. */
+  recordRuns(records: readonly RunRecord[]): null
+  /** All runs that have begun and not ended, oldest first, with their records in order. */
+  openRuns(ask: null): readonly OpenRun[]
+  /** To the outbox; the answer means "accepted". The last id of the rows. */
+  accept(messages: readonly OutgoingMessage[]): { readonly lastId: number }
+  /** The oldest unsent rows of one upstream with an id above `afterId`, in order. */
+  nextUnsent(ask: { readonly upstream: string; readonly afterId: number; readonly rowsMax: number }): readonly OutboxRow[]
+  /** The upstream broker has acknowledged these. */
+  removeSent(ask: { readonly upstream: string; readonly ids: readonly number[] }): null
+  outboxStatus(ask: null): readonly OutboxStatus[]
+  /** Newest first. */
+  events(ask: { readonly type?: string; readonly rowsMax: number }): readonly (SiteEvent & { readonly id: number })[]
+}
+
+/** A step of a run's life. `intent` stands before an effect, `outcome` after it. */
+export type RunRecord =
+  | { readonly kind: 'begun'; readonly run: string; readonly flow: string; readonly timeMs: EpochMs; readonly definition: string; readonly input: string }
+  | { readonly kind: 'intent'; readonly run: string; readonly step: string; readonly timeMs: EpochMs; readonly data: string }
+  | { readonly kind: 'outcome'; readonly run: string; readonly step: string; readonly timeMs: EpochMs; readonly status: 'done' | 'failed' | 'unknown'; readonly data: string }
+  | { readonly kind: 'ended'; readonly run: string; readonly timeMs: EpochMs; readonly state: 'completed' | 'failed' | 'unsettled'; readonly data: string }
+
+export interface OpenRun {
+  readonly begun: Extract<RunRecord, { kind: 'begun' }>
+  readonly records: readonly Exclude<RunRecord, { kind: 'begun' | 'ended' }>[]
+}
+
+/** A value or a message on its way upstream. Values are kept, not packets: the upstream's format dresses them when they leave. */
+export interface OutgoingMessage {
+  readonly upstream: string
+  /** `sample`: subject is a TagId and body a StoredSample; `message`: subject is a topic and body its payload. */
+  readonly kind: 'sample' | 'message'
+  readonly subject: string
+  readonly body: string
+  readonly timeMs: EpochMs
+}
+
+export interface OutboxRow extends OutgoingMessage {
+  /** Grows without gaps being reused: the order of acceptance. */
+  readonly id: number
+}
+
+export interface OutboxStatus {
+  readonly upstream: string
+  readonly waitingRows: number
+  readonly waitingBytes: number
+  readonly acceptedTotal: number
+  readonly droppedTotal: number
+  readonly oldestMs?: EpochMs
+}
