@@ -10,7 +10,11 @@ import { Fault, faultOf, type PlainFault, plainFault } from './fault.ts'
  */
 export interface Door<Theirs extends Calls<Theirs>> {
   /** Rejects with the far side's Fault, with `door.closed` (nobody there) or with `door.busy` (too many unanswered calls). All but the first are retryable. */
-  call<Name extends keyof Theirs & string>(name: Name, ask: Ask<Theirs, Name>, transfer?: readonly MessagePort[]): Promise<Answer<Theirs, Name>>
+  call<Name extends keyof Theirs & string>(
+    name: Name,
+    ask: Ask<Theirs, Name>,
+    transfer?: readonly MessagePort[],
+  ): Promise<Answer<Theirs, Name>>
   attach(port: MessagePort): void
   /** Called each time somebody stands behind the door again; at once if somebody does now. */
   onAttach(listener: () => void): void
@@ -43,7 +47,10 @@ interface Pending {
   readonly reject: (error: Fault) => void
 }
 
-export function createDoor<Theirs extends Calls<Theirs>, Ours extends Calls<Ours>>(handlers: Handlers<Ours>, options: DoorOptions): Door<Theirs> {
+export function createDoor<Theirs extends Calls<Theirs>, Ours extends Calls<Ours>>(
+  handlers: Handlers<Ours>,
+  options: DoorOptions,
+): Door<Theirs> {
   return new PortDoor<Theirs>(handlers as Record<string, (ask: never) => unknown>, options)
 }
 
@@ -68,7 +75,11 @@ class PortDoor<Theirs extends Calls<Theirs>> implements Door<Theirs> {
     return this.#pending.size
   }
 
-  call<Name extends keyof Theirs & string>(name: Name, ask: Ask<Theirs, Name>, transfer: readonly MessagePort[] = []): Promise<Answer<Theirs, Name>> {
+  call<Name extends keyof Theirs & string>(
+    name: Name,
+    ask: Ask<Theirs, Name>,
+    transfer: readonly MessagePort[] = [],
+  ): Promise<Answer<Theirs, Name>> {
     const port = this.#port
     if (port === undefined) return Promise.reject(closed(this.#options.name))
     if (this.#pending.size >= this.#options.unansweredMax) return Promise.reject(busy(this.#options))

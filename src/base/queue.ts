@@ -1,4 +1,3 @@
-
 export interface QueueOptions {
   readonly sizeMax: number
 }

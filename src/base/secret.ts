@@ -21,7 +21,9 @@ export const secretSchema = z
   .describe('A secret by name, `${secret:NAME}`: read from the systemd credential NAME, else from LINESIDE_SECRET_NAME in the environment.')
 
 export function isSecretRef(value: unknown): value is SecretRef {
-  return typeof value === 'object' && value !== null && 'secret' in value && typeof value.secret === 'string' && Object.keys(value).length === 1
+  return (
+    typeof value === 'object' && value !== null && 'secret' in value && typeof value.secret === 'string' && Object.keys(value).length === 1
+  )
 }
 
 /** Where `NAME` is looked up in the environment: upper case, and `_` for what a variable name cannot hold. */

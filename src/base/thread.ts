@@ -1,8 +1,8 @@
 import { type MessagePort, workerData } from 'node:worker_threads'
 import { systemClock } from './clock.ts'
 import { createDoor, type Door, type Handlers } from './door.ts'
-import { errorFields, type Log, type LogLevel, openLog } from './log.ts'
 import { type PlainFault, plainFault } from './fault.ts'
+import { errorFields, type Log, type LogLevel, openLog } from './log.ts'
 import type { Metric } from './metric.ts'
 import type { Running } from './running.ts'
 
@@ -23,6 +23,18 @@ export interface RuntimeCalls {
   failed(ask: PlainFault): null
   /** All metrics of the process, for whoever serves them. */
   metricsOfAll(ask: null): readonly Metric[]
+  health(ask: null): Health
+}
+
+/** Ready means that all three rooms answer; an absent device or upstream is no reason to be unready. */
+export interface Health {
+  readonly isReady: boolean
+  readonly rooms: Readonly<Record<string, RoomHealth>>
+}
+
+export interface RoomHealth {
+  readonly state: 'up' | 'starting'
+  readonly restarts: number
 }
 
 /** What each room gets at birth beside its own data. */
@@ -82,4 +94,3 @@ export async function runRoom<Data>(start: (context: RoomContext<Data>) => Promi
     die(error)
   }
 }
-

@@ -9,7 +9,9 @@ export const writeSchema = z
   .strictObject({
     min: number.optional().describe('Smallest value that may be written, in engineering units.'),
     max: number.optional().describe('Largest value that may be written, in engineering units.'),
-    confirm: durationSchema({ max: '60s' }).default(1_000).describe('How long the read-back may take to show the value; 0ms asks for no read-back.'),
+    confirm: durationSchema({ max: '60s' })
+      .default(1_000)
+      .describe('How long the read-back may take to show the value; 0ms asks for no read-back.'),
     tolerance: z.number().min(0).default(0).describe('How far the read-back may be off, in engineering units.'),
     role: z.enum(['viewer', 'operator', 'engineer', 'admin']).default('operator').describe('The least role that may write.'),
     interlock: z.string().min(1).optional().describe('CEL over the tags of this device; the write is refused unless it is true.'),
@@ -49,6 +51,9 @@ export const commonTagShape = {
 
 /** Scan classes by name. */
 export const scanSchema = z
-  .record(z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'a scan class is named in small letters, digits and -'), durationSchema({ min: '10ms', max: '1d' }))
+  .record(
+    z.string().regex(/^[a-z][a-z0-9-]{0,31}$/, 'a scan class is named in small letters, digits and -'),
+    durationSchema({ min: '10ms', max: '1d' }),
+  )
   .default({ normal: 1_000 })
   .describe('Scan classes and their periods. A tag without `scan` is of the class `normal`.')

@@ -1,0 +1,90 @@
+import type { Clock } from '../base/clock.ts'
+import { errorFields, type Log } from '../base/log.ts'
+import type { Metric } from '../base/metric.ts'
+import { DropOldestQueue } from '../base/queue.ts'
+import type { SiteEvent } from '../model/event.ts'
+
+export interface JournalSinkOptions {
+  /** Resolves when the events are on disk. */
+  readonly append: (events: readonly SiteEvent[]) => Promise<unknown>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** A plant must not wait for a disk longer than this; past it a write goes on, its record follows, and the delay is counted. */
+const waitMs = 1_000
+const lateMax = 10_000
+const retryPauseMs = 500
+
+/** The way of events into the journal. While the store is away they wait in memory, in order. */
+export class JournalSink {
+  readonly #options: JournalSinkOptions
+  readonly #late = new DropOldestQueue<SiteEvent>({ sizeMax: lateMax })
+  #lateTotal = 0
+  #isCatchingUp = false
+
+  constructor(options: JournalSinkOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when the event is kept, or after a second when the store does not answer. Never rejects. */
+  async record(event: SiteEvent): Promise<void> {
+    if (this.#late.size > 0) return this.#keepForLater(event) // order matters more than one early record
+    const kept = this.#options.append([event]).then(
+      () => undefined,
+      () => this.#keepForLater(event),
+    )
+    const limit = Promise.withResolvers<void>()
+    using _timer = this.#options.clock.after(waitMs, limit.resolve)
+    await Promise.race([kept, limit.promise])
+  }
+
+  metrics(): readonly Metric[] {
+    return [
+      {
+        name: 'lineside_journal_late_total',
+        help: 'Events kept later than they happened, because the store was away.',
+        type: 'counter',
+        value: this.#lateTotal,
+      },
+      {
+        name: 'lineside_journal_lost_total',
+        help: 'Events lost because the store was away too long.',
+        type: 'counter',
+        value: this.#late.dropped,
+      },
+    ]
+  }
+
+  /** Appends what is still waiting; for the end. */
+  async flush(): Promise<void> {
+    const rest = this.#late.take(lateMax)
+    if (rest.length > 0)
+      await this.#options
+        .append(rest)
+        .catch((error: unknown) =>
+          this.#options.log.error('Events were lost: the journal did not take them at the end.', {
+            events: rest.length,
+            ...errorFields(error),
+          }),
+        )
+  }
+
+  #keepForLater(event: SiteEvent): void {
+    this.#lateTotal += 1
+    this.#late.push(event)
+    if (!this.#isCatchingUp) void this.#catchUp()
+  }
+
+  async #catchUp(): Promise<void> {
+    this.#isCatchingUp = true
+    this.#options.log.warn('The journal does not answer; events wait in memory.')
+    while (this.#late.size > 0) {
+      await this.#options.clock.sleep(retryPauseMs)
+      const batch = this.#late.take(1_000)
+      await this.#options.append(batch).catch(() => this.#late.unshift(batch))
+    }
+    this.#isCatchingUp = false
+    this.#options.log.info('The journal answers again and holds all that waited.')
+  }
+}

@@ -1,0 +1,12 @@
+/** Whether an MQTT topic matches a filter with `+` and `#`; topics that begin with `$` match no filter that begins with a wildcard (MQTT 4.7.2). */
+export function matchesFilter(topic: string, filter: string): boolean {
+  if (filter === '#') return !topic.startsWith('$')
+  if (topic.startsWith('$') && (filter.startsWith('+') || filter.startsWith('#'))) return false
+  const topicLevels = topic.split('/')
+  const filterLevels = filter.split('/')
+  for (const [place, level] of filterLevels.entries()) {
+    if (level === '#') return true
+    if (place >= topicLevels.length || (level !== '+' && level !== topicLevels[place])) return false
+  }
+  return topicLevels.length === filterLevels.length
+}

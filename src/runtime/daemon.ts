@@ -1,0 +1,182 @@
+import { MessageChannel } from 'node:worker_threads'
+import { backoffMs, type Chance } from '../base/chance.ts'
+import type { Clock } from '../base/clock.ts'
+import { createDoor, type Door } from '../base/door.ts'
+import { plainFault } from '../base/fault.ts'
+import { errorFields, type Log, type LogLevel } from '../base/log.ts'
+import type { Metric } from '../base/metric.ts'
+import { type Running, startLoop } from '../base/running.ts'
+import type { Health, RoomHealth } from '../base/thread.ts'
+import type { SiteEvent } from '../model/event.ts'
+import type { StoreCalls } from '../store/contract.ts'
+import { type RoomPlan, type RoomThread, startRoomThread } from './room-thread.ts'
+
+export interface DaemonOptions {
+  /** In the order of starting: consumers before producers. */
+  readonly rooms: readonly [store: RoomPlan, north: RoomPlan, control: RoomPlan]
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly log: Log
+  readonly logLevel: LogLevel
+}
+
+/** The three rooms, running and watched. */
+export interface Daemon extends Running {
+  health(): Health
+  metrics(): Promise<readonly Metric[]>
+  /** Rejects when one of the rooms' loops does not turn within `ms`: the watchdog is fed only otherwise. */
+  ping(ms: number): Promise<void>
+}
+
+const restartBackoff = { firstMs: 200, maxMs: 10_000 }
+/** A room that lived this long was sound: its next restart begins with the first back-off. */
+const soundAfterMs = 60_000
+
+/** Starts the rooms and the doors between them. North and store are restarted when they die; without control there is no daemon. */
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  await using parts = new AsyncDisposableStack()
+  const house = new House(options)
+  for (const plan of options.rooms) {
+    parts.use(await house.open(plan))
+  }
+  const watch = parts.use(startLoop((signal) => house.watch(signal)))
+  const started = parts.move()
+  return {
+    failure: watch.failure,
+    health: () => house.health(),
+    metrics: () => house.metrics(),
+    ping: (ms) => house.ping(ms),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  }
+}
+
+class House {
+  readonly #options: DaemonOptions
+  readonly #rooms = new Map<string, RoomThread>()
+  readonly #restarts = new Map<string, number>()
+  readonly #store: Door<StoreCalls>
+
+  constructor(options: DaemonOptions) {
+    this.#options = options
+    this.#store = createDoor<StoreCalls, Record<never, never>>({}, { name: 'runtime to store', unansweredMax: 100 })
+  }
+
+  /** Starts a room, connects it to those that run, and gives what stops whatever stands in its place at the end. */
+  async open(plan: RoomPlan): Promise<AsyncDisposable> {
+    await this.#start(plan)
+    return { [Symbol.asyncDispose]: async () => await this.#rooms.get(plan.name)?.[Symbol.asyncDispose]() }
+  }
+
+  /** Ends only by rejecting: when control dies, for then nobody talks to the plant any more. */
+  async watch(signal: AbortSignal): Promise<void> {
+    const [store, north, control] = this.#options.rooms
+    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    const lost = this.#rooms.get(control.name)?.failure ?? Promise.resolve()
+    await Promise.race([stopped, lost, this.#keep(store, signal), this.#keep(north, signal)])
+  }
+
+  health(): Health {
+    const rooms = Object.fromEntries(this.#options.rooms.map(({ name }) => [name, this.#healthOf(name)]))
+    return { isReady: Object.values(rooms).every((room) => room.state === 'up'), rooms }
+  }
+
+  async metrics(): Promise<readonly Metric[]> {
+    const answers = await Promise.allSettled([...this.#rooms.values()].map((room) => room.metrics()))
+    return [...answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : [])), ...this.#ownMetrics()]
+  }
+
+  async ping(ms: number): Promise<void> {
+    await Promise.all(
+      this.#options.rooms.map(({ name }) => this.#rooms.get(name)?.ping(ms) ?? Promise.reject(new Error(`${name} is not up`))),
+    )
+  }
+
+  #healthOf(name: string): RoomHealth {
+    return { state: this.#rooms.has(name) ? 'up' : 'starting', restarts: this.#restarts.get(name) ?? 0 }
+  }
+
+  #ownMetrics(): readonly Metric[] {
+    const { rss } = process.memoryUsage()
+    const { user, system } = process.cpuUsage()
+    return [
+      { name: 'process_resident_memory_bytes', help: 'Resident memory of the whole daemon.', type: 'gauge', value: rss },
+      { name: 'process_cpu_seconds_total', help: 'CPU time of the whole daemon.', type: 'counter', value: (user + system) / 1e6 },
+      ...this.#options.rooms.map(
+        ({ name }): Metric => ({
+          name: 'lineside_room_restarts_total',
+          help: 'How often a thread was restarted.',
+          type: 'counter',
+          value: this.#restarts.get(name) ?? 0,
+          labels: { room: name },
+        }),
+      ),
+    ]
+  }
+
+  async #start(plan: RoomPlan): Promise<void> {
+    const { clock, logLevel } = this.#options
+    const thread = await startRoomThread({ plan, logLevel, clock, metricsOfAll: () => this.metrics(), health: () => this.health() })
+    if (plan.name === 'store') await this.#connectStore(thread)
+    for (const other of this.#rooms.values()) await connect(thread, other)
+    this.#rooms.set(plan.name, thread)
+  }
+
+  async #connectStore(thread: RoomThread): Promise<void> {
+    const { port1, port2 } = new MessageChannel()
+    this.#store.attach(port1)
+    await thread.attach('runtime', port2)
+  }
+
+  /** Restarts a room for as long as the daemon lives. */
+  async #keep(plan: RoomPlan, signal: AbortSignal): Promise<void> {
+    const { clock, chance, log } = this.#options
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      const bornAt = clock.elapsed()
+      const failure = await this.#endOf(plan.name, signal)
+      if (signal.aborted) return
+      if (clock.elapsed() - bornAt > soundAfterMs) attempt = 1
+      const waitMs = Math.round(backoffMs(restartBackoff, attempt, chance))
+      log.error('A part of Lineside died; it is started again.', { room: plan.name, waitMs, ...errorFields(failure) })
+      await clock.sleep(waitMs, signal)
+      await this.#restart(plan, failure)
+    }
+  }
+
+  async #endOf(name: string, signal: AbortSignal): Promise<unknown> {
+    const room = this.#rooms.get(name)
+    if (room === undefined) return undefined // its last start failed already
+    const stopped = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+    try {
+      await Promise.race([room.failure, stopped])
+      return undefined
+    } catch (error) {
+      this.#rooms.delete(name)
+      await room[Symbol.asyncDispose]()
+      return error
+    }
+  }
+
+  async #restart(plan: RoomPlan, failure: unknown): Promise<void> {
+    const { clock, log } = this.#options
+    this.#restarts.set(plan.name, (this.#restarts.get(plan.name) ?? 0) + 1)
+    try {
+      await this.#start(plan)
+    } catch (error) {
+      log.error('A part of Lineside could not be started again.', { room: plan.name, ...errorFields(error) })
+      return
+    }
+    const event: SiteEvent = {
+      type: 'runtime.room-restarted',
+      subject: plan.name,
+      timeMs: clock.now(),
+      data: { fault: plainFault(failure) },
+    }
+    await this.#store.call('append', [event]).catch((error: unknown) => log.warn('Could not journal a restart.', errorFields(error)))
+  }
+}
+
+/** A fresh door between two rooms. */
+async function connect(one: RoomThread, other: RoomThread): Promise<void> {
+  const { port1, port2 } = new MessageChannel()
+  await Promise.all([one.attach(other.name, port1), other.attach(one.name, port2)])
+}

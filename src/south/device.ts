@@ -1,0 +1,219 @@
+import { type Backoff, backoffMs, type Chance } from '../base/chance.ts'
+import { type Clock, type EpochMs, epochMs } from '../base/clock.ts'
+import { Fault, plainFault } from '../base/fault.ts'
+import { errorFields, type Log } from '../base/log.ts'
+import type { Metric } from '../base/metric.ts'
+import { type Running, startLoop } from '../base/running.ts'
+import type { DeviceState, DeviceStatus } from '../model/device.ts'
+import type { Reading } from '../model/tag.ts'
+import type { DeviceConfig } from './config.ts'
+import type { Connection, Driver, RawWrite, WriteOutcome } from './driver.ts'
+import { pollScanClasses } from './polling.ts'
+
+/** What a device tells, always about its own tags by their position in its device file. Called often; must not block or throw. */
+export interface DeviceListener {
+  readings(readings: readonly Reading[], receivedMs: EpochMs): void
+  /** Read again, and as they were. */
+  heard(tags: readonly number[], receivedMs: EpochMs): void
+  /** Not heard for longer than they should be. */
+  stale(tags: readonly number[]): void
+  status(status: DeviceStatus): void
+}
+
+export interface DeviceOptions {
+  readonly config: DeviceConfig
+  readonly driver: Driver<unknown, unknown>
+  readonly listener: DeviceListener
+  readonly stateFolder: string
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly log: Log
+}
+
+/** One device of the site, whether it is there or not. */
+export interface Device extends Running {
+  /** Rejects with a Fault when the device is absent or does not answer. */
+  read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]>
+  /** Never rejects: an absent device is a failed outcome. */
+  write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
+  status(): DeviceStatus
+  metrics(): readonly Metric[]
+}
+
+/** An absent device costs one attempt in 0.35 to 0.7 s: soon enough to have it back within a second, rare enough to cost nothing. */
+const reconnect: Backoff = { firstMs: 100, maxMs: 700 }
+const connectTimeoutMs = 5_000
+/** A connection that lived this long was a good one: the next loss starts from the first back-off again. */
+const settledAfterMs = 5_000
+
+/** Starts the one loop that owns a device: connecting, polling or listening, and connecting again. Ready at once: an absent device is a state, not an error. */
+export function startDevice(options: DeviceOptions): Device {
+  return new LiveDevice(options)
+}
+
+class LiveDevice implements Device {
+  readonly failure: Promise<never>
+  readonly #options: DeviceOptions
+  readonly #loop: Running
+  readonly #allTags: readonly number[]
+  readonly counts = { connects: 0, losses: 0, polls: 0, overruns: 0, silences: 0, latenessMaxMs: 0 }
+  #connection: Connection | undefined
+  #status: DeviceStatus
+
+  constructor(options: DeviceOptions) {
+    this.#options = options
+    this.#allTags = options.config.tags.map((_, position) => position)
+    this.#status = { device: options.config.device, state: 'connecting', sinceMs: options.clock.now() }
+    options.listener.status(this.#status)
+    this.#loop = startLoop((signal) => this.#live(signal))
+    this.failure = this.#loop.failure
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#loop[Symbol.asyncDispose]()
+  }
+
+  status(): DeviceStatus {
+    return this.#status
+  }
+
+  read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]> {
+    return this.#connection?.read(tags, signal) ?? Promise.reject(this.#absent())
+  }
+
+  async write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    const connection = this.#connection
+    if (connection !== undefined) return await connection.write(writes, signal)
+    const fault = this.#absent()
+    return writes.map(() => ({ outcome: 'failed', fault }))
+  }
+
+  metrics(): readonly Metric[] {
+    const labels = { device: this.#options.config.device }
+    return [
+      {
+        name: 'lineside_device_online',
+        help: 'Whether the device answers.',
+        type: 'gauge',
+        value: this.#connection === undefined ? 0 : 1,
+        labels,
+      },
+      { name: 'lineside_device_connects_total', help: 'Connections made.', type: 'counter', value: this.counts.connects, labels },
+      { name: 'lineside_device_losses_total', help: 'Connections lost.', type: 'counter', value: this.counts.losses, labels },
+      { name: 'lineside_device_polls_total', help: 'Scan classes read.', type: 'counter', value: this.counts.polls, labels },
+      {
+        name: 'lineside_device_overruns_total',
+        help: 'Polls left out because the one before took too long.',
+        type: 'counter',
+        value: this.counts.overruns,
+        labels,
+      },
+      {
+        name: 'lineside_device_silences_total',
+        help: 'Polls that were not answered in full.',
+        type: 'counter',
+        value: this.counts.silences,
+        labels,
+      },
+    ]
+  }
+
+  async #live(signal: AbortSignal): Promise<void> {
+    const { clock, chance } = this.#options
+    for (let attempt = 1; !signal.aborted; attempt += 1) {
+      const livedMs = await this.#liveOnce(signal)
+      if (livedMs > settledAfterMs) attempt = 1
+      if (!signal.aborted) await clock.sleep(backoffMs(reconnect, attempt, chance), signal)
+    }
+  }
+
+  /** One connection from beginning to end; ms it lived. */
+  async #liveOnce(signal: AbortSignal): Promise<number> {
+    const { clock } = this.#options
+    let connectedAt: number | undefined
+    try {
+      await using connection = await this.#connect(signal)
+      connectedAt = clock.elapsed()
+      await this.#use(connection, signal)
+    } catch (error) {
+      if (!signal.aborted) this.#lost(error)
+    } finally {
+      this.#connection = undefined
+    }
+    return connectedAt === undefined ? 0 : clock.elapsed() - connectedAt
+  }
+
+  async #connect(signal: AbortSignal): Promise<Connection> {
+    const { config, driver, stateFolder, clock, log } = this.#options
+    const limit = new AbortController()
+    using _timer = clock.after(connectTimeoutMs, () => limit.abort(connectTimedOut(config.device)))
+    return await driver.connect(config.config, config.tags, { signal: AbortSignal.any([signal, limit.signal]), clock, log, stateFolder })
+  }
+
+  async #use(connection: Connection, signal: AbortSignal): Promise<void> {
+    const { config, listener, clock } = this.#options
+    const stop = new AbortController()
+    const until = AbortSignal.any([signal, stop.signal])
+    const stopped = new Promise<void>((resolve) => until.addEventListener('abort', () => resolve(), { once: true }))
+    this.#connection = connection
+    this.counts.connects += 1
+    this.#online()
+    try {
+      const { source } = connection
+      const listening =
+        source.kind === 'polled'
+          ? pollScanClasses({ ...this.#options, source, counts: this.counts, chance: this.#options.chance, signal: until })
+          : source.subscribe((readings) => listener.readings(readings, clock.now()), until).then(() => stopped)
+      await Promise.race([connection.failure, listening, stopped])
+      until.throwIfAborted()
+      throw new Fault('device.ended', `The connection to ${config.device} ended.`, { remedy: 'Wait: it is made again.', isRetryable: true })
+    } finally {
+      stop.abort()
+    }
+  }
+
+  #online(): void {
+    const { log, config, clock } = this.#options
+    log.info('The device is online.', { device: config.device, awayMs: clock.now() - this.#status.sinceMs })
+    this.#enter('online')
+  }
+
+  /** The first loss is news; the hundredth failed attempt in a row is not. */
+  #lost(error: unknown): void {
+    const { log, config, listener } = this.#options
+    const fault = plainFault(error)
+    const isNews = this.#connection !== undefined || this.#status.lastFault?.code !== fault.code
+    if (this.#connection !== undefined) {
+      this.counts.losses += 1
+      listener.stale(this.#allTags)
+    }
+    if (!isNews) return
+    log.warn(this.#connection === undefined ? 'Cannot reach the device.' : 'Lost the device.', {
+      device: config.device,
+      ...errorFields(error),
+    })
+    this.#enter('connecting', fault)
+  }
+
+  #enter(state: DeviceState, lastFault = this.#status.lastFault): void {
+    const { clock, listener, config } = this.#options
+    const sinceMs = state === this.#status.state ? this.#status.sinceMs : epochMs(clock.now())
+    this.#status = { device: config.device, state, sinceMs, ...(lastFault === undefined ? {} : { lastFault }) }
+    listener.status(this.#status)
+  }
+
+  #absent(): Fault {
+    const { device } = this.#options.config
+    return new Fault('device.absent', `The device ${device} is not connected.`, {
+      remedy: `Check its power, cable and address; the state of ${device} says what the last attempt met.`,
+      isRetryable: true,
+    })
+  }
+}
+
+function connectTimedOut(device: string): Fault {
+  return new Fault('device.connect-timeout', `The device ${device} did not accept a connection within ${connectTimeoutMs} ms.`, {
+    remedy: 'Check that the address is right and that no firewall drops the packets.',
+    isRetryable: true,
+  })
+}
