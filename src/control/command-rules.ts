@@ -20,12 +20,12 @@ export function checkAsker(command: Command, meta: TagMeta): WriteRules {
 
 /** The value as the tag's type has it; throws where it does not fit, for a value is never wrapped or cut. */
 export function checkValue(value: TagValue, meta: TagMeta, rules: WriteRules): TagValue {
-  const fitting = fit(value, meta)
+  const fitting = fitted(value, meta)
   for (const item of Array.isArray(fitting) ? fitting : [fitting]) checkLimits(item, meta, rules)
   return fitting
 }
 
-function fit(value: TagValue, meta: TagMeta): TagValue {
+function fitted(value: TagValue, meta: TagMeta): TagValue {
   const { type, length } = meta
   if (length === undefined) {
     if (Array.isArray(value)) throw wrongType(meta, value)

@@ -60,14 +60,12 @@ export class JournalSink {
   async flush(): Promise<void> {
     const rest = this.#late.take(lateMax)
     if (rest.length > 0)
-      await this.#options
-        .append(rest)
-        .catch((error: unknown) =>
-          this.#options.log.error('Events were lost: the journal did not take them at the end.', {
-            events: rest.length,
-            ...errorFields(error),
-          }),
-        )
+      await this.#options.append(rest).catch((error: unknown) =>
+        this.#options.log.error('Events were lost: the journal did not take them at the end.', {
+          events: rest.length,
+          ...errorFields(error),
+        }),
+      )
   }
 
   #keepForLater(event: SiteEvent): void {

@@ -116,9 +116,14 @@ class House {
   async #start(plan: RoomPlan): Promise<void> {
     const { clock, logLevel } = this.#options
     const thread = await startRoomThread({ plan, logLevel, clock, metricsOfAll: () => this.metrics(), health: () => this.health() })
-    if (plan.name === 'store') await this.#connectStore(thread)
-    for (const other of this.#rooms.values()) await connect(thread, other)
+    const others = [...this.#rooms.values()]
     this.#rooms.set(plan.name, thread)
+    if (plan.name === 'store') await this.#connectStore(thread)
+    // A room that dies just now cannot be connected: it will be when it is back.
+    for (const other of others)
+      await connect(thread, other).catch((error: unknown) =>
+        this.#options.log.warn('Two rooms could not be connected.', errorFields(error)),
+      )
   }
 
   async #connectStore(thread: RoomThread): Promise<void> {

@@ -46,8 +46,14 @@ export async function startRoomThread(options: RoomThreadOptions): Promise<RoomT
   died.promise.catch(() => {})
   const door = createDoor<RoomCalls, RuntimeCalls>(
     {
-      ready: () => (ready.resolve(), null),
-      failed: (fault) => (died.reject(faultOf(fault)), null),
+      ready: () => {
+        ready.resolve()
+        return null
+      },
+      failed: (fault) => {
+        died.reject(faultOf(fault))
+        return null
+      },
       metricsOfAll: options.metricsOfAll,
       health: options.health,
     },

@@ -1,0 +1,104 @@
+import fastify, { type FastifyInstance } from 'fastify'
+import type { Clock } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { type Metric, prometheusText } from '../../base/metric.ts'
+import type { Running } from '../../base/running.ts'
+import type { Health } from '../../base/thread.ts'
+import type { LiveTags } from '../../control/contract.ts'
+import type { DeviceStatus } from '../../model/device.ts'
+import type { ApiConfig } from './config.ts'
+import { LiveStreams } from './live-streams.ts'
+import { problemOf } from './problem.ts'
+import { tagRows } from './tags.ts'
+
+export interface ApiOptions {
+  readonly config: ApiConfig
+  readonly tags: LiveTags
+  readonly devices: () => readonly DeviceStatus[]
+  readonly health: () => Promise<Health>
+  readonly metrics: () => Promise<readonly Metric[]>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export interface Api extends Running {
+  readonly port: number
+  metrics(): readonly Metric[]
+}
+
+const requestTimeoutMs = 10_000
+const bodyBytesMax = 64 * 1024
+
+/** Starts the HTTP API; ready when it listens. */
+export async function startApi(options: ApiOptions): Promise<Api> {
+  const { config } = options
+  const server = fastify({
+    logger: false,
+    bodyLimit: bodyBytesMax,
+    requestTimeout: requestTimeoutMs,
+    forceCloseConnections: true,
+    routerOptions: { maxParamLength: 500 },
+  })
+  const streams = new LiveStreams({ tags: options.tags, clock: options.clock })
+  server.addHook('onSend', async (_request, reply) => {
+    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
+  })
+  answerWithProblems(server)
+  routeHealth(server, options)
+  routeTags(server, options.tags)
+  server.get('/api/v1/devices', () => ({ items: options.devices() }))
+  server.get<{ Querystring: { filter?: string } }>('/api/v1/tags/live', (request, reply) => {
+    reply.hijack()
+    streams.open({ request: request.raw, response: reply.raw, filter: request.query.filter })
+  })
+  await server.listen({ host: config.host, port: config.port })
+  const failed = Promise.withResolvers<never>()
+  server.server.on('error', failed.reject)
+  const address = server.server.address()
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : config.port,
+    failure: failed.promise,
+    metrics: () => streams.metrics(),
+    [Symbol.asyncDispose]: async () => {
+      streams[Symbol.dispose]()
+      await server.close()
+    },
+  }
+}
+
+function answerWithProblems(server: FastifyInstance): void {
+  server.setErrorHandler((error, _request, reply) => {
+    const problem = problemOf(error)
+    reply.code(problem.status).type('application/problem+json').send(problem)
+  })
+  server.setNotFoundHandler((request, reply) => {
+    const problem = {
+      type: 'about:blank',
+      title: 'Not found',
+      status: 404,
+      code: 'api.not-found',
+      detail: `There is nothing at ${request.url.slice(0, 200)}.`,
+      remedy: 'See /api/v1/tags for what is there.',
+    }
+    reply.code(404).type('application/problem+json').send(problem)
+  })
+}
+
+function routeHealth(server: FastifyInstance, options: ApiOptions): void {
+  server.get('/health/live', () => ({ status: 'live' }))
+  server.get('/health/ready', async (_request, reply) => {
+    const health = await options.health()
+    reply.code(health.isReady ? 200 : 503)
+    return { status: health.isReady ? 'ready' : 'starting', rooms: health.rooms, devices: options.devices() }
+  })
+  server.get('/metrics', async (_request, reply) => {
+    reply.type('text/plain; version=0.0.4; charset=utf-8')
+    return prometheusText(await options.metrics())
+  })
+}
+
+function routeTags(server: FastifyInstance, tags: LiveTags): void {
+  server.get<{ Querystring: { filter?: string; cursor?: string; limit?: string } }>('/api/v1/tags', (request) =>
+    tagRows(tags, request.query),
+  )
+}

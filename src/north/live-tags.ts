@@ -1,0 +1,35 @@
+import type { LiveTags } from '../control/contract.ts'
+import type { ChangeBatch, Sample } from '../model/sample.ts'
+import { asTagIndex, type TagId, type TagIndex, type TagMeta } from '../model/tag.ts'
+
+/** North's own copy of every current sample, fed through the door from control. */
+export class LiveTagsCopy implements LiveTags {
+  readonly metas: readonly TagMeta[]
+  readonly #samples: (Sample | undefined)[]
+  readonly #places: ReadonlyMap<TagId, TagIndex>
+  readonly #listeners = new Set<(batch: ChangeBatch) => void>()
+
+  constructor(metas: readonly TagMeta[]) {
+    this.metas = metas
+    this.#samples = metas.map(() => undefined)
+    this.#places = new Map(metas.map((meta, place) => [meta.id, asTagIndex(place)]))
+  }
+
+  find(id: TagId): TagIndex | undefined {
+    return this.#places.get(id)
+  }
+
+  current(tag: TagIndex): Sample | undefined {
+    return this.#samples[tag]
+  }
+
+  onChanges(listener: (batch: ChangeBatch) => void): Disposable {
+    this.#listeners.add(listener)
+    return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
+  }
+
+  take(batch: ChangeBatch): void {
+    for (const { tag, sample } of batch) this.#samples[tag] = sample
+    for (const listener of this.#listeners) listener(batch)
+  }
+}
