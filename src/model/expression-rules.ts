@@ -1,0 +1,85 @@
+import type { ASTNode } from '@marcbachmann/cel-js'
+import type { ExpressionProblem } from './expression.ts'
+
+export interface TagUse {
+  readonly name: string
+  readonly start: number
+  readonly end: number
+}
+
+/** All `tags['…']` of an expression, in the order of the text. */
+export function tagUses(ast: ASTNode): readonly TagUse[] {
+  const uses: TagUse[] = []
+  visit(ast, (node) => {
+    const name = tagName(node)
+    if (name === undefined) return true
+    uses.push({ name, start: node.range.start, end: node.range.end })
+    return false
+  })
+  return uses.sort((a, b) => a.start - b.start)
+}
+
+/** What CEL allows and Lineside does not: it could hang the control thread, or hide from `check` which tags are meant. */
+export function forbiddenUse(ast: ASTNode): ExpressionProblem | undefined {
+  let found: ExpressionProblem | undefined
+  visit(ast, (node) => {
+    if (tagName(node) !== undefined) return false
+    found ??= forbidden(node)
+    return found === undefined
+  })
+  return found
+}
+
+function forbidden(node: ASTNode): ExpressionProblem | undefined {
+  const offset = node.range.start
+  if (node.op === 'id' && node.args === 'tags') {
+    return { message: '`tags` stands without a tag name in quotes.', remedy: "Name the tag: tags['motor/running'].", offset }
+  }
+  if (node.op !== 'rcall') return undefined
+  const [method, , args] = node.args
+  if (method === 'matches') {
+    // A backtracking regular expression can hang the thread that talks to the PLCs.
+    return { message: 'matches() is not available.', remedy: 'Use contains(), startsWith() or endsWith().', offset }
+  }
+  if (loops.has(method) && args.some(hasLoop)) {
+    return {
+      message: `A loop inside ${method}() is not allowed.`,
+      remedy: 'Use one loop in an expression, not one inside another.',
+      offset,
+    }
+  }
+  return undefined
+}
+
+const loops = new Set(['all', 'exists', 'exists_one', 'map', 'filter'])
+
+function hasLoop(ast: ASTNode): boolean {
+  let found = false
+  visit(ast, (node) => {
+    found ||= node.op === 'rcall' && loops.has(node.args[0])
+    return !found
+  })
+  return found
+}
+
+function tagName(node: ASTNode): string | undefined {
+  if (node.op !== '[]') return undefined
+  const [object, key] = node.args
+  if (object.op !== 'id' || object.args !== 'tags' || key.op !== 'value') return undefined
+  return typeof key.args === 'string' ? key.args : undefined
+}
+
+/** Depth first; the visitor says whether to go below a node. The parser has bounded the depth. */
+function visit(node: ASTNode, visitor: (node: ASTNode) => boolean): void {
+  if (!visitor(node)) return
+  for (const child of children(node.args)) visit(child, visitor)
+}
+
+function children(args: unknown): readonly ASTNode[] {
+  if (isNode(args)) return [args]
+  return Array.isArray(args) ? args.flatMap(children) : []
+}
+
+function isNode(value: unknown): value is ASTNode {
+  return typeof value === 'object' && value !== null && 'op' in value && 'range' in value
+}
