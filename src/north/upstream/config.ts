@@ -1,0 +1,67 @@
+import { z } from 'zod'
+import { type SecretRef, secretSchema } from '../../base/secret.ts'
+import { durationSchema } from '../../base/units.ts'
+
+/** One broker above us. Plain data: the password is a name until it is used. */
+export interface UpstreamConfig {
+  /** `mqtt://HOST:PORT` or `mqtts://HOST:PORT`. */
+  readonly url: string
+  readonly format: 'uns'
+  /** Topic filters: what matches one of them goes up. */
+  readonly send: readonly string[]
+  /** MQTT client id; absent: made of node and upstream. */
+  readonly clientId?: string
+  readonly user?: string
+  readonly password?: SecretRef
+  /** Messages under way at once, not yet acknowledged. */
+  readonly inflightMax: number
+  readonly keepaliveMs: number
+}
+
+// Each level is free text or one `+`; `#` stands last. Linear: no level can hold a slash.
+const filterPattern = /^(?:#|(?:[^+#/]*|\+)(?:\/(?:[^+#/]*|\+))*(?:\/#)?)$/
+
+const topicFilterSchema = z
+  .string()
+  .min(1)
+  .max(1_024)
+  .regex(filterPattern, 'a topic filter has + for one whole level and # only at its end: acme/+/press-07/#')
+
+const urlSchema = z
+  .string()
+  .max(1_024)
+  .refine(isBrokerUrl, 'an upstream is mqtt://HOST:PORT or mqtts://HOST:PORT; user and password are keys of their own')
+  .describe('mqtt://HOST:PORT, or mqtts://HOST:PORT for TLS checked against the certificates this machine trusts.')
+
+/** One of `upstreams:` in lineside.yaml. */
+export const upstreamConfigSchema = z
+  .strictObject({
+    url: urlSchema,
+    format: z.enum(['uns']).default('uns').describe('How values are written: uns is the JSON of our own topics.'),
+    send: z.array(topicFilterSchema).min(1).max(100).default(['#']).describe('What goes up, by topic filter.'),
+    client: z.string().min(1).max(128).optional().describe('MQTT client id. Default: made of the node and the name of the upstream.'),
+    user: z.string().min(1).max(256).optional().describe('User name at the upstream broker.'),
+    password: secretSchema.optional(),
+    inflight: z.number().int().min(1).max(1_000).default(100).describe('Messages sent and not yet acknowledged, at most.'),
+    keepalive: durationSchema({ min: '1s', max: '1h' })
+      .default(30_000)
+      .describe('A broker that says nothing for this long while it owes an answer is given up, and called again.'),
+  })
+  .refine(({ user, password }) => password === undefined || user !== undefined, { message: 'a password needs a user', path: ['user'] })
+  .transform(
+    ({ client, user, password, inflight, keepalive, ...config }): UpstreamConfig => ({
+      ...config,
+      ...(client === undefined ? {} : { clientId: client }),
+      ...(user === undefined ? {} : { user }),
+      ...(password === undefined ? {} : { password }),
+      inflightMax: inflight,
+      keepaliveMs: keepalive,
+    }),
+  )
+
+function isBrokerUrl(text: string): boolean {
+  const url = URL.parse(text)
+  if (url === null || (url.protocol !== 'mqtt:' && url.protocol !== 'mqtts:')) return false
+  const hasExtra = url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== ''
+  return url.hostname !== '' && !hasExtra && (url.pathname === '' || url.pathname === '/')
+}
