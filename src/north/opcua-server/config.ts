@@ -1,0 +1,91 @@
+import { z } from 'zod'
+import type { Role } from '../../model/tag.ts'
+
+export const serverSecurities = [
+  'None',
+  'Basic256Sha256/Sign',
+  'Basic256Sha256/SignAndEncrypt',
+  'Aes128_Sha256_RsaOaep/Sign',
+  'Aes128_Sha256_RsaOaep/SignAndEncrypt',
+  'Aes256_Sha256_RsaPss/Sign',
+  'Aes256_Sha256_RsaPss/SignAndEncrypt',
+] as const
+export type ServerSecurity = (typeof serverSecurities)[number]
+
+export interface OpcuaServerConfig {
+  readonly port: number
+  readonly host: string
+  readonly security: readonly ServerSecurity[]
+  /** The role of whoever comes without a user; absent: nobody may. */
+  readonly anonymous?: Role
+  /** Whether somebody without a user may come from another machine with more than the role `viewer`. */
+  readonly anonymousAnywhere: boolean
+}
+
+const encryptedByDefault: ServerSecurity[] = [
+  'Basic256Sha256/SignAndEncrypt',
+  'Aes128_Sha256_RsaOaep/SignAndEncrypt',
+  'Aes256_Sha256_RsaPss/SignAndEncrypt',
+]
+
+const anonymousSchema = z
+  .union([
+    z.boolean(),
+    z.strictObject({
+      role: z.enum(['viewer', 'operator', 'engineer', 'admin']).default('viewer').describe('What they may do.'),
+      anywhere: z.boolean().default(false).describe('Whether they may have more than the role viewer from other machines too.'),
+    }),
+  ])
+  .default(false)
+  .describe(
+    'Whether clients may come without a user: true lets them read; { role: operator } lets them write as well, from this machine only.',
+  )
+
+/** `opcua:` of lineside.yaml. */
+export const opcuaServerConfigSchema: z.ZodType<OpcuaServerConfig> = z
+  .strictObject({
+    port: z.int().min(0).max(65_535).default(4840).describe('TCP port; 0 takes any free one.'),
+    host: z.string().min(1).max(255).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 opens it to the network.'),
+    security: z
+      .array(z.enum(serverSecurities))
+      .min(1)
+      .max(serverSecurities.length)
+      .default(encryptedByDefault)
+      .describe('Endpoints offered, policy and mode. None is readable and forgeable on the way.'),
+    anonymous: anonymousSchema,
+  })
+  .transform(({ anonymous, ...rest }) => {
+    if (anonymous === false) return { ...rest, anonymousAnywhere: false }
+    if (anonymous === true) return { ...rest, anonymous: 'viewer' as const, anonymousAnywhere: false }
+    return { ...rest, anonymous: anonymous.role, anonymousAnywhere: anonymous.anywhere }
+  })
+
+/** What is doubtful in a config that is valid; paths are inside `opcua:`. Pure. */
+export function doubtsOfOpcuaServer(config: OpcuaServerConfig): readonly OpcuaServerDoubt[] {
+  const doubts: OpcuaServerDoubt[] = []
+  if (config.security.includes('None')) {
+    doubts.push({
+      path: ['security', config.security.indexOf('None')],
+      code: 'opcua-server.unencrypted',
+      message: 'The endpoint None can be read and forged by anybody on the way.',
+      remedy: 'Take None out of opcua.security, unless clients reach it by a network that nobody else can.',
+    })
+  }
+  if (config.anonymous !== undefined) {
+    const can = config.anonymous === 'viewer' ? 'read every tag' : `do what the role ${config.anonymous} may`
+    doubts.push({
+      path: ['anonymous'],
+      code: 'opcua-server.anonymous',
+      message: `Anybody who reaches port ${config.port} may ${can}.`,
+      remedy: 'Set opcua.anonymous to false once your clients have users.',
+    })
+  }
+  return doubts
+}
+
+export interface OpcuaServerDoubt {
+  readonly path: readonly (string | number)[]
+  readonly code: string
+  readonly message: string
+  readonly remedy: string
+}
