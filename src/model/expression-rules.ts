@@ -1,5 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
-import type { ExpressionProblem } from './expression.ts'
+import type { ExpressionProblem } from './expression-problem.ts'
 
 export interface TagUse {
   readonly name: string

@@ -1,7 +1,8 @@
 import { type ASTNode, Environment } from '@marcbachmann/cel-js'
 import { type Operators, registerMixedNumbers } from './expression-numbers.ts'
+import type { ExpressionProblem } from './expression-problem.ts'
 import { forbiddenUse, tagUses } from './expression-rules.ts'
-import type { Quality } from './sample.ts'
+import type { Quality, Sample } from './sample.ts'
 import type { TagValue } from './tag.ts'
 
 /**
@@ -20,8 +21,8 @@ export interface Expression {
 
 /** What an expression may look at. Whole numbers and fractions mix freely, 64-bit integers included. */
 export interface ExpressionScope {
-  /** The usable value of a tag (see `usableValue`); null or undefined makes whatever needs it unknown. */
-  tag(name: string): TagValue | null | undefined
+  /** The current sample of a tag. None, no value, and a quality that is bad or stale make whatever needs it unknown. */
+  tag(name: string): Pick<Sample, 'value' | 'quality'> | undefined
   /** Flows: the value of the tag that triggered. */
   readonly value?: TagValue | null
   /** Flows: the quality of the tag that triggered. While it is bad or stale, `value` is unknown. */
@@ -32,14 +33,6 @@ export interface ExpressionScope {
 
 /** `device`: `tags['…']` only. `flow`: also `value`, `quality` and `trigger`. */
 export type ExpressionPlace = 'device' | 'flow'
-
-/** Why a text is no expression, for the one who wrote it. */
-export interface ExpressionProblem {
-  readonly message: string
-  readonly remedy: string
-  /** Where in the text, from 0. */
-  readonly offset: number
-}
 
 /** Far above what a person writes; a text past them is an accident or an attack. */
 const limits = { maxAstNodes: 500, maxDepth: 40, maxListElements: 100, maxMapEntries: 50, maxCallArguments: 8 } as const
@@ -86,10 +79,11 @@ export function compileCondition(text: string, place: ExpressionPlace): ReturnTy
   }
 }
 
-/** What an expression may see of a sample: nothing while its quality is bad or stale. */
-export function usableValue(sample: { readonly value: TagValue | null; readonly quality: Quality } | undefined): TagValue | undefined {
-  if (sample === undefined || sample.value === null || sample.quality === 'bad' || sample.quality === 'stale') return undefined
-  return sample.value
+/** For what `check` has accepted: a text that does not compile is then our own bug. */
+export function checkedExpression(text: string, place: ExpressionPlace): Expression {
+  const compiled = compileExpression(text, place)
+  if ('expression' in compiled) return compiled.expression
+  throw new Error(`An expression that passed the check does not compile: ${compiled.problem.message}`)
 }
 
 /** Each `tags['…']` becomes a variable of its own, read through a getter: no map is built for an evaluation. */
@@ -130,13 +124,13 @@ class ExpressionContext {
 
   constructor(names: readonly string[]) {
     for (const [place, name] of names.entries()) {
-      Object.defineProperty(this, variable(place), { get: () => operand(this.scope.tag(name)) })
+      Object.defineProperty(this, variable(place), { get: () => operandOf(this.scope.tag(name)) })
     }
   }
 
   get value(): TagValue {
-    const { quality, value } = this.scope
-    return operand(quality === 'bad' || quality === 'stale' ? undefined : value)
+    const { quality = 'good', value = null } = this.scope
+    return operandOf({ value, quality })
   }
 
   get quality(): Quality {
@@ -148,8 +142,13 @@ class ExpressionContext {
   }
 }
 
+function operandOf(sample: Pick<Sample, 'value' | 'quality'> | undefined): TagValue {
+  if (sample === undefined || sample.quality === 'bad' || sample.quality === 'stale') throw unknownOperand
+  return operand(sample.value)
+}
+
 /** Not-a-number is no measurement: compared with anything it would be false, and an interlock with `!` in it true. */
-function operand(value: TagValue | null | undefined): TagValue {
+function operand(value: TagValue | null): TagValue {
   const present = known(value)
   if (typeof present === 'number' && Number.isNaN(present)) throw unknownOperand
   return present instanceof Uint8Array && present.constructor !== Uint8Array ? new Uint8Array(present) : present

@@ -1,4 +1,5 @@
-import { compileExpression, type Expression, type ExpressionPlace, type ExpressionProblem, type ExpressionScope } from './expression.ts'
+import { compileExpression, type Expression, type ExpressionPlace, type ExpressionScope } from './expression.ts'
+import type { ExpressionProblem } from './expression-problem.ts'
 import { jsonValue } from './payload.ts'
 import type { TagValue } from './tag.ts'
 
@@ -10,6 +11,13 @@ export interface Template {
   readonly isConstant: boolean
   /** undefined where any of its expressions is unknown. A string that is nothing but one `${…}` gives that expression's value, not text. */
   evaluate(scope: ExpressionScope): unknown
+}
+
+/** For what `check` has accepted: a template that does not compile is then our own bug. */
+export function checkedTemplate(source: unknown, place: ExpressionPlace): Template {
+  const compiled = compileTemplate(source, place)
+  if ('template' in compiled) return compiled.template
+  throw new Error(`A template that passed the check does not compile: ${compiled.problems[0]?.message}`)
 }
 
 export interface TemplateProblem extends ExpressionProblem {

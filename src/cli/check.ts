@@ -1,0 +1,28 @@
+import { loadSite } from '../site/load.ts'
+import type { Site, SiteProblem } from '../site/site.ts'
+import { problemText } from './problem-text.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface CheckOptions {
+  readonly json?: boolean
+}
+
+/** `lineside check`: 0 when the site can run (warnings allowed), 1 when it cannot. */
+export async function check(folder: string, options: CheckOptions, terminal: Terminal): Promise<number> {
+  const { site, problems } = await loadSite(folder, { environment: terminal.environment })
+  if (options.json) terminal.out(`${JSON.stringify({ isValid: site !== undefined, problems }, null, 2)}\n`)
+  else terminal.out([...problems.map(problemText), summary(site, problems)].map((text) => `${text}\n`).join(''))
+  return site === undefined ? 1 : 0
+}
+
+function summary(site: Site | undefined, problems: readonly SiteProblem[]): string {
+  const errors = problems.filter((problem) => problem.severity === 'error').length
+  const found = `${counted(errors, 'error')}, ${counted(problems.length - errors, 'warning')}`
+  if (site === undefined) return `The site cannot run: ${found}.`
+  const { devices, tags, flows } = site
+  return `${site.site} can run: ${counted(devices.length, 'device')}, ${counted(tags.length, 'tag')}, ${counted(flows.length, 'flow')}; ${found}.`
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`
+}

@@ -1,0 +1,30 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { Fault } from '../base/fault.ts'
+import { initialFiles } from './initial-site.ts'
+import type { Terminal } from './terminal.ts'
+
+/** `lineside init DIR`: a small site to begin with. Only into a folder that is new or empty. */
+export async function init(folder: string, terminal: Terminal): Promise<number> {
+  const root = resolve(folder)
+  await refuseUsed(root)
+  for (const [file, text] of Object.entries(initialFiles(basename(root)))) {
+    const path = join(root, file)
+    await mkdir(dirname(path), { recursive: true })
+    await writeFile(path, text, { flag: 'wx' }) // somebody may have been faster: never write over a file
+    terminal.out(`${join(folder, file)}\n`)
+  }
+  terminal.out(`\nNext: put the address of your PLC into ${join(folder, 'devices/press-07.yaml')}, then\n`)
+  terminal.out(`  lineside check ${folder}\n  lineside run ${folder}\n`)
+  return 0
+}
+
+async function refuseUsed(root: string): Promise<void> {
+  const entries = await readdir(root).catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []
+    const remedy = 'Name a folder that is new or empty, and that you may write to.'
+    throw new Fault('init.unusable', `${root} cannot be used.`, { remedy, cause: error })
+  })
+  if (entries.length === 0) return
+  throw new Fault('init.not-empty', `${root} is not empty.`, { remedy: 'Name a folder that is new or empty.' })
+}

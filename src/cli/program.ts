@@ -1,0 +1,115 @@
+import { Command, CommanderError } from 'commander'
+import { Fault } from '../base/fault.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Of every command: done · the answer is no · used wrongly · the daemon cannot be reached. */
+export const exitCodes = { done: 0, no: 1, usage: 2, unreachable: 3 } as const
+
+type Result = Promise<number>
+
+/** Runs one command line (without `node` and the script); the exit code. Never throws, never shows a stack. */
+export async function runProgram(args: readonly string[], terminal: Terminal): Promise<number> {
+  let code: number = exitCodes.done
+  const program = createProgram(terminal, async (result) => {
+    code = await result
+  })
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return code
+  } catch (error) {
+    return exitCodeOf(error, terminal)
+  }
+}
+
+function exitCodeOf(error: unknown, terminal: Terminal): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage // it has said why itself
+  if (error instanceof Fault) {
+    terminal.error(`${error.message}  (${error.code})\n    ${error.remedy}\n`)
+    return error.code === 'daemon.unreachable' ? exitCodes.unreachable : exitCodes.no
+  }
+  const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
+  const remedy =
+    typeof code === 'string' && code.startsWith('E')
+      ? 'Look at the file, its folder and the disk.'
+      : 'Report this: it is a bug in Lineside.'
+  terminal.error(`${String(message ?? error)}\n    ${remedy}\n`)
+  return exitCodes.no
+}
+
+/** Each command loads its own code only when it is called: `check` must not wait for the daemon's libraries. */
+function createProgram(terminal: Terminal, take: (result: Result) => Promise<void>): Command {
+  const program = new Command('lineside')
+    .description('Edge runtime for industrial controllers.')
+    .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.error(text) })
+    .exitOverride()
+    .showHelpAfterError('(see --help)')
+    .addHelpText('after', exitCodeHelp)
+  addDaemonCommands(program, take)
+  addSiteCommands(program, { terminal, take })
+  return program
+}
+
+const exitCodeHelp = `
+Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 cannot reach the daemon.`
+
+function addDaemonCommands(program: Command, take: (result: Result) => Promise<void>): void {
+  program
+    .command('run')
+    .description('runs the gateway of a site in the foreground')
+    .argument('[site]', 'folder with lineside.yaml', '.')
+    .addHelpText('after', example('lineside run /etc/lineside'))
+    .action(async (site: string) => {
+      const { run } = await import('./run.ts')
+      await take(run(site))
+    })
+  program
+    .command('demo')
+    .description('runs a simulated bottling line and its gateway')
+    .option('--state <folder>', 'keep the state here instead of in a temporary folder')
+    .addHelpText('after', example('lineside demo'))
+    .action(async (options: { state?: string }) => {
+      const { demo } = await import('./demo.ts')
+      await take(demo(options))
+    })
+}
+
+interface Wiring {
+  readonly terminal: Terminal
+  readonly take: (result: Result) => Promise<void>
+}
+
+function addSiteCommands(program: Command, { terminal, take }: Wiring): void {
+  program
+    .command('init')
+    .description('writes a small, commented site to begin with')
+    .argument('<folder>', 'a folder that is new or empty')
+    .addHelpText('after', example('lineside init line-1'))
+    .action(async (folder: string) => {
+      const { init } = await import('./init.ts')
+      await take(init(folder, terminal))
+    })
+  program
+    .command('check')
+    .description('tells what is wrong with the files of a site, without touching network or state')
+    .argument('[site]', 'folder with lineside.yaml', '.')
+    .option('--json', 'print { isValid, problems } as JSON')
+    .addHelpText('after', example('lineside check /etc/lineside'))
+    .action(async (site: string, options: { json?: boolean }) => {
+      const { check } = await import('./check.ts')
+      await take(check(site, options, terminal))
+    })
+  program
+    .command('schema')
+    .description('prints the JSON Schema of a kind of site file, for editors')
+    .argument('[name]', 'site, device or flow; without it, the names are listed')
+    .option('--out <folder>', 'write all of them into this folder')
+    .addHelpText('after', example('lineside schema device > device.schema.json'))
+    .action(async (name: string | undefined, options: { out?: string }) => {
+      const { schema } = await import('./schema.ts')
+      await take(schema(name, options, terminal))
+    })
+}
+
+function example(text: string): string {
+  return `\nExample:\n  $ ${text}`
+}

@@ -1,0 +1,15 @@
+#!/usr/bin/env node
+import { runProgram } from './cli/program.ts'
+
+// `lineside check | head` closes our output early: that is no failure of ours.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
+}
+
+process.exitCode = await runProgram(process.argv.slice(2), {
+  out: (text) => process.stdout.write(text),
+  error: (text) => process.stderr.write(text),
+  environment: process.env,
+})

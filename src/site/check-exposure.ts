@@ -1,0 +1,72 @@
+import { doubtsOfOpcuaServer } from '../north/opcua-server/config.ts'
+import { isLoopback } from './check-ports.ts'
+import type { LoadedParts } from './loaded.ts'
+import type { ProblemList } from './problems.ts'
+import type { SiteFile } from './site-file.ts'
+import type { Finding, Path } from './source.ts'
+
+interface Doubt extends Finding {
+  readonly path: Path
+}
+
+/** Doors that stand open: allowed, for a bench or a closed network, and never silently. */
+export function checkExposure({ site }: LoadedParts, problems: ProblemList): void {
+  if (site === undefined) return
+  const doubts = [...mqttDoubts(site.part), ...apiDoubts(site.part), ...opcuaDoubts(site.part), ...upstreamDoubts(site.part)]
+  for (const { path, ...finding } of doubts) problems.add(site.source, { path }, { ...finding, severity: 'warning' })
+}
+
+function mqttDoubts({ mqtt }: SiteFile): readonly Doubt[] {
+  const { anonymous, host } = mqtt
+  const doubts: Doubt[] = []
+  if (anonymous !== undefined) {
+    const who = anonymous.isFromAnywhere ? 'Anybody who reaches it' : 'Every program on this machine'
+    doubts.push({
+      path: ['mqtt', 'anonymous'],
+      code: 'mqtt.anonymous',
+      message: `${who} may use the broker as ${anonymous.role}, without credentials.`,
+      remedy: 'Set mqtt.anonymous to false once your clients have credentials.',
+    })
+  }
+  if (!isLoopback(host)) {
+    doubts.push({
+      path: ['mqtt', 'host'],
+      code: 'mqtt.unencrypted',
+      message: `The broker listens on ${host} without encryption: what passes can be read and changed on the way.`,
+      remedy: 'Listen on 127.0.0.1, or keep the network to the machines of the line.',
+    })
+  }
+  return doubts
+}
+
+function apiDoubts({ api }: SiteFile): readonly Doubt[] {
+  if (isLoopback(api.host)) return []
+  return [
+    {
+      path: ['api', 'host'],
+      code: 'api.open',
+      message: `HTTP listens on ${api.host} without encryption and asks nobody who they are.`,
+      remedy: 'Listen on 127.0.0.1, behind a proxy that does both.',
+    },
+  ]
+}
+
+function opcuaDoubts({ opcua }: SiteFile): readonly Doubt[] {
+  if (opcua === undefined) return []
+  return doubtsOfOpcuaServer(opcua).map((doubt) => ({ ...doubt, path: ['opcua', ...doubt.path] }))
+}
+
+function upstreamDoubts({ upstreams }: SiteFile): readonly Doubt[] {
+  return Object.entries(upstreams).flatMap(([name, { url }]) => {
+    const { protocol, hostname } = URL.parse(url) ?? {}
+    if (protocol !== 'mqtt:' || isLoopback(hostname ?? '')) return []
+    return [
+      {
+        path: ['upstreams', name, 'url'],
+        code: 'upstream.unencrypted',
+        message: `Everything to ${hostname}, a password included, can be read and changed on the way.`,
+        remedy: 'Use mqtts://, if that broker can.',
+      },
+    ]
+  })
+}

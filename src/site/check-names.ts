@@ -1,0 +1,64 @@
+import type { From, LoadedParts } from './loaded.ts'
+import type { ProblemList } from './problems.ts'
+
+/** Far above one line; below it every tag still fits the OPC UA server's memory. */
+const tagsMax = 50_000
+
+/** One device, one flow and one step of a name; and not more tags than one gateway can carry. */
+export function checkNames(parts: LoadedParts, problems: ProblemList): void {
+  checkUnique(parts.devices, { key: 'device', nameOf: (device) => device.device, problems })
+  checkUnique(parts.flows, { key: 'flow', nameOf: (flow) => flow.flow, problems })
+  for (const { source, part } of parts.flows) {
+    const seen = new Set<string>()
+    for (const [place, step] of part.steps.entries()) {
+      if (seen.has(step.id)) {
+        problems.add(
+          source,
+          { path: ['steps', place, 'id'] },
+          {
+            code: 'flow.step-duplicate',
+            message: `There is a step \`${step.id}\` above.`,
+            remedy: 'Give each step of a flow a name of its own.',
+          },
+        )
+      }
+      seen.add(step.id)
+    }
+  }
+  checkTagCount(parts, problems)
+}
+
+interface UniqueCheck<Part> {
+  readonly key: 'device' | 'flow'
+  readonly nameOf: (part: Part) => string
+  readonly problems: ProblemList
+}
+
+function checkUnique<Part>(all: readonly From<Part>[], { key, nameOf, problems }: UniqueCheck<Part>): void {
+  const firstFiles = new Map<string, string>()
+  for (const { source, part } of all) {
+    const name = nameOf(part)
+    const first = firstFiles.get(name)
+    if (first === undefined) firstFiles.set(name, source.file)
+    else {
+      problems.add(
+        source,
+        { path: [key] },
+        { code: `${key}.duplicate`, message: `${first} names a ${key} \`${name}\` too.`, remedy: `Give each ${key} a name of its own.` },
+      )
+    }
+  }
+}
+
+function checkTagCount(parts: LoadedParts, problems: ProblemList): void {
+  const count = parts.devices.reduce((sum, { part }) => sum + part.tags.length, 0)
+  if (count <= tagsMax) return
+  problems.addAt(
+    { file: 'devices' },
+    {
+      code: 'site.too-many-tags',
+      message: `The site has ${count} tags; one gateway carries ${tagsMax}.`,
+      remedy: 'Split the site between several gateways.',
+    },
+  )
+}

@@ -1,0 +1,69 @@
+import { compileCondition } from '../model/expression.ts'
+import type { Tag } from '../model/tag.ts'
+import type { DeviceConfig } from '../south/config.ts'
+import { isNumeric } from './check-values.ts'
+import { suggestion } from './did-you-mean.ts'
+import type { From, LoadedParts } from './loaded.ts'
+import type { ProblemList } from './problems.ts'
+
+/** What is wrong with single tags, whatever their driver: interlocks, and keys that mean nothing for their type. */
+export function checkTags(parts: LoadedParts, problems: ProblemList): void {
+  for (const from of parts.devices) {
+    const paths = new Set(from.part.tags.map((tag) => tag.path))
+    for (const tag of from.part.tags) {
+      checkInterlock(tag, { ...from, paths, problems })
+      checkMeaning(tag, { ...from, problems })
+    }
+  }
+}
+
+interface InterlockContext extends From<DeviceConfig> {
+  readonly paths: ReadonlySet<string>
+  readonly problems: ProblemList
+}
+
+function checkInterlock(tag: Tag<unknown>, { source, paths, problems }: InterlockContext): void {
+  const text = tag.write?.interlock
+  if (text === undefined) return
+  const path = ['tags', tag.path, 'write', 'interlock']
+  const compiled = compileCondition(text, 'device')
+  if ('problem' in compiled) {
+    const { offset, ...problem } = compiled.problem
+    problems.add(source, { path, offset }, { code: 'expression.invalid', ...problem })
+    return
+  }
+  for (const name of compiled.expression.tags.filter((other) => !paths.has(other))) {
+    const own = name.startsWith(`${tag.device}/`) ? name.slice(tag.device.length + 1) : name
+    problems.add(
+      source,
+      { path, offset: Math.max(0, text.indexOf(name)) },
+      {
+        code: 'expression.tag-unknown',
+        message: `${tag.device} has no tag \`${name.slice(0, 200)}\`; an interlock sees the tags of its own device.`,
+        remedy: paths.has(own) ? `Write tags['${own}'], without the device.` : suggestion(name, paths),
+      },
+    )
+  }
+}
+
+interface MeaningContext extends From<DeviceConfig> {
+  readonly problems: ProblemList
+}
+
+function checkMeaning(tag: Tag<unknown>, { source, problems }: MeaningContext): void {
+  if (tag.type === undefined || isNumeric(tag.type)) return
+  const { type } = tag
+  const useless = ['range', 'scale', 'deadband'].filter((key) => key in tag)
+  if (tag.write?.min !== undefined || tag.write?.max !== undefined) useless.push('write')
+  for (const key of useless) {
+    problems.add(
+      source,
+      { path: ['tags', tag.path, key], part: 'key' },
+      {
+        code: 'tag.not-numeric',
+        message: `\`${key === 'write' ? 'min and max' : key}\` says something about numbers, and ${tag.path} is ${type}.`,
+        remedy: 'Remove it, or change the type.',
+      },
+    )
+  }
+}

@@ -1,0 +1,55 @@
+import type { TagMeta, ValueType } from '../model/tag.ts'
+import type { Finding } from './source.ts'
+
+const integerSpans: Readonly<Partial<Record<ValueType, readonly [number, number]>>> = {
+  i8: [-(2 ** 7), 2 ** 7 - 1],
+  u8: [0, 2 ** 8 - 1],
+  i16: [-(2 ** 15), 2 ** 15 - 1],
+  u16: [0, 2 ** 16 - 1],
+  i32: [-(2 ** 31), 2 ** 31 - 1],
+  u32: [0, 2 ** 32 - 1],
+  i64: [-(2 ** 63), 2 ** 63],
+  u64: [0, 2 ** 64],
+}
+
+export function isNumeric(type: ValueType): boolean {
+  return type in integerSpans || type === 'f32' || type === 'f64'
+}
+
+/** Why this constant can never be written to this tag. Where only the device knows the type, it has the last word. */
+export function valueProblem(tag: TagMeta, value: boolean | number | string): Finding | undefined {
+  return typeProblem(tag, value) ?? (typeof value === 'number' ? limitProblem(tag, value) : undefined)
+}
+
+function typeProblem(tag: TagMeta, value: boolean | number | string): Finding | undefined {
+  const { type } = tag
+  if (type === undefined) return undefined
+  const wanted = isNumeric(type) ? 'number' : type === 'bool' ? 'boolean' : 'string'
+  if (tag.length === undefined && typeof value === wanted) return undefined
+  const kind = tag.length === undefined ? kinds[wanted] : `a list of ${tag.length}`
+  return {
+    code: 'flow.value-type',
+    message: `${tag.id} takes ${kind} (${type}); this is ${typeof value === 'string' ? `the text "${value.slice(0, 60)}"` : value}.`,
+    remedy: tag.length === undefined ? `Write ${kind}.` : 'Write its elements as tags of their own.',
+  }
+}
+
+const kinds = { number: 'a number', boolean: 'true or false', string: 'a text' } as const
+
+function limitProblem(tag: TagMeta, value: number): Finding | undefined {
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = tag.write ?? {}
+  if (value < min || value > max) {
+    return {
+      code: 'flow.value-range',
+      message: `${value} lies outside ${tag.write?.min ?? '-∞'} to ${tag.write?.max ?? '∞'}, what may be written to ${tag.id}.`,
+      remedy: 'Write a value within these limits, or change `write: { min, max }` of the tag.',
+    }
+  }
+  const span = tag.type === undefined ? undefined : integerSpans[tag.type]
+  if (span === undefined || (Number.isInteger(value) && value >= span[0] && value <= span[1])) return undefined
+  return {
+    code: 'flow.value-range',
+    message: `${value} does not fit ${tag.type} (whole numbers from ${span[0]} to ${span[1]}) of ${tag.id}.`,
+    remedy: 'Write a value that fits.',
+  }
+}

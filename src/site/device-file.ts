@@ -1,0 +1,141 @@
+import { z } from 'zod'
+import { asTagId, type LinearScale, type Tag, type ValueType } from '../model/tag.ts'
+import type { DeviceConfig } from '../south/config.ts'
+import { commonTagShape } from '../south/tag-config.ts'
+import { commonDeviceShape } from './device-schema.ts'
+import { suggestion } from './did-you-mean.ts'
+import { findDriver, type SiteDriver } from './drivers.ts'
+import type { JsonSchema } from './json-schema.ts'
+import { deviceJsonSchema, driverJsonSchema } from './json-schemas.ts'
+import type { ProblemList } from './problems.ts'
+import { reportIssues } from './schema-problems.ts'
+import type { SourceFile } from './source.ts'
+
+const commonDeviceSchema = z.object(commonDeviceShape)
+const commonTagSchema = z.object(commonTagShape)
+type CommonTag = z.output<typeof commonTagSchema>
+
+/** undefined when the file is no device; why stands in `problems`. */
+export function parseDevice(source: SourceFile, problems: ProblemList): DeviceConfig | undefined {
+  const name = fieldsOf(source.value)['driver']
+  const driver = findDriver(name)
+  const schema = lazily(() => (driver === undefined ? deviceJsonSchema() : driverJsonSchema(driver)))
+  const context = { source, schema, problems }
+  const common = commonDeviceSchema.safeParse(source.value)
+  if (!common.success) reportIssues(common.error, context)
+  if (driver === undefined) return undefined
+  const config = driver.config.safeParse(without(fieldsOf(source.value), commonDeviceShape))
+  if (!config.success) reportIssues(config.error, context)
+  const tagFields = fieldsOf(fieldsOf(source.value)['tags'])
+  const tags = Object.keys(tagFields).map((path) =>
+    parseTag(path, tagFields[path], { ...context, driver, device: fieldsOf(source.value)['device'] }),
+  )
+  if (!common.success || !config.success || !tags.every((tag) => tag !== undefined)) return undefined
+  const { device, capabilities, scan } = common.data
+  const parsed = { device, driver: driver.name, config: config.data, capabilities, scanMs: scanOf(scan, tags), tags }
+  checkDevice(parsed, { source, driver, problems })
+  return parsed
+}
+
+interface TagContext {
+  readonly source: SourceFile
+  readonly schema: () => JsonSchema
+  readonly problems: ProblemList
+  readonly driver: SiteDriver
+  readonly device: unknown
+}
+
+function parseTag(path: string, fields: unknown, context: TagContext): Tag<unknown> | undefined {
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return undefined // told of by the common schema
+  const at = ['tags', path]
+  const common = commonTagSchema.safeParse(fields)
+  if (!common.success) reportIssues(common.error, { ...context, at })
+  const address = context.driver.address.safeParse(without(fieldsOf(fields), commonTagShape))
+  if (!address.success) reportIssues(address.error, { ...context, at })
+  if (!common.success || !address.success) return undefined
+  return tagOf(path, common.data, { address: address.data, device: String(context.device) })
+}
+
+function tagOf(path: string, common: CommonTag, where: { readonly address: unknown; readonly device: string }): Tag<unknown> {
+  const { unit, range, scale, scan, deadband, refresh, description, write } = common
+  return {
+    id: asTagId(`${where.device}/${path}`),
+    device: where.device,
+    path,
+    scan,
+    ...defined({ unit, range, scale, deadband, refreshMs: refresh, description, write }),
+    ...shapeOf(where.address, scale),
+    address: where.address,
+  }
+}
+
+/** What a value is once decoded and scaled, as far as the address says. */
+function shapeOf(address: unknown, scale: LinearScale | undefined): { readonly type?: ValueType; readonly length?: number } {
+  const { type, length } = fieldsOf(address)
+  const valueType = typeof type === 'string' ? decodedTypes[type] : undefined
+  return defined({
+    type: valueType !== undefined && scale !== undefined ? 'f64' : valueType,
+    length: typeof length === 'number' ? length : undefined,
+  })
+}
+
+const decodedTypes: Readonly<Record<string, ValueType>> = {
+  ...Object.fromEntries(
+    (['bool', 'i8', 'u8', 'i16', 'u16', 'i32', 'u32', 'i64', 'u64', 'f32', 'f64', 'string', 'bytes', 'time'] as const).map((type) => [
+      type,
+      type,
+    ]),
+  ),
+  bcd16: 'u16',
+  bcd32: 'u32',
+}
+
+/** `normal` is there for tags that name no scan class, also where `scan:` does not name it. */
+function scanOf(scan: Readonly<Record<string, number>>, tags: readonly (Tag<unknown> | undefined)[]): Readonly<Record<string, number>> {
+  return tags.some((tag) => tag?.scan === 'normal') ? { normal: 1_000, ...scan } : scan
+}
+
+interface CheckContext {
+  readonly source: SourceFile
+  readonly driver: SiteDriver
+  readonly problems: ProblemList
+}
+
+/** Scan classes, and what only the driver can know. */
+function checkDevice(device: DeviceConfig, { source, driver, problems }: CheckContext): void {
+  for (const tag of device.tags.filter(({ scan }) => !Object.hasOwn(device.scanMs, scan))) {
+    problems.add(
+      source,
+      { path: ['tags', tag.path, 'scan'] },
+      {
+        code: 'tag.scan-unknown',
+        message: `There is no scan class \`${tag.scan.slice(0, 100)}\` in this device.`,
+        remedy: suggestion(tag.scan, Object.keys(device.scanMs)),
+      },
+    )
+  }
+  const found = driver.check(device.config, device.tags)
+  for (const { path, ...finding } of found) problems.add(source, { path }, finding)
+}
+
+function lazily<Value extends object>(make: () => Value): () => Value {
+  let made: Value | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Readonly<Record<string, unknown>>) : {}
+}
+
+function without(fields: Readonly<Record<string, unknown>>, taken: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([key]) => !Object.hasOwn(taken, key)))
+}
+
+type Defined<Fields> = { readonly [Key in keyof Fields]?: Exclude<Fields[Key], undefined> }
+
+function defined<Fields extends Readonly<Record<string, unknown>>>(fields: Fields): Defined<Fields> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Defined<Fields>
+}

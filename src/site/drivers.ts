@@ -1,0 +1,19 @@
+import type { z } from 'zod'
+import type { Tag } from '../model/tag.ts'
+import { modbusTcp } from '../south/modbus/config.ts'
+import { opcuaSchema } from '../south/opcua/config.ts'
+import type { Finding, Path } from './source.ts'
+
+/** A driver as far as its part of a device file goes; no protocol library stands behind it. */
+export interface SiteDriver {
+  readonly name: string
+  readonly config: z.ZodType
+  readonly address: z.ZodType
+  check(config: unknown, tags: readonly Tag<unknown>[]): readonly (Finding & { readonly path: Path })[]
+}
+
+export const siteDrivers: readonly SiteDriver[] = [modbusTcp, opcuaSchema]
+
+export function findDriver(name: unknown): SiteDriver | undefined {
+  return siteDrivers.find((driver) => driver.name === name)
+}

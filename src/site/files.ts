@@ -1,0 +1,101 @@
+import { constants } from 'node:fs'
+import { open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ProblemList } from './problems.ts'
+
+/** Ten thousand tags fit in it with room to spare. */
+const fileBytesMax = 4 * 1024 * 1024
+const filesMax = 1_000
+
+/** The text of one file; undefined when it cannot be read, and why stands in `problems`. `file` is relative to `folder`. */
+export async function readTextFile(folder: string, file: string, problems: ProblemList): Promise<string | undefined> {
+  try {
+    const bytes = await readBounded(join(folder, file))
+    if (typeof bytes === 'string')
+      problems.addAt({ file }, { code: 'file.unusable', message: `${file} ${bytes}.`, remedy: 'Put a YAML file of at most 4 MiB here.' })
+    else return decode(bytes, file, problems)
+  } catch (error) {
+    problems.addAt({ file }, unreadable(file, error))
+  }
+  return undefined
+}
+
+/** The YAML files of a folder of the site, sorted by name; none when the folder is not there. */
+export async function listYamlFiles(folder: string, name: string, problems: ProblemList): Promise<readonly string[]> {
+  const entries = await readFolder(join(folder, name), name, problems)
+  const visible = entries.filter((entry) => !entry.startsWith('.')).toSorted()
+  for (const entry of visible.filter((other) => other.endsWith('.yml'))) {
+    problems.addAt(
+      { file: `${name}/${entry}` },
+      {
+        code: 'file.extension',
+        message: `${name}/${entry} is not read.`,
+        remedy: 'Rename it: site files end in .yaml.',
+        severity: 'warning',
+      },
+    )
+  }
+  const files = visible.filter((entry) => entry.endsWith('.yaml') && !entry.endsWith('.test.yaml'))
+  if (files.length > filesMax) {
+    problems.addAt(
+      { file: name },
+      {
+        code: 'file.too-many',
+        message: `${name}/ holds ${files.length} files; ${filesMax} are read.`,
+        remedy: 'Split the site between two gateways.',
+      },
+    )
+  }
+  return files.slice(0, filesMax).map((entry) => `${name}/${entry}`)
+}
+
+async function readFolder(path: string, name: string, problems: ProblemList): Promise<readonly string[]> {
+  try {
+    return await readdir(path)
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') problems.addAt({ file: name }, unreadable(name, error))
+    return []
+  }
+}
+
+/** Opened without waiting, so that a pipe or a device file by that name cannot hold the loader; what is no ordinary file is named instead. */
+async function readBounded(path: string): Promise<Buffer | string> {
+  const status = await stat(path)
+  if (!status.isFile()) return status.isDirectory() ? 'is a folder' : 'is no ordinary file'
+  await using handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const buffer = Buffer.alloc(Math.min(status.size, fileBytesMax) + 1)
+  let length = 0
+  while (length < buffer.length) {
+    const { bytesRead } = await handle.read(buffer, length, buffer.length - length, null)
+    if (bytesRead === 0) return buffer.subarray(0, length)
+    length += bytesRead
+  }
+  return length > fileBytesMax ? 'is larger than 4 MiB' : 'changes while it is read'
+}
+
+function decode(bytes: Buffer, file: string, problems: ProblemList): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch {
+    problems.addAt({ file }, { code: 'file.encoding', message: `${file} is not UTF-8.`, remedy: 'Save it as UTF-8.' })
+    return undefined
+  }
+}
+
+function unreadable(file: string, error: unknown): { code: string; message: string; remedy: string } {
+  const code = codeOf(error)
+  const known = reasons[code]
+  if (known !== undefined) return { code: known.code, message: `${file} ${known.message}.`, remedy: known.remedy }
+  return { code: 'file.unreadable', message: `${file} cannot be read (${code}).`, remedy: 'Look at the file and the disk it is on.' }
+}
+
+const reasons: Readonly<Record<string, { readonly code: string; readonly message: string; readonly remedy: string }>> = {
+  ENOENT: { code: 'file.missing', message: 'is not there', remedy: 'Create it, or remove the link that points nowhere.' },
+  EACCES: { code: 'file.forbidden', message: 'may not be read', remedy: 'Give the user that runs Lineside the right to read it.' },
+  ELOOP: { code: 'file.link-loop', message: 'is a link that leads back to itself', remedy: 'Put the file itself here.' },
+  ENOTDIR: { code: 'file.no-folder', message: 'is no folder', remedy: 'Name a folder.' },
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+}

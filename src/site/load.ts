@@ -1,0 +1,143 @@
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
+import { type FlowConfig, flowSchema } from '../control/flows/config.ts'
+import { isName } from '../model/name.ts'
+import type { TagMeta } from '../model/tag.ts'
+import type { DeviceConfig } from '../south/config.ts'
+import { defaultStatePath } from '../store/config.ts'
+import { checkExposure } from './check-exposure.ts'
+import { checkFlows } from './check-flows.ts'
+import { checkNames } from './check-names.ts'
+import { checkPorts } from './check-ports.ts'
+import { checkSecrets } from './check-secrets.ts'
+import { checkTags } from './check-tags.ts'
+import { parseDevice } from './device-file.ts'
+import { listYamlFiles, readTextFile } from './files.ts'
+import { flowJsonSchema, siteSchema } from './json-schemas.ts'
+import type { From, LoadedParts } from './loaded.ts'
+import { ProblemList } from './problems.ts'
+import { reportIssues } from './schema-problems.ts'
+import type { Site, SiteProblem } from './site.ts'
+import { type SiteFile, siteFileSchema } from './site-file.ts'
+import type { SourceFile } from './source.ts'
+import { parseYamlFile } from './yaml-file.ts'
+
+export interface LoadOptions {
+  /** Where secrets and the state folder are looked up. */
+  readonly environment?: NodeJS.ProcessEnv
+}
+
+/** `site` is there when there is no error; warnings do not take it away. Never throws for what the files say. */
+export interface LoadedSite {
+  readonly site?: Site
+  readonly problems: readonly SiteProblem[]
+}
+
+/** Reads and checks everything in a site's folder, without touching network or state. */
+export async function loadSite(folder: string, options: LoadOptions = {}): Promise<LoadedSite> {
+  const environment = options.environment ?? process.env
+  const root = resolve(folder)
+  const problems = new ProblemList()
+  const parts = await readParts(root, problems)
+  checkNames(parts, problems)
+  checkTags(parts, problems)
+  checkFlows(parts, problems)
+  checkPorts(parts, problems)
+  checkSecrets(parts, { problems, environment })
+  checkExposure(parts, problems)
+  const all = problems.all()
+  if (problems.hasErrors || parts.site === undefined) return { problems: all }
+  return { site: assembled(root, parts.site.part, { parts, environment }), problems: all }
+}
+
+async function readParts(root: string, problems: ProblemList): Promise<LoadedParts> {
+  const siteSource = await readSource(root, 'lineside.yaml', problems)
+  const devices = await readFolderParts<DeviceConfig>(root, 'devices', { problems, parse: parseDevice })
+  const flows = await readFolderParts<FlowConfig>(root, 'flows', { problems, parse: parseFlow })
+  const site = siteSource && parsed(siteSource, parseSiteFile(siteSource, problems))
+  const tags = devices.parts.flatMap(({ part }) => part.tags)
+  return {
+    ...(site === undefined ? {} : { site }),
+    devices: devices.parts,
+    flows: flows.parts,
+    sources: [...(siteSource === undefined ? [] : [siteSource]), ...devices.sources, ...flows.sources],
+    isIncomplete: devices.isIncomplete,
+    tags: new Map(tags.map((tag) => [tag.id, tag])),
+  }
+}
+
+interface FolderParts<Part> {
+  readonly parts: readonly From<Part>[]
+  readonly sources: readonly SourceFile[]
+  readonly isIncomplete: boolean
+}
+
+interface FolderReading<Part> {
+  readonly problems: ProblemList
+  readonly parse: (source: SourceFile, problems: ProblemList) => Part | undefined
+}
+
+async function readFolderParts<Part>(root: string, name: string, { problems, parse }: FolderReading<Part>): Promise<FolderParts<Part>> {
+  const files = await listYamlFiles(root, name, problems)
+  const sources: SourceFile[] = []
+  for (const file of files) {
+    const source = await readSource(root, file, problems)
+    if (source !== undefined) sources.push(source)
+  }
+  const parts = sources.map((source) => parsed(source, parse(source, problems))).filter((from) => from !== undefined)
+  return { parts, sources, isIncomplete: parts.length < files.length }
+}
+
+async function readSource(root: string, file: string, problems: ProblemList): Promise<SourceFile | undefined> {
+  const text = await readTextFile(root, file, problems)
+  return text === undefined ? undefined : parseYamlFile(file, text, problems)
+}
+
+function parsed<Part>(source: SourceFile, part: Part | undefined): From<Part> | undefined {
+  return part === undefined ? undefined : { source, part }
+}
+
+function parseSiteFile(source: SourceFile, problems: ProblemList): SiteFile | undefined {
+  const result = siteFileSchema.safeParse(source.value)
+  if (result.success) return result.data
+  reportIssues(result.error, { source, problems, schema: siteSchema })
+  return undefined
+}
+
+function parseFlow(source: SourceFile, problems: ProblemList): FlowConfig | undefined {
+  const result = flowSchema.safeParse(source.value)
+  if (result.success) return result.data
+  reportIssues(result.error, { source, problems, schema: flowJsonSchema })
+  return undefined
+}
+
+interface Assembling {
+  readonly parts: LoadedParts
+  readonly environment: NodeJS.ProcessEnv
+}
+
+function assembled(folder: string, file: SiteFile, { parts, environment }: Assembling): Site {
+  const devices = parts.devices.map(({ part }) => part)
+  return {
+    folder,
+    site: file.site,
+    node: file.node ?? ownName(),
+    mqtt: file.mqtt,
+    ...(file.opcua === undefined ? {} : { opcua: file.opcua }),
+    api: file.api,
+    upstreams: file.upstreams,
+    storage: { path: resolve(folder, file.storage.path ?? defaultStatePath(environment)) },
+    devices,
+    tags: devices.flatMap((device) => device.tags.map(metaOf)),
+    flows: parts.flows.map(({ part }) => part),
+  }
+}
+
+function metaOf({ address: _, ...meta }: DeviceConfig['tags'][number]): TagMeta {
+  return meta
+}
+
+function ownName(): string {
+  const [name = ''] = hostname().split('.')
+  return isName(name) ? name : 'gateway'
+}

@@ -1,0 +1,157 @@
+import type { z } from 'zod'
+import { suggestion } from './did-you-mean.ts'
+import { describedAt, type JsonSchema, knownKeys } from './json-schema.ts'
+import type { ProblemList } from './problems.ts'
+import type { Path, SourceFile } from './source.ts'
+
+export interface SchemaContext {
+  readonly source: SourceFile
+  /** Of the whole file; made only when there is something to report. */
+  readonly schema: () => JsonSchema
+  readonly problems: ProblemList
+  /** Where in the file the parsed value stands. */
+  readonly at?: Path
+}
+
+type Issue = z.core.$ZodIssue
+
+/** What zod found, in the words of somebody who writes site files. */
+export function reportIssues(error: z.ZodError, context: SchemaContext): void {
+  for (const issue of error.issues) reportIssue(issue, context)
+}
+
+function reportIssue(issue: Issue, context: SchemaContext): void {
+  const path = [...(context.at ?? []), ...(issue.path as Path)]
+  switch (issue.code) {
+    case 'unrecognized_keys':
+      for (const key of issue.keys) reportUnknownKey(key, path, context)
+      return
+    case 'invalid_union':
+      for (const inner of closestBranch(issue.errors)) reportIssue({ ...inner, path: [...issue.path, ...inner.path] }, context)
+      if (issue.errors.length === 0) report(path, issue, context)
+      return
+    case 'invalid_key':
+      report(path, { ...(issue.issues[0] ?? issue), isKey: true }, context)
+      return
+    default:
+      report(path, issue, context)
+  }
+}
+
+function reportUnknownKey(key: string, path: Path, { source, schema, problems }: SchemaContext): void {
+  const known = knownKeys(schema(), path)
+  const where = path.length === 0 ? 'here' : `in \`${shownPath(path)}\``
+  problems.add(
+    source,
+    { path: [...path, key], part: 'key' },
+    { code: 'site.unknown-key', message: `There is no key \`${key.slice(0, 100)}\` ${where}.`, remedy: suggestion(key, known) },
+  )
+}
+
+function report(path: Path, issue: Issue & { readonly isKey?: boolean }, context: SchemaContext): void {
+  const { source, schema, problems } = context
+  const value = valueAt(source.value, path)
+  const description = describedAt(schema(), path)
+  const name = path.length === 0 ? 'The file' : `\`${shownPath(path)}\``
+  if (value === undefined && issue.code === 'invalid_type') {
+    const remedy = `Add \`${path.at(-1)}:\`.${description === undefined ? '' : ` ${description}`}`
+    problems.add(source, { path, part: 'key' }, { code: 'site.missing', message: `${name} is missing.`, remedy })
+    return
+  }
+  const { message, remedy } = wording(issue, value)
+  problems.add(
+    source,
+    { path, part: issue.isKey ? 'key' : 'value' },
+    {
+      code: codes[issue.code] ?? 'site.value',
+      message: `${name}: ${message}.`,
+      remedy: `${remedy}${description === undefined ? '' : ` ${description}`}`,
+    },
+  )
+}
+
+const codes: Readonly<Record<string, string>> = { invalid_type: 'site.type', invalid_value: 'site.choice', invalid_key: 'site.key' }
+
+function wording(issue: Issue, value: unknown): { readonly message: string; readonly remedy: string } {
+  switch (issue.code) {
+    case 'invalid_type':
+      return {
+        message: `must be ${kinds[issue.expected] ?? issue.expected}, and is ${shown(value)}`,
+        remedy: `Write ${kinds[issue.expected] ?? issue.expected}.`,
+      }
+    case 'invalid_value': {
+      const choices = issue.values.map(String)
+      const known = choices.length === 1 ? `must be ${choices[0]}` : `must be one of ${choices.join(', ')}`
+      return { message: `${known}, and is ${shown(value)}`, remedy: suggestion(String(value), choices) }
+    }
+    case 'too_small':
+      return bound('at least', issue.minimum, issue.origin)
+    case 'too_big':
+      return bound('at most', issue.maximum, issue.origin)
+    default:
+      return { message: issue.message.replace(/\.$/, ''), remedy: 'Correct it.' }
+  }
+}
+
+function bound(word: string, limit: number | bigint, origin: string): { readonly message: string; readonly remedy: string } {
+  const counted = countedThings[origin]
+  const message = counted === undefined ? `must be ${word} ${limit}` : `must have ${word} ${limit} ${counted}`
+  return { message, remedy: 'Change it to fit.' }
+}
+
+const countedThings: Readonly<Record<string, string>> = {
+  string: 'characters',
+  array: 'entries',
+  tuple: 'entries',
+  map: 'entries',
+  object: 'keys',
+  record: 'keys',
+}
+
+const kinds: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  boolean: 'true or false',
+  array: 'a list',
+  tuple: 'a list',
+  object: 'a map of keys and values',
+  record: 'a map of keys and values',
+}
+
+/** Of the forms a value could have, the one that its writer most likely meant: the fewest keys that are wrong, then the fewest problems. */
+function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] {
+  const kindsAtRoot = branches.flatMap((issues) => issues.filter((issue) => issue.path.length === 0 && issue.code === 'invalid_type'))
+  if (kindsAtRoot.length === branches.length && branches.length > 1) return [anyOfKinds(kindsAtRoot)]
+  const scored = branches.map((issues) => ({ issues, score: issues.reduce((sum, issue) => sum + weight(issue), 0) }))
+  return scored.toSorted((a, b) => a.score - b.score)[0]?.issues ?? []
+}
+
+function weight(issue: Issue): number {
+  if (issue.code === 'unrecognized_keys') return issue.path.length === 0 ? 10 * issue.keys.length : 1
+  return issue.code === 'invalid_type' && issue.path.length <= 1 ? 10 : 1
+}
+
+function anyOfKinds(issues: readonly Issue[]): Issue {
+  const expected = [...new Set(issues.map((issue) => (issue.code === 'invalid_type' ? (kinds[issue.expected] ?? issue.expected) : '')))]
+  return { code: 'custom', path: [], message: `must be ${expected.join(' or ')}`, input: undefined }
+}
+
+/** Of the data itself, never of what all objects inherit. */
+export function valueAt(root: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, step) => {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined
+    return (value as Readonly<Record<string | number, unknown>>)[step]
+  }, root)
+}
+
+function shownPath(path: Path): string {
+  return path.map((step) => String(step).slice(0, 100)).join(' › ')
+}
+
+function shown(value: unknown): string {
+  if (value === null) return 'empty'
+  if (Array.isArray(value)) return 'a list'
+  if (typeof value === 'object') return 'a map'
+  return typeof value === 'string' ? `the text "${value.slice(0, 60)}"` : String(value)
+}
