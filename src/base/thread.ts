@@ -42,6 +42,8 @@ export interface RoomBirth<Data> {
   readonly room: string
   readonly logLevel: LogLevel
   readonly runtime: MessagePort
+  /** To the rooms that run already, by name. */
+  readonly ports: Readonly<Record<string, MessagePort>>
   readonly data: Data
 }
 
@@ -49,11 +51,12 @@ export interface RoomContext<Data> {
   readonly data: Data
   readonly log: Log
   readonly runtime: Door<RuntimeCalls>
+  /** Says which door leads to `room`: it is attached now if that room runs, and again whenever it is back from the dead. */
+  connect(room: string, door: { attach(port: MessagePort): void }): void
 }
 
-/** A room that runs: the doors others may be attached to, and its metrics. */
+/** A room that runs. */
 export interface Room extends Running {
-  readonly doors: Readonly<Record<string, { attach(port: MessagePort): void }>>
   metrics(): readonly Metric[]
 }
 
@@ -62,6 +65,7 @@ export async function runRoom<Data>(start: (context: RoomContext<Data>) => Promi
   const birth = workerData as RoomBirth<Data>
   const log = openLog(birth.logLevel).with({ room: birth.room })
   const starting = Promise.withResolvers<Room>()
+  const doors = new Map<string, { attach(port: MessagePort): void }>()
   const handlers: Handlers<RoomCalls> = {
     ping: () => null,
     metrics: async () => (await starting.promise).metrics(),
@@ -70,7 +74,8 @@ export async function runRoom<Data>(start: (context: RoomContext<Data>) => Promi
       return null
     },
     attach: async ({ room, port }) => {
-      ;(await starting.promise).doors[room]?.attach(port)
+      await starting.promise
+      doors.get(room)?.attach(port)
       return null
     },
   }
@@ -84,7 +89,12 @@ export async function runRoom<Data>(start: (context: RoomContext<Data>) => Promi
   process.on('uncaughtException', die)
   process.on('unhandledRejection', die)
   try {
-    const room = await start({ data: birth.data, log, runtime })
+    const connect: RoomContext<Data>['connect'] = (name, door) => {
+      doors.set(name, door)
+      const port = birth.ports[name]
+      if (port !== undefined) door.attach(port)
+    }
+    const room = await start({ data: birth.data, log, runtime, connect })
     starting.resolve(room)
     room.failure.catch(die)
     await runtime.call('ready', null)

@@ -1,5 +1,6 @@
 import type { Clock, EpochMs } from '../base/clock.ts'
 import { epochMs } from '../base/clock.ts'
+import { usableValue } from '../model/expression.ts'
 import type { Change, ChangeBatch, Sample } from '../model/sample.ts'
 import { asTagIndex, type LinearScale, type Reading, type TagId, type TagIndex, type TagMeta, type TagValue } from '../model/tag.ts'
 
@@ -42,6 +43,12 @@ export class TagTable {
 
   current(tag: TagIndex): Sample | undefined {
     return this.#samples[tag]
+  }
+
+  /** What expressions may see of a tag: nothing while its quality is bad or stale. */
+  usable(id: TagId): TagValue | undefined {
+    const tag = this.find(id)
+    return tag === undefined ? undefined : usableValue(this.#samples[tag])
   }
 
   onChanges(listener: ChangeListener): Disposable {

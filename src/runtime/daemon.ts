@@ -115,15 +115,19 @@ class House {
 
   async #start(plan: RoomPlan): Promise<void> {
     const { clock, logLevel } = this.#options
-    const thread = await startRoomThread({ plan, logLevel, clock, metricsOfAll: () => this.metrics(), health: () => this.health() })
-    const others = [...this.#rooms.values()]
+    const channels = [...this.#rooms.values()].map((other) => ({ other, ...new MessageChannel() }))
+    const ports = Object.fromEntries(channels.map(({ other, port1 }) => [other.name, port1]))
+    // The others may call at once: what they send waits in the port until the new room listens.
+    const attached = channels.map(({ other, port2 }) => other.attach(plan.name, port2).catch((error: unknown) => this.#unconnected(error)))
+    const thread = await startRoomThread({ plan, ports, logLevel, clock, metricsOfAll: () => this.metrics(), health: () => this.health() })
     this.#rooms.set(plan.name, thread)
+    await Promise.all(attached)
     if (plan.name === 'store') await this.#connectStore(thread)
-    // A room that dies just now cannot be connected: it will be when it is back.
-    for (const other of others)
-      await connect(thread, other).catch((error: unknown) =>
-        this.#options.log.warn('Two rooms could not be connected.', errorFields(error)),
-      )
+  }
+
+  /** The other room is dying just now: it will be connected when it is back. */
+  #unconnected(error: unknown): void {
+    this.#options.log.warn('Two rooms could not be connected.', errorFields(error))
   }
 
   async #connectStore(thread: RoomThread): Promise<void> {
@@ -178,10 +182,4 @@ class House {
     }
     await this.#store.call('append', [event]).catch((error: unknown) => log.warn('Could not journal a restart.', errorFields(error)))
   }
-}
-
-/** A fresh door between two rooms. */
-async function connect(one: RoomThread, other: RoomThread): Promise<void> {
-  const { port1, port2 } = new MessageChannel()
-  await Promise.all([one.attach(other.name, port1), other.attach(one.name, port2)])
 }

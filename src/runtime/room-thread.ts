@@ -15,6 +15,8 @@ export interface RoomPlan {
 
 export interface RoomThreadOptions {
   readonly plan: RoomPlan
+  /** Doors to the rooms that run already, by name. */
+  readonly ports: Readonly<Record<string, MessagePort>>
   readonly logLevel: LogLevel
   readonly clock: Clock
   readonly metricsOfAll: () => Promise<readonly Metric[]>
@@ -60,8 +62,19 @@ export async function startRoomThread(options: RoomThreadOptions): Promise<RoomT
     { name: `runtime to ${plan.name}`, unansweredMax: 64 },
   )
   door.attach(channel.port1)
-  const birth: RoomBirth<unknown> = { room: plan.name, logLevel: options.logLevel, runtime: channel.port2, data: plan.data }
-  const worker = new Worker(plan.entry, { workerData: birth, transferList: [channel.port2], resourceLimits, name: plan.name })
+  const birth: RoomBirth<unknown> = {
+    room: plan.name,
+    logLevel: options.logLevel,
+    runtime: channel.port2,
+    ports: options.ports,
+    data: plan.data,
+  }
+  const worker = new Worker(plan.entry, {
+    workerData: birth,
+    transferList: [channel.port2, ...Object.values(options.ports)],
+    resourceLimits,
+    name: plan.name,
+  })
   const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
   worker.on('error', (error) => died.reject(error))
   exited.then(() => died.reject(ended(plan.name)))

@@ -1,0 +1,21 @@
+import { Fault } from '../base/fault.ts'
+import type { Driver } from '../south/driver.ts'
+
+/** Loaded only where a device of the site needs it: an OPC UA client costs 60 MB that a Modbus site keeps. */
+const drivers: Readonly<Record<string, () => Promise<Driver<unknown, unknown>>>> = {
+  'modbus-tcp': async () => erased((await import('../south/modbus/driver.ts')).modbusTcpDriver),
+  opcua: async () => erased((await import('../south/opcua/driver.ts')).opcuaDriver),
+}
+
+export async function loadDriver(name: string): Promise<Driver<unknown, unknown>> {
+  const load = drivers[name]
+  if (load === undefined) {
+    throw new Fault('driver.unknown', `There is no driver ${name}.`, { remedy: `Use one of: ${Object.keys(drivers).join(', ')}.` })
+  }
+  return await load()
+}
+
+/** The driver's own types end here: `site` has parsed its config and addresses by the schema of the same name. */
+function erased<Config, Address>(driver: Driver<Config, Address>): Driver<unknown, unknown> {
+  return driver as Driver<unknown, unknown>
+}

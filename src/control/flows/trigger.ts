@@ -1,0 +1,84 @@
+import type { Clock } from '../../base/clock.ts'
+import { compileCondition, type Expression } from '../../model/expression.ts'
+import type { Sample } from '../../model/sample.ts'
+import { asTagId, type TagId, type TagValue } from '../../model/tag.ts'
+import type { FlowTrigger } from './config.ts'
+
+/** What a trigger and a step may look at. */
+export interface TagView {
+  sample(id: TagId): Sample | undefined
+  /** Nothing while its quality is bad or stale. */
+  usable(id: TagId): TagValue | undefined
+}
+
+export interface TriggerOptions {
+  readonly trigger: FlowTrigger
+  readonly tags: TagView
+  readonly clock: Clock
+  readonly fire: (sample: Sample) => void
+}
+
+/**
+ * Watches one condition for the moment it becomes true. Only a change from known false to true is such a moment: a condition that is true when
+ * the daemon starts, or true again after its tag was stale, has not become true, and a restart must not repeat what a flow did.
+ */
+export class Trigger implements Disposable {
+  /** Every tag whose change may change the condition. */
+  readonly watched: readonly TagId[]
+  readonly #options: TriggerOptions
+  readonly #condition: Expression
+  #wasTrue: boolean | undefined
+  #delay: Disposable | undefined
+
+  constructor(options: TriggerOptions) {
+    const compiled = compileCondition(options.trigger.when, 'flow')
+    if ('problem' in compiled) throw new Error(`a condition passed check and does not compile: ${compiled.problem.message}`)
+    this.#options = options
+    this.#condition = compiled.expression
+    this.watched = [...new Set([options.trigger.tag, ...compiled.expression.tags.map(asTagId)])]
+  }
+
+  /** To be called whenever one of the watched tags has changed. */
+  look(): void {
+    const isTrue = this.#evaluate()
+    if (isTrue === undefined) return // unknown: the trigger waits, and keeps what it knew
+    const hasBecomeTrue = isTrue && this.#wasTrue === false
+    this.#wasTrue = isTrue
+    if (!isTrue) this.#cancelDelay()
+    else if (hasBecomeTrue) this.#becomeTrue()
+  }
+
+  [Symbol.dispose](): void {
+    this.#cancelDelay()
+  }
+
+  #becomeTrue(): void {
+    const { trigger, clock } = this.#options
+    if (trigger.forMs === undefined) return this.#fire()
+    this.#delay = clock.after(trigger.forMs, () => {
+      this.#delay = undefined
+      // Unknown by now is not true by now: what cannot be seen has not stayed true.
+      if (this.#evaluate() === true) this.#fire()
+    })
+  }
+
+  #fire(): void {
+    const sample = this.#options.tags.sample(this.#options.trigger.tag)
+    if (sample !== undefined) this.#options.fire(sample)
+  }
+
+  #cancelDelay(): void {
+    this.#delay?.[Symbol.dispose]()
+    this.#delay = undefined
+  }
+
+  #evaluate(): boolean | undefined {
+    const { trigger, tags } = this.#options
+    const sample = tags.sample(trigger.tag)
+    const value = this.#condition.evaluate({
+      tag: (name) => tags.usable(asTagId(name)),
+      ...(sample === undefined ? {} : { value: sample.value, quality: sample.quality }),
+    })
+    return typeof value === 'boolean' ? value : undefined
+  }
+}

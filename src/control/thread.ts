@@ -1,0 +1,27 @@
+import { systemChance } from '../base/chance.ts'
+import { systemClock } from '../base/clock.ts'
+import { createDoor } from '../base/door.ts'
+import { type Room, type RoomContext, runRoom } from '../base/thread.ts'
+import type { StoreCalls } from '../store/contract.ts'
+import type { ControlCalls, NorthCalls } from './contract.ts'
+import { type Control, type ControlData, startControl } from './control.ts'
+
+/** Writes that north may have under way; one more is told to come back. */
+const northCallsMax = 1_000
+const storeCallsMax = 1_000
+
+await runRoom(startControlRoom)
+
+async function startControlRoom({ data, log, connect }: RoomContext<ControlData>): Promise<Room> {
+  const started = Promise.withResolvers<Control>()
+  const north = createDoor<NorthCalls, ControlCalls>(
+    { write: async (command) => (await started.promise).calls.write(command) },
+    { name: 'control to north', unansweredMax: northCallsMax },
+  )
+  const store = createDoor<StoreCalls, Record<never, never>>({}, { name: 'control to store', unansweredMax: storeCallsMax })
+  connect('north', north)
+  connect('store', store)
+  const control = await startControl(data, { north, store, clock: systemClock, chance: systemChance, log })
+  started.resolve(control)
+  return { failure: control.failure, metrics: control.metrics, [Symbol.asyncDispose]: () => control[Symbol.asyncDispose]() }
+}
