@@ -1,6 +1,5 @@
 import type { Clock, EpochMs } from '../base/clock.ts'
 import { epochMs } from '../base/clock.ts'
-import { usableValue } from '../model/expression.ts'
 import type { Change, ChangeBatch, Sample } from '../model/sample.ts'
 import { asTagIndex, type LinearScale, type Reading, type TagId, type TagIndex, type TagMeta, type TagValue } from '../model/tag.ts'
 
@@ -45,10 +44,9 @@ export class TagTable {
     return this.#samples[tag]
   }
 
-  /** What expressions may see of a tag: nothing while its quality is bad or stale. */
-  usable(id: TagId): TagValue | undefined {
+  sampleOf(id: TagId): Sample | undefined {
     const tag = this.find(id)
-    return tag === undefined ? undefined : usableValue(this.#samples[tag])
+    return tag === undefined ? undefined : this.#samples[tag]
   }
 
   onChanges(listener: ChangeListener): Disposable {

@@ -24,7 +24,14 @@ function openDoors(unansweredMax = 10) {
   const far = createDoor<Record<never, never>, Far>(farHandlers, { name: 'far to near', unansweredMax })
   near.attach(port1)
   far.attach(port2)
-  return { near, far, [Symbol.dispose]: () => (near.close(), far.close()) }
+  return {
+    near,
+    far,
+    [Symbol.dispose]: (): void => {
+      near.close()
+      far.close()
+    },
+  }
 }
 
 describe('a door', () => {

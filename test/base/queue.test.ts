@@ -31,7 +31,10 @@ describe('a queue that keeps the latest', () => {
     queue.push('a', 1)
     queue.push('b', 1)
     queue.push('a', 2)
-    expect([...queue.takeAll()]).toEqual([['a', 2], ['b', 1]])
+    expect([...queue.takeAll()]).toEqual([
+      ['a', 2],
+      ['b', 1],
+    ])
     expect(queue.overtaken).toBe(1)
   })
 
@@ -42,6 +45,9 @@ describe('a queue that keeps the latest', () => {
     const undelivered = queue.takeAll()
     queue.push('a', 2)
     queue.restore(undelivered)
-    expect([...queue.takeAll()]).toEqual([['a', 2], ['b', 1]])
+    expect([...queue.takeAll()]).toEqual([
+      ['a', 2],
+      ['b', 1],
+    ])
   })
 })

@@ -21,7 +21,9 @@ describe('a secret', () => {
   })
 
   it('that nobody knows is a fault that says where to put it', () => {
-    expect(() => revealSecret({ secret: 'x' }, {})).toThrowError(expect.objectContaining({ code: 'secret.unknown', remedy: expect.stringContaining('LINESIDE_SECRET_X') }))
+    expect(() => revealSecret({ secret: 'x' }, {})).toThrowError(
+      expect.objectContaining({ code: 'secret.unknown', remedy: expect.stringContaining('LINESIDE_SECRET_X') }),
+    )
   })
 
   it('stands in a site file by name only', () => {

@@ -19,11 +19,24 @@ const lost: WriteOutcome = { outcome: 'unknown', fault: new Fault('fake.lost', '
 function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta> = {}) {
   const clock = startManualClock()
   const metas: TagMeta[] = [
-    { id: asTagId('press/setpoint'), device: 'press', path: 'setpoint', type: 'f32', scan: 'normal', write: { ...rules, ...write }, ...meta },
+    {
+      id: asTagId('press/setpoint'),
+      device: 'press',
+      path: 'setpoint',
+      type: 'f32',
+      scan: 'normal',
+      write: { ...rules, ...write },
+      ...meta,
+    },
     { id: asTagId('press/running'), device: 'press', path: 'running', type: 'bool', scan: 'normal' },
   ]
   const table = new TagTable(metas, clock)
-  const plant = { holds: [0, false] as TagValue[], written: [] as TagValue[], outcome: undefined as WriteOutcome | undefined, takesOver: true }
+  const plant = {
+    holds: [0, false] as TagValue[],
+    written: [] as TagValue[],
+    outcome: undefined as WriteOutcome | undefined,
+    takesOver: true,
+  }
   const device: Device = {
     failure: new Promise(() => {}),
     status: () => ({ device: 'press', state: 'online', sinceMs: clock.now() }),
@@ -88,7 +101,15 @@ describe('the command road', () => {
     expect(await ask()).toMatchObject({ code: 'command.interlock' })
   })
 
-  it.each<[NonNullable<TagMeta['type']>, TagValue]>([['u16', 65536], ['u16', -1], ['i16', 40000], ['u16', 1.5], ['i8', 128], ['u64', -1n], ['i32', 2 ** 31]])('refuses what does not fit %s, and never wraps it', async (type, value) => {
+  it.each<[NonNullable<TagMeta['type']>, TagValue]>([
+    ['u16', 65536],
+    ['u16', -1],
+    ['i16', 40000],
+    ['u16', 1.5],
+    ['i8', 128],
+    ['u64', -1n],
+    ['i32', 2 ** 31],
+  ])('refuses what does not fit %s, and never wraps it', async (type, value) => {
     const { ask, plant } = startRoad({}, { type })
     expect(await ask({ value })).toMatchObject({ status: 'refused' })
     expect(plant.written).toEqual([])

@@ -6,12 +6,16 @@ import { startManualClock } from '../support/manual-clock.ts'
 
 function startTable(...tags: Partial<TagMeta>[]) {
   const clock = startManualClock()
-  const metas = tags.map((tag, place): TagMeta => ({ id: asTagId(`d/t${place}`), device: 'd', path: `t${place}`, scan: 'normal', type: 'f32', ...tag }))
+  const metas = tags.map(
+    (tag, place): TagMeta => ({ id: asTagId(`d/t${place}`), device: 'd', path: `t${place}`, scan: 'normal', type: 'f32', ...tag }),
+  )
   const table = new TagTable(metas, clock)
   const batches: Change[][] = []
   table.onChanges((batch) => batches.push([...batch]))
   const take = async (...values: (number | Partial<Reading>)[]): Promise<void> => {
-    const readings = values.map((value, tag): Reading => ({ tag, quality: 'good', value: null, ...(typeof value === 'number' ? { value } : value) }))
+    const readings = values.map(
+      (value, tag): Reading => ({ tag, quality: 'good', value: null, ...(typeof value === 'number' ? { value } : value) }),
+    )
     table.take(0, readings, clock.now())
     await clock.settle()
   }
@@ -26,7 +30,12 @@ describe('the tag table', () => {
   it('passes on all changes of one turn as one batch', async () => {
     const { batches, take } = startTable({}, {})
     await take(1, 2)
-    expect(batches.map((batch) => batch.map(({ tag, sample }) => [tag, sample.value]))).toEqual([[[0, 1], [1, 2]]])
+    expect(batches.map((batch) => batch.map(({ tag, sample }) => [tag, sample.value]))).toEqual([
+      [
+        [0, 1],
+        [1, 2],
+      ],
+    ])
   })
 
   it('scales raw values into engineering units', async () => {

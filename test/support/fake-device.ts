@@ -81,6 +81,16 @@ function aborted(signal: AbortSignal): Promise<never> {
 }
 
 export function fakeDeviceConfig(device: string, options: { readonly tags: number; readonly pollMs: number }): DeviceConfig {
-  const tags = Array.from({ length: options.tags }, (_, place): Tag<unknown> => ({ id: asTagId(`${device}/t${place}`), device, path: `t${place}`, type: 'f64', scan: 'normal', address: {} }))
+  const tags = Array.from(
+    { length: options.tags },
+    (_, place): Tag<unknown> => ({
+      id: asTagId(`${device}/t${place}`),
+      device,
+      path: `t${place}`,
+      type: 'f64',
+      scan: 'normal',
+      address: {},
+    }),
+  )
   return { device, driver: 'fake', config: {}, capabilities: [], scanMs: { normal: options.pollMs }, tags }
 }

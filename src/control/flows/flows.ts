@@ -9,13 +9,13 @@ import type { Command, CommandResult } from '../../model/command.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import { jsonValue } from '../../model/payload.ts'
 import type { ChangeBatch, Sample } from '../../model/sample.ts'
-import type { TagId, TagIndex, TagMeta } from '../../model/tag.ts'
+import type { TagId, TagIndex, TagMeta, TagValue } from '../../model/tag.ts'
 import type { OpenRun, RunRecord, StoreCalls } from '../../store/contract.ts'
 import type { NorthCalls } from '../contract.ts'
 import { isSameValue, type TagTable } from '../tag-table.ts'
 import type { FlowConfig, FlowTrigger } from './config.ts'
 import { executeRun, type Run, type RunEnd, type RunPorts } from './run.ts'
-import { type TagView, Trigger } from './trigger.ts'
+import { Trigger } from './trigger.ts'
 
 export interface FlowsOptions {
   readonly data: { readonly site: string; readonly flows: readonly FlowConfig[]; readonly tags: readonly TagMeta[] }
@@ -86,8 +86,7 @@ class Flow implements Running {
     this.config = config
     this.#context = context
     this.triggers = config.on.map(
-      (trigger) =>
-        new Trigger({ trigger, tags: viewOf(context.table), clock: context.clock, fire: (sample) => this.#start(trigger, sample) }),
+      (trigger) => new Trigger({ trigger, tags: context.table, clock: context.clock, fire: (sample) => this.#start(trigger, sample) }),
     )
     this.#loop = startLoop((signal) => this.#work(signal))
     this.failure = this.#loop.failure
@@ -218,22 +217,18 @@ function begun(run: Run, clock: Clock): RunRecord {
 
 function runOf(open: OpenRun): Run {
   const { run, definition, input } = open.begun
-  return { id: run, flow: JSON.parse(definition) as FlowConfig, trigger: JSON.parse(input) as Run['trigger'], isResumed: true, past: open.records }
+  return {
+    id: run,
+    flow: JSON.parse(definition) as FlowConfig,
+    trigger: JSON.parse(input) as Run['trigger'],
+    isResumed: true,
+    past: open.records,
+  }
 }
 
 function triggerData(trigger: FlowTrigger, sample: Sample): Run['trigger'] {
   const [device] = trigger.tag.split('/')
   return { tag: trigger.tag, device, value: jsonValue(sample.value), quality: sample.quality, time: isoTime(sample.sourceMs) }
-}
-
-function viewOf(table: TagTable): TagView {
-  return {
-    sample: (id) => {
-      const tag = table.find(id)
-      return tag === undefined ? undefined : table.current(tag)
-    },
-    usable: (id) => table.usable(id),
-  }
 }
 
 function watchersByTag(flows: readonly Flow[], table: TagTable): ReadonlyMap<TagIndex, readonly Trigger[]> {
@@ -253,7 +248,7 @@ async function openRuns({ store, clock, log }: FlowsOptions, stop: AbortSignal):
 
 function runPorts({ data, table, road, store, north, outbox, clock, log }: FlowsOptions, stop: AbortSignal): RunPorts {
   return {
-    tags: viewOf(table),
+    tags: table,
     clock,
     write: (command) => road.write(command),
     keep: async (records) => {
@@ -307,7 +302,7 @@ async function untilAnswered<Answer>(ask: () => Promise<Answer>, { clock, log, s
 async function devicesHeard(run: Run, { table, clock, stop }: FlowContext): Promise<void> {
   const limit = clock.elapsed() + settleMs
   const tags = run.flow.steps.flatMap((step) => (step.kind === 'write' ? step.writes.map(({ tag }) => tag) : []))
-  while (clock.elapsed() < limit && tags.some((tag) => table.usable(tag) === undefined)) await clock.sleep(retryPauseMs, stop)
+  while (clock.elapsed() < limit && tags.some((tag) => !isHeard(table, tag))) await clock.sleep(retryPauseMs, stop)
 }
 
 /** Waits until the device can be heard, then compares. */
@@ -318,9 +313,13 @@ async function readsNow(
   const { table, clock, stop } = context
   const limit = clock.elapsed() + settleMs
   while (clock.elapsed() < limit) {
-    const seen = table.usable(tag)
-    if (seen !== undefined) return isSameValue(seen, context.value as typeof seen)
+    if (isHeard(table, tag)) return isSameValue(table.sampleOf(tag)?.value ?? null, context.value as TagValue)
     await clock.sleep(retryPauseMs, stop)
   }
   return undefined
+}
+
+function isHeard(table: TagTable, tag: TagId): boolean {
+  const quality = table.sampleOf(tag)?.quality
+  return quality === 'good' || quality === 'uncertain'
 }

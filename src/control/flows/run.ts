@@ -3,7 +3,7 @@ import { Fault, type PlainFault, plainFault } from '../../base/fault.ts'
 import type { Command, CommandResult } from '../../model/command.ts'
 import type { ExpressionScope } from '../../model/expression.ts'
 import { asTagId, type TagId, type TagValue } from '../../model/tag.ts'
-import { compileTemplate, payloadText } from '../../model/template.ts'
+import { checkedTemplate, payloadText } from '../../model/template.ts'
 import type { OpenRun, RunRecord } from '../../store/contract.ts'
 import type { FlowConfig, FlowStep, PublishStep, WriteStep } from './config.ts'
 import type { TagView } from './trigger.ts'
@@ -104,8 +104,8 @@ interface Effect {
 /** Keeps the intent, acts, keeps the outcome; a part known done is left alone. */
 async function once(run: Run, part: string, ports: RunPorts, effect: Effect): Promise<void> {
   const intent = run.past.find((record) => record.kind === 'intent' && record.step === part)
-  const isDone = run.past.some((record) => record.kind === 'outcome' && record.step === part && record.status === 'done')
-  if (isDone) return
+  const outcome = run.past.find((record) => record.kind === 'outcome' && record.step === part)
+  if (outcome?.kind === 'outcome') return settled(outcome)
   const what = intent === undefined ? effect.begin() : revive(intent.data)
   if (intent === undefined) await ports.keep([{ kind: 'intent', run: run.id, step: part, timeMs: ports.clock.now(), data: freeze(what) }])
   try {
@@ -117,6 +117,12 @@ async function once(run: Run, part: string, ports: RunPorts, effect: Effect): Pr
     throw error
   }
   await ports.keep([{ kind: 'outcome', run: run.id, step: part, timeMs: ports.clock.now(), status: 'done', data: '{}' }])
+}
+
+/** What an earlier life of the run has kept of a part: done, or how it ended the run. */
+function settled(outcome: Extract<RunRecord, { kind: 'outcome' }>): void {
+  if (outcome.status === 'done') return
+  throw new StepEnd(outcome.status === 'unknown' ? 'unsettled' : 'failed', JSON.parse(outcome.data) as PlainFault)
 }
 
 /** JSON has no 64-bit integers and no bytes; what was meant must come back as it was. */
@@ -147,10 +153,8 @@ function command(run: Run, part: string, write: { readonly tag: TagId; readonly 
 }
 
 function evaluate(run: Run, source: unknown, ports: RunPorts): unknown {
-  const compiled = compileTemplate(source, 'flow')
-  if ('problems' in compiled) throw new Error('a template passed check and does not compile')
-  const scope: ExpressionScope = { tag: (name) => ports.tags.usable(asTagId(name)), trigger: run.trigger, ...triggerScope(run) }
-  const value = compiled.template.evaluate(scope)
+  const scope: ExpressionScope = { tag: (name) => ports.tags.sampleOf(asTagId(name)), trigger: run.trigger, ...triggerScope(run) }
+  const value = checkedTemplate(source, 'flow').evaluate(scope)
   if (value === undefined) throw unknownValue(run)
   return value
 }

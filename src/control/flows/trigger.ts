@@ -1,14 +1,12 @@
 import type { Clock } from '../../base/clock.ts'
-import { compileCondition, type Expression } from '../../model/expression.ts'
+import { checkedExpression, type Expression } from '../../model/expression.ts'
 import type { Sample } from '../../model/sample.ts'
-import { asTagId, type TagId, type TagValue } from '../../model/tag.ts'
+import { asTagId, type TagId } from '../../model/tag.ts'
 import type { FlowTrigger } from './config.ts'
 
-/** What a trigger and a step may look at. */
+/** What a trigger and a step may look at: the current samples. */
 export interface TagView {
-  sample(id: TagId): Sample | undefined
-  /** Nothing while its quality is bad or stale. */
-  usable(id: TagId): TagValue | undefined
+  sampleOf(id: TagId): Sample | undefined
 }
 
 export interface TriggerOptions {
@@ -31,11 +29,9 @@ export class Trigger implements Disposable {
   #delay: Disposable | undefined
 
   constructor(options: TriggerOptions) {
-    const compiled = compileCondition(options.trigger.when, 'flow')
-    if ('problem' in compiled) throw new Error(`a condition passed check and does not compile: ${compiled.problem.message}`)
     this.#options = options
-    this.#condition = compiled.expression
-    this.watched = [...new Set([options.trigger.tag, ...compiled.expression.tags.map(asTagId)])]
+    this.#condition = checkedExpression(options.trigger.when, 'flow')
+    this.watched = [...new Set([options.trigger.tag, ...this.#condition.tags.map(asTagId)])]
   }
 
   /** To be called whenever one of the watched tags has changed. */
@@ -54,7 +50,10 @@ export class Trigger implements Disposable {
 
   #becomeTrue(): void {
     const { trigger, clock } = this.#options
-    if (trigger.forMs === undefined) return this.#fire()
+    if (trigger.forMs === undefined) {
+      this.#fire()
+      return
+    }
     this.#delay = clock.after(trigger.forMs, () => {
       this.#delay = undefined
       // Unknown by now is not true by now: what cannot be seen has not stayed true.
@@ -63,7 +62,7 @@ export class Trigger implements Disposable {
   }
 
   #fire(): void {
-    const sample = this.#options.tags.sample(this.#options.trigger.tag)
+    const sample = this.#options.tags.sampleOf(this.#options.trigger.tag)
     if (sample !== undefined) this.#options.fire(sample)
   }
 
@@ -74,9 +73,9 @@ export class Trigger implements Disposable {
 
   #evaluate(): boolean | undefined {
     const { trigger, tags } = this.#options
-    const sample = tags.sample(trigger.tag)
+    const sample = tags.sampleOf(trigger.tag)
     const value = this.#condition.evaluate({
-      tag: (name) => tags.usable(asTagId(name)),
+      tag: (name) => tags.sampleOf(asTagId(name)),
       ...(sample === undefined ? {} : { value: sample.value, quality: sample.quality }),
     })
     return typeof value === 'boolean' ? value : undefined
