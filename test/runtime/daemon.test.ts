@@ -1,0 +1,115 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { BroadcastChannel } from 'node:worker_threads'
+import { describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
+import { startDaemon } from '../../src/runtime/daemon.ts'
+import { keptLog } from '../support/quiet-log.ts'
+import type { MortalData, MortalOrder } from '../support/rooms/mortal-room.ts'
+
+const entry = new URL('../support/rooms/mortal-room.ts', import.meta.url)
+const names = ['store', 'north', 'control'] as const
+
+/** Three rooms that do what they are told, and write down their lives. */
+async function startHouse({ stillborn = '' } = {}) {
+  const folder = mkdtempSync(join(tmpdir(), 'lineside-house-'))
+  const lifeFile = join(folder, 'life')
+  const plan = <Name extends (typeof names)[number]>(name: Name) => {
+    const rooms = [...names.filter((other) => other !== name), 'runtime']
+    return { name, entry, data: { name, lifeFile, channel: folder, rooms, isStillborn: name === stillborn } satisfies MortalData }
+  }
+  const log = keptLog()
+  const channel = new BroadcastChannel(folder)
+  const clean = (): void => {
+    channel.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+  const life = (): readonly string[] => readFileSync(lifeFile, 'utf8').trim().split('\n')
+  try {
+    const rooms = [plan('store'), plan('north'), plan('control')] as const
+    const daemon = await startDaemon({ rooms, clock: systemClock, chance: () => 0, log, logLevel: 'silent' })
+    return {
+      daemon,
+      log,
+      life,
+      order: (order: MortalOrder) => channel.postMessage(order),
+      [Symbol.asyncDispose]: async () => {
+        await daemon[Symbol.asyncDispose]()
+        clean()
+      },
+    }
+  } catch (error) {
+    clean()
+    throw error
+  }
+}
+
+describe('the daemon', () => {
+  it('starts store, north and control in this order, and stops them in the reverse one', async () => {
+    await using house = await startHouse()
+    await house.daemon[Symbol.asyncDispose]()
+    expect(house.life()).toEqual(['store started', 'north started', 'control started', 'control stopped', 'north stopped', 'store stopped'])
+  })
+
+  it('opens a door between any two rooms', async () => {
+    await using house = await startHouse()
+    for (const [room, other] of [
+      ['control', 'north'],
+      ['north', 'store'],
+      ['store', 'control'],
+    ] as const) {
+      house.order({ room, order: 'ask', other })
+      await vi.waitFor(() => expect(house.life()).toContain(`${room} ${other} is here`))
+    }
+  })
+
+  it.each(['north', 'store'])(
+    'starts %s again when it dies, connects it to the others, counts and journals it, and control goes on',
+    async (room) => {
+      await using house = await startHouse()
+      house.order({ room, order: 'die' })
+      await vi.waitFor(() => expect(house.daemon.health().rooms[room]).toEqual({ state: 'up', restarts: 1 }), { timeout: 10_000 })
+      expect(house.life().filter((line) => line === 'control started')).toHaveLength(1)
+      house.order({ room: 'control', order: 'ask', other: room })
+      await vi.waitFor(() => expect(house.life()).toContain(`control ${room} is here`))
+      await vi.waitFor(() => expect(house.life().join()).toContain('runtime.room-restarted'))
+      const metrics = await house.daemon.metrics()
+      expect(metrics).toContainEqual(expect.objectContaining({ name: 'lineside_room_restarts_total', labels: { room }, value: 1 }))
+    },
+  )
+
+  it('says that it is not ready while a room is away', async () => {
+    await using house = await startHouse()
+    expect(house.daemon.health().isReady).toBe(true)
+    house.order({ room: 'north', order: 'die' })
+    await vi.waitFor(() => expect(house.daemon.health().isReady).toBe(false))
+    await vi.waitFor(() => expect(house.daemon.health().isReady).toBe(true), { timeout: 10_000 })
+  })
+
+  it('fails as a whole when control dies', async () => {
+    await using house = await startHouse()
+    house.order({ room: 'control', order: 'die' })
+    await expect(house.daemon.failure).rejects.toThrow('control dies as it was told')
+  })
+
+  it('does not answer the watchdog while any room hangs, and does again afterwards', async () => {
+    await using house = await startHouse()
+    await house.daemon.ping(1_000)
+    house.order({ room: 'north', order: 'hang', hangMs: 800 })
+    await vi.waitFor(() => expect(house.daemon.ping(100)).rejects.toMatchObject({ code: 'runtime.timeout' }))
+    await vi.waitFor(() => house.daemon.ping(100), { timeout: 5_000 })
+  })
+
+  it('stops within five seconds even when a room hangs', async () => {
+    await using house = await startHouse()
+    house.order({ room: 'store', order: 'hang', hangMs: 60_000 })
+    const started = performance.now()
+    await house.daemon[Symbol.asyncDispose]()
+    expect(performance.now() - started).toBeLessThan(5_000)
+  })
+
+  it('does not start at all when a room cannot, and leaves none behind', async () => {
+    await expect(startHouse({ stillborn: 'control' })).rejects.toThrow('born dead')
+  })
+})
