@@ -1,0 +1,77 @@
+import { coerceLocalizedText, DataType, Variant, VariantArrayType } from 'node-opcua-client'
+import { parseIsoTime } from '../../base/clock.ts'
+import type { Scalar, TagValue } from '../../model/tag.ts'
+
+/** What a node holds, as its last value or its attributes say. */
+export interface NodeType {
+  readonly dataType: DataType
+  readonly isArray: boolean
+}
+
+/** The value in the node's very own type: servers refuse an Int32 for an Int16. undefined where it does not fit. */
+export function variantFor(value: TagValue, type: NodeType): Variant | undefined {
+  if (Array.isArray(value) !== type.isArray) return undefined
+  if (!Array.isArray(value)) {
+    const scalar = coerceScalar(value as Scalar, type.dataType)
+    return scalar === undefined ? undefined : new Variant({ dataType: type.dataType, arrayType: VariantArrayType.Scalar, value: scalar })
+  }
+  const items = value.map((item: Scalar) => coerceScalar(item, type.dataType))
+  if (items.includes(undefined)) return undefined
+  return new Variant({ dataType: type.dataType, arrayType: VariantArrayType.Array, value: items })
+}
+
+const integerRanges: Readonly<Partial<Record<DataType, readonly [number, number]>>> = {
+  [DataType.SByte]: [-0x80, 0x7f],
+  [DataType.Byte]: [0, 0xff],
+  [DataType.Int16]: [-0x8000, 0x7fff],
+  [DataType.UInt16]: [0, 0xffff],
+  [DataType.Int32]: [-0x8000_0000, 0x7fff_ffff],
+  [DataType.UInt32]: [0, 0xffff_ffff],
+}
+
+function coerceScalar(value: Scalar, type: DataType): unknown {
+  const range = integerRanges[type]
+  if (range !== undefined) return integerIn(value, range)
+  switch (type) {
+    case DataType.Boolean:
+      return typeof value === 'boolean' ? value : undefined
+    case DataType.Float:
+    case DataType.Double:
+      return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : undefined
+    case DataType.Int64:
+      return wide(value, (whole) => BigInt.asIntN(64, whole))
+    case DataType.UInt64:
+      return wide(value, (whole) => BigInt.asUintN(64, whole))
+    case DataType.String:
+    case DataType.XmlElement:
+      return typeof value === 'string' ? value : undefined
+    case DataType.LocalizedText:
+      return typeof value === 'string' ? coerceLocalizedText(value) : undefined
+    case DataType.ByteString:
+      return value instanceof Uint8Array ? Buffer.from(value) : undefined
+    case DataType.DateTime:
+      return moment(value)
+    default:
+      return undefined
+  }
+}
+
+function integerIn(value: Scalar, [min, max]: readonly [number, number]): number | undefined {
+  const number = typeof value === 'bigint' ? Number(value) : value
+  return typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max ? number : undefined
+}
+
+/** As the library holds 64 bits: `[high, low]`. */
+function wide(value: Scalar, wrap: (whole: bigint) => bigint): readonly [number, number] | undefined {
+  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return undefined
+  const whole = BigInt(value as bigint | number)
+  if (wrap(whole) !== whole) return undefined
+  const bits = BigInt.asUintN(64, whole)
+  return [Number(bits >> 32n), Number(bits & 0xffff_ffffn)]
+}
+
+function moment(value: Scalar): unknown {
+  const ms = typeof value === 'string' ? parseIsoTime(value) : typeof value === 'number' ? value : undefined
+  // biome-ignore lint/style/noRestrictedGlobals: the wire type; no clock is read here
+  return ms === undefined || !Number.isFinite(ms) ? undefined : new Date(ms)
+}

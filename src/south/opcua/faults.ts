@@ -1,0 +1,90 @@
+import { Fault } from '../../base/fault.ts'
+import { statusName } from './quality.ts'
+
+export function noAnswer(what: string, timeoutMs: number): Fault {
+  return new Fault('opcua.no-answer', `The server did not answer ${what} within ${timeoutMs} ms.`, {
+    remedy: 'Look whether the server is overloaded or stopped; raise connection.timeout if it is only slow.',
+    isRetryable: true,
+  })
+}
+
+export function connectionLost(url: string, why: string, cause?: unknown): Fault {
+  return new Fault('opcua.connection-lost', `The connection to ${url} is gone: ${why}.`, {
+    remedy: 'Wait: it is made again. If it keeps breaking, look at the network and at the log of the server.',
+    isRetryable: true,
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+/** What the library says when it cannot connect, told by what the reader can do about it. */
+export function cannotConnect(url: string, error: unknown): Fault {
+  if (error instanceof Fault) return error
+  const text = errorText(error)
+  const known = connectFailures.find(({ pattern }) => pattern.test(text))
+  return new Fault(known?.code ?? 'opcua.cannot-connect', `Cannot connect to ${url}: ${known?.means ?? text}.`, {
+    remedy: known?.remedy ?? 'Check the address, and look at the log of the server for the reason.',
+    isRetryable: true,
+    cause: error,
+  })
+}
+
+const connectFailures = [
+  {
+    pattern: /ECONNREFUSED/,
+    code: 'opcua.refused',
+    means: 'nothing listens at this port',
+    remedy: 'Start the server, or correct connection.url.',
+  },
+  {
+    pattern: /ENOTFOUND|EAI_AGAIN/,
+    code: 'opcua.unknown-host',
+    means: 'the host name has no address',
+    remedy: 'Correct the host in connection.url, or write its IP address.',
+  },
+  {
+    pattern: /BadUserAccessDenied|BadIdentityTokenRejected|BadIdentityTokenInvalid/,
+    code: 'opcua.user-refused',
+    means: 'the server refuses this user',
+    remedy: 'Correct connection.user and the secret of its password, or let the server accept anonymous sessions.',
+  },
+  {
+    pattern: /BadSecurityChecksFailed|BadCertificateUntrusted|BadCertificateUriInvalid|BadCertificate/,
+    code: 'opcua.certificate-refused',
+    means: 'the server does not trust the certificate of this gateway',
+    remedy:
+      "Trust the certificate in the server's list of rejected certificates; it is the file client-certificate.pem in the state folder of the device.",
+  },
+  {
+    pattern: /BadTooManySessions/,
+    code: 'opcua.too-many-sessions',
+    means: 'the server has no session left',
+    remedy: 'Close other clients, or raise the limit of the server; sessions of dead clients end by themselves after a while.',
+  },
+] as const
+
+export function badAnswer(what: string, error: unknown): Fault {
+  if (error instanceof Fault) return error
+  return new Fault('opcua.request-failed', `The server refused ${what}: ${errorText(error)}.`, {
+    remedy: 'Look at the log of the server for the reason.',
+    isRetryable: true,
+    cause: error,
+  })
+}
+
+export function writeRefused(id: string, status: number): Fault {
+  return new Fault('opcua.write-refused', `The server refused to write ${id}: ${statusName(status)}.`, {
+    remedy: 'Check that the node is writable for this user, and takes such a value.',
+  })
+}
+
+export function valueRefused(id: string, value: unknown, needs: string): Fault {
+  const text = typeof value === 'string' ? JSON.stringify(value.slice(0, 50)) : String(value).slice(0, 50)
+  return new Fault('opcua.value-type', `${text} cannot be written to ${id}: the node is of type ${needs}.`, {
+    remedy: `Write a value that fits ${needs}.`,
+  })
+}
+
+export function errorText(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error)
+  return text.replaceAll(/\s+/g, ' ').trim().slice(0, 300)
+}

@@ -1,0 +1,110 @@
+import {
+  AttributeIds,
+  type BrowsePath,
+  type BrowsePathResult,
+  coerceNodeId,
+  makeBrowsePath,
+  type NodeId,
+  QualifiedName,
+} from 'node-opcua-client'
+import type { Tag } from '../../model/tag.ts'
+import { type PathStep, parseBrowsePath, parseNodeText } from './address.ts'
+import type { OpcuaAddress } from './config.ts'
+import { badNodeIdUnknown, badNoMatch, statusOf } from './quality.ts'
+import type { Requests } from './requests.ts'
+
+/** How many nodes the server takes in one request; 0 where it names no limit (OPC 10000-5, 6.3.11). */
+export interface ServerLimits {
+  readonly read: number
+  readonly write: number
+  readonly monitor: number
+  readonly translate: number
+}
+
+const limitNodes = { read: 11705, write: 11707, translate: 11712, monitor: 11714 } as const
+
+export async function readLimits(requests: Requests): Promise<ServerLimits> {
+  const nodes = Object.values(limitNodes).map((id) => ({ nodeId: `i=${id}`, attributeId: AttributeIds.Value }))
+  const values = await requests.ask('a read of its limits', (session) => session.read(nodes))
+  const limits = values.map((data) => (data.statusCode.isGood() && typeof data.value?.value === 'number' ? data.value.value : 0))
+  const [read = 0, write = 0, translate = 0, monitor = 0] = limits
+  return { read, write, translate, monitor }
+}
+
+/** Where a tag's node is on this server today, or the status code that says why it is nowhere. */
+export type Place = { readonly node: NodeId } | { readonly status: number }
+
+/**
+ * Finds every tag's node anew. The index of a namespace may be another one at each start of the server; `pinned` remembers which URI
+ * an index of the site file meant when it was first used.
+ */
+export async function resolveTags(
+  tags: readonly Tag<OpcuaAddress>[],
+  options: { readonly requests: Requests; readonly limits: ServerLimits; readonly pinned: NamespacePins },
+): Promise<readonly Place[]> {
+  const { requests, limits, pinned } = options
+  const uris = await requests.ask('a read of its namespaces', (session) => session.readNamespaceArray())
+  const namespaces = pinned.on(uris)
+  const places: Place[] = []
+  const paths: { readonly at: number; readonly path: BrowsePath }[] = []
+  for (const [at, { address }] of tags.entries()) {
+    const path = address.path === undefined ? undefined : browsePath(parseBrowsePath(address.path) ?? [], namespaces)
+    places[at] = address.node === undefined ? { status: badNoMatch } : nodePlace(address.node, namespaces)
+    if (path !== undefined) paths.push({ at, path })
+  }
+  const results = await requests.chunked(paths, {
+    what: 'a translation of browse paths',
+    limit: limits.translate,
+    send: (session, chunk) => session.translateBrowsePath(chunk.map(({ path }) => path)),
+  })
+  for (const [place, result] of results.entries()) places[paths[place]?.at ?? 0] = pathPlace(result)
+  return places
+}
+
+/** Which URI the indexes of a site file mean. Lives as long as the device. */
+export class NamespacePins {
+  readonly #uris = new Map<number, string>()
+
+  on(uris: readonly string[]): (namespace: string | number) => number {
+    return (namespace) => {
+      if (namespace === 0) return 0
+      if (typeof namespace === 'string') return uris.indexOf(namespace)
+      const pinned = this.#uris.get(namespace) ?? uris[namespace]
+      if (pinned === undefined) return -1
+      this.#uris.set(namespace, pinned)
+      return uris.indexOf(pinned)
+    }
+  }
+}
+
+function nodePlace(text: string, namespaces: (namespace: string | number) => number): Place {
+  const parsed = parseNodeText(text)
+  const index = parsed === undefined ? -1 : namespaces(parsed.namespace)
+  if (parsed === undefined || index < 0) return { status: badNodeIdUnknown }
+  try {
+    const node = coerceNodeId(`ns=${index};${parsed.identifier}`)
+    return { node }
+  } catch {
+    return { status: badNodeIdUnknown }
+  }
+}
+
+const rootFolder = 'i=84'
+
+function browsePath(steps: readonly PathStep[], namespaces: (namespace: string | number) => number): BrowsePath | undefined {
+  const indexes = steps.map((step) => namespaces(step.namespace))
+  if (indexes.includes(-1)) return undefined
+  const path = makeBrowsePath(rootFolder, steps.map(() => '/x').join(''))
+  for (const [place, element] of (path.relativePath.elements ?? []).entries()) {
+    // Names are set here and not in the text above: they may hold any character.
+    element.targetName = new QualifiedName({ namespaceIndex: indexes[place] ?? 0, name: steps[place]?.name ?? '' })
+  }
+  return path
+}
+
+function pathPlace(result: BrowsePathResult): Place {
+  if (!result.statusCode.isGood()) return { status: statusOf(result.statusCode.value) }
+  const target = result.targets?.find(({ remainingPathIndex }) => remainingPathIndex === 0xffff_ffff)
+  if (target === undefined || target.targetId.identifierType === undefined) return { status: badNoMatch }
+  return { node: coerceNodeId(target.targetId.toString()) }
+}

@@ -1,0 +1,64 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+
+export interface OpcuaPeerOptions {
+  readonly port?: number
+  readonly shift?: number
+  readonly count?: number
+  readonly nodesPerCallMax?: number
+  readonly user?: string
+  readonly password?: string
+}
+
+export interface OpcuaPeer extends AsyncDisposable {
+  readonly port: number
+  readonly url: string
+  set(name: string, value: unknown, status?: string): void
+  signal(name: NodeJS.Signals): void
+  kill(): Promise<void>
+}
+
+/** An OPC UA server in another process; gone, with its files, when disposed of. */
+export async function startOpcuaPeer(options: OpcuaPeerOptions = {}): Promise<OpcuaPeer> {
+  const script = fileURLToPath(new URL('./opcua-peer.ts', import.meta.url))
+  const all = { port: await freePort(), shift: 0, count: 0, ...options }
+  const child = spawn(process.execPath, [script, JSON.stringify(all)], { stdio: ['pipe', 'pipe', 'pipe'] })
+  const said: string[] = []
+  child.stderr?.on('data', (data) => said.push(String(data)))
+  const port = await ready(child, said)
+  const kill = async (): Promise<void> => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  }
+  return {
+    port,
+    url: `opc.tcp://127.0.0.1:${port}/peer`,
+    set: (name, value, status = 'Good') => child.stdin?.write(`${name} ${JSON.stringify(value)} ${status}\n`),
+    signal: (name) => child.kill(name),
+    kill,
+    [Symbol.asyncDispose]: kill,
+  }
+}
+
+async function ready(child: ChildProcess, said: readonly string[]): Promise<number> {
+  if (child.stdout === null) throw new Error('no standard output')
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, port] = /^ready (\d+)/.exec(line) ?? []
+    if (port !== undefined) return Number(port)
+  }
+  throw new Error(`the peer died: ${said.join('').slice(-2_000)}`)
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  return typeof address === 'object' && address !== null ? address.port : 0
+}

@@ -1,0 +1,99 @@
+/** An OPC UA server in a process of its own, for tests to kill, stop and limit. Shares no code with src. Prints `ready PORT`. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { UAVariable } from 'node-opcua-address-space'
+import { OPCUACertificateManager } from 'node-opcua-certificate-manager'
+import { OPCUAServer } from 'node-opcua-server'
+import { StatusCodes } from 'node-opcua-status-code'
+import { DataType, Variant } from 'node-opcua-variant'
+
+interface PeerOptions {
+  readonly port: number
+  /** Namespaces registered before the plant's: they shift its index. */
+  readonly shift: number
+  readonly count: number
+  readonly nodesPerCallMax?: number
+  readonly user?: string
+  readonly password?: string
+}
+
+const options = JSON.parse(process.argv[2] ?? '{}') as PeerOptions
+const folder = mkdtempSync(join(tmpdir(), 'opcua-peer-'))
+process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+const certificates = new OPCUACertificateManager({ rootFolder: folder, automaticallyAcceptUnknownCertificate: true })
+const limit = options.nodesPerCallMax
+
+const server = new OPCUAServer({
+  port: options.port,
+  host: '127.0.0.1',
+  hostname: '127.0.0.1',
+  resourcePath: '/peer',
+  allowAnonymous: options.user === undefined,
+  ...(options.user === undefined
+    ? {}
+    : { userManager: { isValidUser: (user: string, password: string) => user === options.user && password === options.password } }),
+  serverCertificateManager: certificates,
+  userCertificateManager: certificates,
+  serverCapabilities: {
+    maxSessions: 20,
+    minSupportedSampleRate: 10,
+    ...(limit === undefined
+      ? {}
+      : {
+          operationLimits: {
+            maxNodesPerRead: limit,
+            maxNodesPerWrite: limit,
+            maxMonitoredItemsPerCall: limit,
+            maxNodesPerTranslateBrowsePathsToNodeIds: limit,
+          },
+        }),
+  },
+})
+await server.initialize()
+const { addressSpace } = server.engine
+if (addressSpace === null) throw new Error('no address space')
+for (let place = 0; place < options.shift; place += 1) addressSpace.registerNamespace(`urn:shifting:${place}`)
+const namespace = addressSpace.registerNamespace('urn:test:plant')
+const line = namespace.addFolder('ObjectsFolder', { browseName: 'Line', nodeId: 's=Line' })
+
+const initial: Readonly<Record<string, Variant>> = {
+  Bool: new Variant({ dataType: DataType.Boolean, value: true }),
+  Int16: new Variant({ dataType: DataType.Int16, value: -5 }),
+  Int64: new Variant({ dataType: DataType.Int64, arrayType: 0, value: [0xffff_ffff, 0xffff_fffe] }),
+  UInt64: new Variant({ dataType: DataType.UInt64, arrayType: 0, value: [0xffff_ffff, 0xffff_ffff] }),
+  Double: new Variant({ dataType: DataType.Double, value: 21.5 }),
+  Text: new Variant({ dataType: DataType.String, value: 'hello' }),
+  When: new Variant({ dataType: DataType.DateTime, value: new Date(1_700_000_000_000) }),
+  Doubles: new Variant({ dataType: DataType.Double, arrayType: 1, value: new Float64Array([1, 2, 3]) }),
+}
+const variables = new Map<string, UAVariable>()
+for (const [name, value] of Object.entries(initial)) {
+  const variable = namespace.addVariable({
+    componentOf: line,
+    browseName: name,
+    nodeId: `s=${name}`,
+    dataType: DataType[value.dataType],
+    ...(value.arrayType === 1 ? { valueRank: 1 } : {}),
+    minimumSamplingInterval: 10,
+  })
+  variable.setValueFromSource(value, StatusCodes.Good, new Date(1_750_000_000_000))
+  variables.set(name, variable)
+}
+for (let place = 0; place < options.count; place += 1) {
+  const variable = namespace.addVariable({ componentOf: line, browseName: `N${place}`, nodeId: `s=N${place}`, dataType: 'Int32' })
+  variable.setValueFromSource({ dataType: DataType.Int32, value: place }, StatusCodes.Good, new Date())
+}
+await server.start()
+
+/** Lines on standard input: `NAME JSON [STATUS]` sets a value. */
+createInterface({ input: process.stdin }).on('line', (text) => {
+  const [name = '', json = 'null', status = 'Good'] = text.split(' ')
+  const variable = variables.get(name)
+  const before = variable?.readValue().value
+  const code = (StatusCodes as unknown as Record<string, (typeof StatusCodes)['Good']>)[status] ?? StatusCodes.Good
+  variable?.setValueFromSource({ dataType: before?.dataType ?? DataType.Double, value: JSON.parse(json) }, code, new Date())
+})
+process.stdin.on('end', () => process.exit(0))
+process.stdout.write(`ready ${server.endpoints[0]?.port ?? 0}\n`)
