@@ -36,16 +36,18 @@ export function revealSecret(ref: SecretRef, environment: NodeJS.ProcessEnv = pr
   const text = credential(ref.secret, environment) ?? environment[secretVariable(ref.secret)]
   if (text !== undefined) return text
   throw new Fault('secret.unknown', `The secret "${ref.secret}" is neither a systemd credential nor in the environment.`, {
-    remedy: `Add LoadCredential=${ref.secret}:… to the unit, or set ${secretVariable(ref.secret)}.`,
+    remedy: `Put it in the file /etc/lineside/secrets/${ref.secret}, add LoadCredential=${ref.secret}:… to the unit, or set ${secretVariable(ref.secret)}.`,
   })
 }
 
 function credential(name: string, environment: NodeJS.ProcessEnv): string | undefined {
   const folder = environment['CREDENTIALS_DIRECTORY']
   if (folder === undefined) return undefined
-  try {
-    return readFileSync(join(folder, name), 'utf8').replace(/\r?\n$/, '')
-  } catch {
-    return undefined // not granted to this unit: the environment may still know it
+  for (const file of [name, `lineside_${name}`]) {
+    // the second is how LoadCredential=lineside:FOLDER names the files of a folder
+    try {
+      return readFileSync(join(folder, file), 'utf8').replace(/\r?\n$/, '')
+    } catch {} // not granted to this unit: the environment may still know it
   }
+  return undefined
 }
