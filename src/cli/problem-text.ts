@@ -4,7 +4,7 @@ import type { SiteProblem } from '../site/site.ts'
 export function problemText(problem: SiteProblem): string {
   const { file, line, column, code, message, remedy, severity } = problem
   const mark = severity === 'warning' ? 'warning: ' : ''
-  return printable(`${file}:${line}:${column}  ${code}  ${mark}${message}`) + `\n    ${printable(remedy)}`
+  return `${printable(`${file}:${line}:${column}  ${code}  ${mark}${message}`)}\n    ${printable(remedy)}`
 }
 
 /** A site file may hold anything: nothing of it may steer the terminal. */

@@ -1,5 +1,6 @@
 import type { FlowConfig, FlowTrigger, PublishStep, WriteStep } from '../control/flows/config.ts'
-import { compileCondition, type ExpressionProblem } from '../model/expression.ts'
+import { compileCondition } from '../model/expression.ts'
+import type { ExpressionProblem } from '../model/expression-problem.ts'
 import { compileTemplate } from '../model/template.ts'
 import { valueProblem } from './check-values.ts'
 import { suggestion } from './did-you-mean.ts'

@@ -1,5 +1,6 @@
 import type { LoadedParts } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
+import { valueAt } from './schema-problems.ts'
 import type { SiteFile } from './site-file.ts'
 
 interface Owner {
@@ -15,9 +16,10 @@ export function checkPorts({ site }: LoadedParts, problems: ProblemList): void {
   for (const [place, owner] of owners.entries()) {
     const first = owners.slice(0, place).find((other) => collide(owner, other))
     if (first === undefined) continue
+    const written = [owner, first].find(({ key }) => valueAt(site.source.value, [key]) !== undefined) ?? owner
     problems.add(
       site.source,
-      { path: [owner.key, 'port'] },
+      { path: [written.key, 'port'] },
       {
         code: 'site.port-taken',
         message: `${owner.key} and ${first.key} both want port ${owner.port} of ${owner.host}.`,

@@ -5,7 +5,7 @@ import { commonTagShape } from '../south/tag-config.ts'
 import { commonDeviceShape } from './device-schema.ts'
 import { suggestion } from './did-you-mean.ts'
 import { findDriver, type SiteDriver } from './drivers.ts'
-import type { JsonSchema } from './json-schema.ts'
+import { type JsonSchema, lazily } from './json-schema.ts'
 import { deviceJsonSchema, driverJsonSchema } from './json-schemas.ts'
 import type { ProblemList } from './problems.ts'
 import { reportIssues } from './schema-problems.ts'
@@ -116,14 +116,6 @@ function checkDevice(device: DeviceConfig, { source, driver, problems }: CheckCo
   }
   const found = driver.check(device.config, device.tags)
   for (const { path, ...finding } of found) problems.add(source, { path }, finding)
-}
-
-function lazily<Value extends object>(make: () => Value): () => Value {
-  let made: Value | undefined
-  return () => {
-    made ??= make()
-    return made
-  }
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {

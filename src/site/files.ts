@@ -15,7 +15,12 @@ export async function readTextFile(folder: string, file: string, problems: Probl
       problems.addAt({ file }, { code: 'file.unusable', message: `${file} ${bytes}.`, remedy: 'Put a YAML file of at most 4 MiB here.' })
     else return decode(bytes, file, problems)
   } catch (error) {
-    problems.addAt({ file }, unreadable(file, error))
+    const finding = unreadable(file, error)
+    const isNoSite = file === 'lineside.yaml' && finding.code === 'file.missing'
+    problems.addAt(
+      { file },
+      isNoSite ? { ...finding, message: `${folder} is no site: lineside.yaml is not there.`, remedy: noSiteRemedy } : finding,
+    )
   }
   return undefined
 }
@@ -48,6 +53,8 @@ export async function listYamlFiles(folder: string, name: string, problems: Prob
   }
   return files.slice(0, filesMax).map((entry) => `${name}/${entry}`)
 }
+
+const noSiteRemedy = 'Name the folder that holds it, or write a site to begin with: lineside init DIR.'
 
 async function readFolder(path: string, name: string, problems: ProblemList): Promise<readonly string[]> {
   try {

@@ -49,3 +49,12 @@ function alternatives(schema: JsonSchema): readonly JsonSchema[] {
   const inner = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])]
   return [schema, ...inner.flatMap(alternatives)]
 }
+
+/** Made when it is first asked for: a site without problems needs no JSON Schema at all. */
+export function lazily(make: () => JsonSchema): () => JsonSchema {
+  let made: JsonSchema | undefined
+  return () => {
+    made ??= make()
+    return made
+  }
+}

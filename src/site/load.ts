@@ -13,6 +13,7 @@ import { checkSecrets } from './check-secrets.ts'
 import { checkTags } from './check-tags.ts'
 import { parseDevice } from './device-file.ts'
 import { listYamlFiles, readTextFile } from './files.ts'
+import { lazily } from './json-schema.ts'
 import { flowJsonSchema, siteSchema } from './json-schemas.ts'
 import type { From, LoadedParts } from './loaded.ts'
 import { ProblemList } from './problems.ts'
@@ -100,14 +101,14 @@ function parsed<Part>(source: SourceFile, part: Part | undefined): From<Part> | 
 function parseSiteFile(source: SourceFile, problems: ProblemList): SiteFile | undefined {
   const result = siteFileSchema.safeParse(source.value)
   if (result.success) return result.data
-  reportIssues(result.error, { source, problems, schema: siteSchema })
+  reportIssues(result.error, { source, problems, schema: lazily(siteSchema) })
   return undefined
 }
 
 function parseFlow(source: SourceFile, problems: ProblemList): FlowConfig | undefined {
   const result = flowSchema.safeParse(source.value)
   if (result.success) return result.data
-  reportIssues(result.error, { source, problems, schema: flowJsonSchema })
+  reportIssues(result.error, { source, problems, schema: lazily(flowJsonSchema) })
   return undefined
 }
 

@@ -10,19 +10,23 @@ export class ProblemList {
   #left = 0
 
   add(source: SourceFile, spot: Spot, finding: Finding): void {
+    if (this.#isFull()) return // finding the place takes time
     this.addAt({ file: source.file, ...source.place(spot) }, finding)
   }
 
   addAt(place: { readonly file: string; readonly line?: number; readonly column?: number }, finding: Finding): void {
-    if (this.#problems.length >= problemsMax) {
-      this.#left += 1
-      return
-    }
+    if (this.#isFull()) return
     this.#problems.push({ line: 1, column: 1, severity: 'error', ...place, ...finding })
   }
 
   get hasErrors(): boolean {
     return this.#problems.some((problem) => problem.severity === 'error')
+  }
+
+  #isFull(): boolean {
+    if (this.#problems.length < problemsMax) return false
+    this.#left += 1
+    return true
   }
 
   /** By file, in the order of the text. */

@@ -63,14 +63,14 @@ function report(path: Path, issue: Issue & { readonly isKey?: boolean }, context
     source,
     { path, part: issue.isKey ? 'key' : 'value' },
     {
-      code: codes[issue.code] ?? 'site.value',
+      code: issue.isKey ? 'site.key' : (codes[issue.code] ?? 'site.value'),
       message: `${name}: ${message}.`,
       remedy: `${remedy}${description === undefined ? '' : ` ${description}`}`,
     },
   )
 }
 
-const codes: Readonly<Record<string, string>> = { invalid_type: 'site.type', invalid_value: 'site.choice', invalid_key: 'site.key' }
+const codes: Readonly<Record<string, string>> = { invalid_type: 'site.type', invalid_value: 'site.choice' }
 
 function wording(issue: Issue, value: unknown): { readonly message: string; readonly remedy: string } {
   switch (issue.code) {
@@ -134,7 +134,7 @@ function weight(issue: Issue): number {
 
 function anyOfKinds(issues: readonly Issue[]): Issue {
   const expected = [...new Set(issues.map((issue) => (issue.code === 'invalid_type' ? (kinds[issue.expected] ?? issue.expected) : '')))]
-  return { code: 'custom', path: [], message: `must be ${expected.join(' or ')}`, input: undefined }
+  return { code: 'invalid_type', path: [], message: '', expected: expected.join(' or ') as 'string', input: undefined }
 }
 
 /** Of the data itself, never of what all objects inherit. */

@@ -1,0 +1,201 @@
+import { symlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { loadSite } from '../../src/site/load.ts'
+import { deviceYaml, flowYaml, goodSite, loadFiles, problemsOf, siteFolder, siteYaml } from './site-folder.ts'
+
+describe('a good site', () => {
+  it('is loaded as plain data, its tags in order', async () => {
+    const { site, problems } = await loadFiles(goodSite)
+    expect(problems).toEqual([])
+    expect(site?.tags.map((tag) => tag.id)).toEqual(['press-07/hydraulics/pressure', 'press-07/motor/running', 'press-07/recipe/setpoint'])
+    expect(structuredClone(site)).toEqual(site)
+  })
+
+  it('says of each tag what it is once decoded', async () => {
+    const tags = `tags:\n  a: { at: hr:0, type: bcd32 }\n  b: { at: hr:2, type: i16, scale: { raw: [0, 27648], to: [0, 150] } }\n  c: { at: 'hr:10[4]', type: u16 }\n`
+    const { site } = await loadFiles({
+      'lineside.yaml': siteYaml,
+      'devices/d.yaml': `device: d\ndriver: modbus-tcp\nconnection: { host: h }\n${tags}`,
+    })
+    expect(site?.tags.map(({ type, length }) => [type, length])).toEqual([
+      ['u32', undefined],
+      ['f64', undefined],
+      ['u16', 4],
+    ])
+  })
+
+  it('reads a tag without a scan class once a second', async () => {
+    const { site } = await loadFiles(goodSite)
+    expect(site?.devices[0]?.scanMs).toEqual({ normal: 1_000, fast: 100 })
+  })
+
+  it('keeps its state where systemd says, or beside its files where they say so', async () => {
+    const environment = { STATE_DIRECTORY: '/var/lib/lineside/a:/var/lib/b' }
+    expect((await loadFiles(goodSite, { environment })).site?.storage.path).toBe('/var/lib/lineside/a')
+    const { site } = await loadFiles({ ...goodSite, 'lineside.yaml': `${siteYaml}storage: { path: ./state }\n` })
+    expect(site?.storage.path).toBe(join(site?.folder ?? '', 'state'))
+  })
+
+  it('may use anchors', async () => {
+    const tags = 'tags:\n  a: &word { at: hr:1, type: u16 }\n  b: *word\n'
+    const site = { 'lineside.yaml': siteYaml, 'devices/d.yaml': `device: d\ndriver: modbus-tcp\nconnection: { host: h }\n${tags}` }
+    expect((await loadFiles(site)).site?.tags.map((tag) => tag.path)).toEqual(['a', 'b'])
+  })
+})
+
+/** The good site with one file changed. */
+function changed(file: keyof typeof goodSite, from: string, to: string): typeof goodSite {
+  const text = String(goodSite[file])
+  if (!text.includes(from)) throw new Error(`${file} holds no ${from}`)
+  return { ...goodSite, [file]: text.replace(from, to) }
+}
+
+const device = 'devices/press-07.yaml'
+const flow = 'flows/watch.yaml'
+const site = 'lineside.yaml'
+
+describe('a mistake in a site', () => {
+  it.each([
+    ['an unknown key', changed(site, siteYaml, `${siteYaml}mqtt:\n  prot: 1883\n`), `${site}:3:3 site.unknown-key`],
+    ['a missing key', changed(device, 'connection: { host: 127.0.0.1 }', 'connection: { port: 502 }'), `${device}:3:13 site.missing`],
+    ['a wrong type', changed(site, siteYaml, `${siteYaml}api: { port: http }\n`), `${site}:2:14 site.type`],
+    ['a port out of range', changed(site, siteYaml, `${siteYaml}api: { port: 70000 }\n`), `${site}:2:14 site.value`],
+    ['a site path with a wildcard', changed(site, 'munich', 'mun+ich'), `${site}:1:7 site.value`],
+    ['an unknown driver', changed(device, 'modbus-tcp', 'modbus-tpc'), `${device}:2:9 site.choice`],
+    ['a duration without unit', changed(device, '100ms', '100'), `${device}:4:15 site.type`],
+    ['an unknown scan class', changed(device, 'scan: fast', 'scan: fats'), `${device}:6:55 tag.scan-unknown`],
+    ['a tag twice', changed(device, 'motor/running: {', 'hydraulics/pressure: {'), `${device}:7:3 tag.duplicate`],
+    ['a tag name with a wildcard', changed(device, 'motor/running: {', 'motor/#: {'), `${device}:7:3 site.key`],
+    ['a tag named set', changed(device, 'motor/running: {', 'motor/set: {'), `${device}:7:3 site.key`],
+    ['an unknown key of a tag', changed(device, 'unit: bar', 'units: bar'), `${device}:6:61 site.unknown-key`],
+    ['a bad address', changed(device, 'at: hr:100', 'at: hx:100'), `${device}:6:30 site.value`],
+    ['limits that exclude each other', changed(device, 'min: 0', 'min: 300'), `${device}:8:59 site.value`],
+    [
+      'an interlock that is no CEL',
+      changed(device, "!tags['motor/running']", '!tags['),
+      expect.stringMatching(/:8:\d+ expression\.invalid/),
+    ],
+    ['an interlock on another device', changed(device, "!tags['motor", "!tags['press-07/motor"), `${device}:8:91 expression.tag-unknown`],
+    [
+      'a trigger on an unknown tag',
+      changed(flow, 'tag: press-07/hydraulics/pressure', 'tag: press-07/hydraulics/presure'),
+      `${flow}:3:10 flow.tag-unknown`,
+    ],
+    ['a condition that is no CEL', changed(flow, 'value > 210', 'valu > 210'), `${flow}:4:11 expression.invalid`],
+    [
+      'a condition on an unknown tag',
+      changed(flow, "['press-07/motor/running']", "['press-07/motor/runs']"),
+      `${flow}:4:32 flow.tag-unknown`,
+    ],
+    ['a write to a read-only tag', changed(flow, 'recipe/setpoint: 100', 'hydraulics/pressure: 1'), `${flow}:7:14 flow.tag-read-only`],
+    ['a write outside the limits', changed(flow, 'setpoint: 100', 'setpoint: 221'), `${flow}:7:40 flow.value-range`],
+    ['a write of a fraction to a whole number', changed(flow, 'setpoint: 100', 'setpoint: 1.5'), `${flow}:7:40 flow.value-range`],
+    ['a write of the wrong type', changed(flow, 'setpoint: 100', 'setpoint: true'), `${flow}:7:40 flow.value-type`],
+    ['a step twice', changed(flow, 'id: tell', 'id: lower'), `${flow}:8:9 flow.step-duplicate`],
+    ['a step of no kind', changed(flow, 'write:', 'wirte:'), `${flow}:6:5 site.missing`],
+    ['an unknown key of a step', changed(flow, 'payload:', 'paylod:'), expect.stringContaining(`${flow}:9:14 site.missing`)],
+    [
+      'a payload with a wrong expression',
+      changed(flow, '${value}', '${vlue}'),
+      expect.stringMatching(/flows\/watch.yaml:9:\d+ expression\.invalid/),
+    ],
+    ['a publish over a tag', changed(flow, 'messages/press', 'press-07/motor/running/set'), `${flow}:9:23 flow.topic-of-tag`],
+    ['a topic with a wildcard', changed(flow, 'messages/press', 'messages/+'), `${flow}:9:23 site.value`],
+    ['a port taken twice', changed(site, siteYaml, `${siteYaml}mqtt: { port: 8080 }\n`), `${site}:2:15 site.port-taken`],
+    [
+      'a secret nobody knows',
+      changed(site, siteYaml, `${siteYaml}upstreams:\n  plant: { url: mqtts://h, user: u, password: '\${secret:x}' }\n`),
+      `${site}:3:48 secret.unknown`,
+    ],
+    ['a device twice', { ...goodSite, 'devices/z.yaml': deviceYaml }, 'devices/z.yaml:1:9 device.duplicate'],
+    ['a flow twice', { ...goodSite, 'flows/z.yaml': flowYaml }, 'flows/z.yaml:1:7 flow.duplicate'],
+  ])('is found at its place: %s', async (_, files, expected) => {
+    expect(await problemsOf(files)).toContainEqual(expected)
+  })
+
+  it('is told with what was probably meant', async () => {
+    const { problems } = await loadFiles(changed(device, 'unit: bar', 'units: bar'))
+    expect(problems).toMatchObject([
+      { message: 'There is no key `units` in `tags › hydraulics/pressure`.', remedy: 'Did you mean `unit`?' },
+    ])
+  })
+
+  it('hides no other: all of them are told at once', async () => {
+    const files = {
+      ...goodSite,
+      [device]: deviceYaml.replace('type: f32', 'type: f31').replace('max: 220', 'max: x'),
+      [site]: `${siteYaml}a: 1\n`,
+    }
+    expect(await problemsOf(files)).toEqual([`${device}:6:44 site.value`, `${device}:8:67 site.type`, `${site}:2:1 site.unknown-key`])
+  })
+
+  it('in a device does not make every flow look wrong', async () => {
+    expect(await problemsOf(changed(device, 'type: f32', 'type: f31'))).toEqual([`${device}:6:44 site.value`])
+  })
+
+  it('takes the site away, and a warning does not', async () => {
+    const wrong = await loadFiles(changed(site, 'site:', 'sight:'))
+    expect(wrong.site).toBeUndefined()
+    const open = await loadFiles(changed(site, siteYaml, `${siteYaml}mqtt: { anonymous: true }\nopcua: { security: [None] }\n`))
+    expect(open.problems.map(({ code, severity }) => [code, severity])).toEqual([
+      ['mqtt.anonymous', 'warning'],
+      ['opcua-server.unencrypted', 'warning'],
+    ])
+    expect(open.site).toBeDefined()
+  })
+
+  it('is none when the secret is in the environment', async () => {
+    const files = changed(site, siteYaml, `${siteYaml}upstreams:\n  plant: { url: mqtts://h, user: u, password: '\${secret:x}' }\n`)
+    expect(await problemsOf(files, { environment: { LINESIDE_SECRET_X: 'y' } })).toEqual([])
+  })
+})
+
+describe('a file that cannot be used', () => {
+  it.each([
+    ['is missing', { [device]: deviceYaml }, `${site}:1:1 file.missing`],
+    ['is empty', { ...goodSite, [site]: '' }, `${site}:1:1 site.type`],
+    ['is no UTF-8', { ...goodSite, [device]: new Uint8Array([0x61, 0xff]) }, `${device}:1:1 file.encoding`],
+    ['is larger than 4 MiB', { ...goodSite, [device]: '#'.repeat(4 * 1024 * 1024 + 1) }, `${device}:1:1 file.unusable`],
+    ['is a folder', { ...goodSite, 'devices/x.yaml/y': '' }, 'devices/x.yaml:1:1 file.unusable'],
+    ['is no YAML', { ...goodSite, [site]: 'site: "a\n' }, expect.stringMatching(/lineside.yaml:\d:\d+ yaml\./)],
+    ['is indented with tabs', { ...goodSite, [site]: 'mqtt:\n\tport: 1\n' }, `${site}:2:1 yaml.tab-as-indent`],
+    ['holds two documents', { ...goodSite, [site]: 'a: 1\n---\nb: 1\n' }, expect.stringContaining('yaml.multiple-docs')],
+    ['holds a tag of its own', { ...goodSite, [site]: 'site: !js a\n' }, `${site}:1:7 yaml.tag-resolve-failed`],
+    ['has a list as a key', { ...goodSite, [site]: '? [a]\n: 1\n' }, `${site}:1:3 yaml.key`],
+    ['has __proto__ as a key', { ...goodSite, [site]: '__proto__: { site: a }\n' }, `${site}:1:1 yaml.key`],
+    ['refers to nothing', { ...goodSite, [site]: 'site: *a\n' }, `${site}:1:7 yaml.alias`],
+    ['refers to itself', { ...goodSite, [site]: 'site: &a [*a]\n' }, `${site}:1:11 yaml.too-deep`],
+    [
+      'is nested a thousandfold',
+      { ...goodSite, [site]: `site: ${'['.repeat(1_000)}${']'.repeat(1_000)}` },
+      expect.stringContaining('yaml.too-deep'),
+    ],
+    ['is misnamed', { ...goodSite, 'devices/a.yml': '' }, 'devices/a.yml:1:1 file.extension'],
+  ])('is named when it %s', async (_, files, expected) => {
+    expect(await problemsOf(files)).toContainEqual(expected)
+  })
+
+  it('is bounded when its aliases multiply', async () => {
+    const levels = Array.from({ length: 12 }, (_, level) => `l${level + 1}: &l${level + 1} [${Array(10).fill(`*l${level}`).join(', ')}]`)
+    const bomb = `l0: &l0 [x]\n${levels.join('\n')}\n`
+    expect(await problemsOf({ ...goodSite, [site]: bomb })).toEqual([expect.stringContaining('yaml.too-large')])
+  })
+
+  it('is named when it is a link that leads back to itself', async () => {
+    await using folder = await siteFolder(goodSite)
+    await symlink('loop.yaml', join(folder.path, 'devices/loop.yaml'))
+    expect((await loadSite(folder.path)).problems).toMatchObject([{ file: 'devices/loop.yaml', code: 'file.link-loop' }])
+  })
+
+  it('is not waited for when it is a device', async () => {
+    await using folder = await siteFolder(goodSite)
+    await symlink('/dev/zero', join(folder.path, 'devices/zero.yaml'))
+    expect((await loadSite(folder.path)).problems).toMatchObject([{ file: 'devices/zero.yaml', code: 'file.unusable' }])
+  })
+
+  it('does not make a folder that is none a site', async () => {
+    expect((await loadSite('/nowhere')).problems).toMatchObject([{ code: 'file.missing' }])
+    expect((await loadSite('/etc/hostname')).problems).toMatchObject([{ code: 'file.no-folder' }, {}, {}])
+  })
+})

@@ -1,0 +1,174 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { stringify } from 'yaml'
+import { initialFiles } from '../../src/cli/initial-site.ts'
+import { loadSite } from '../../src/site/load.ts'
+import { type Files, goodSite, siteFolder } from './site-folder.ts'
+
+const strange = [
+  '__proto__',
+  'constructor',
+  'prototype',
+  'toString',
+  '.nan',
+  '.inf',
+  '-.inf',
+  '~',
+  'null',
+  '!!binary',
+  '&a',
+  '*a',
+  '<<: *a',
+  '? ',
+  '- ',
+  ': ',
+  '[',
+  ']',
+  '{',
+  '}',
+  '|',
+  '>',
+  '%',
+  '@',
+  '`',
+  '"',
+  "'",
+  '#',
+  '\t',
+  '\r',
+  '\u0000',
+  '\u2028',
+  '\uFEFF',
+  '🚰',
+  '1e999',
+  '0x',
+  '9007199254740993',
+  '---\n',
+  '...\n',
+  '${',
+  '${secret:x}',
+  'tags[',
+  '\\u',
+]
+
+const keys = fc.oneof(
+  fc.constantFrom(
+    'site',
+    'node',
+    'mqtt',
+    'opcua',
+    'api',
+    'upstreams',
+    'storage',
+    'device',
+    'driver',
+    'connection',
+    'modbus',
+    'scan',
+    'tags',
+    'flow',
+    'version',
+    'on',
+    'steps',
+    'write',
+    'publish',
+    'port',
+    'host',
+    'url',
+    'a/b',
+    '__proto__',
+    'constructor',
+    'toString',
+    'hasOwnProperty',
+  ),
+  fc.string(),
+)
+const scalars = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.double(),
+  fc.integer(),
+  fc.boolean(),
+  fc.constant(null),
+  fc.constantFrom(...strange, 'modbus-tcp', 'opcua', '100ms', 'hr:0', 'f32'),
+)
+const { value: anything } = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { depthSize: 'small' },
+    scalars,
+    fc.array(tie('value'), { maxLength: 5 }),
+    fc.dictionary(keys, tie('value'), { maxKeys: 6 }),
+  ),
+}))
+
+/** A piece of a good file replaced by something strange. */
+const mutation = fc.record({
+  at: fc.nat(2_000),
+  length: fc.nat(40),
+  text: fc.oneof(fc.constantFrom(...strange), fc.string(), fc.string({ unit: 'binary' })),
+})
+
+function mutated(text: string, mutations: readonly { readonly at: number; readonly length: number; readonly text: string }[]): string {
+  return mutations.reduce((so, { at, length, text: piece }) => {
+    const place = at % (so.length + 1)
+    return so.slice(0, place) + piece + so.slice(place + length)
+  }, text)
+}
+
+async function loadsWhatever(file: string, texts: fc.Arbitrary<string>, start: Files = goodSite): Promise<void> {
+  await using folder = await siteFolder(start)
+  const property = fc.asyncProperty(texts, async (text) => {
+    await folder.write({ [file]: text })
+    const { site, problems } = await loadSite(folder.path, { environment: {} })
+    expect(site !== undefined || problems.some(({ severity }) => severity === 'error')).toBe(true)
+    for (const { line, column, code, message, remedy } of problems) {
+      expect(line).toBeGreaterThan(0)
+      expect(column).toBeGreaterThan(0)
+      expect([code, message, remedy].every((part) => part.length > 0)).toBe(true)
+    }
+  })
+  await fc.assert(property, { numRuns: 250 })
+}
+
+describe.each(['lineside.yaml', 'devices/press-07.yaml', 'flows/watch.yaml'])('%s', (file) => {
+  it('may hold any YAML: the loader says what is wrong', async () => {
+    await loadsWhatever(
+      file,
+      anything.map((value) => stringify(value)),
+    )
+  })
+
+  it('may be damaged anywhere: the loader says what is wrong', async () => {
+    const text = String(goodSite[file])
+    await loadsWhatever(
+      file,
+      fc.array(mutation, { minLength: 1, maxLength: 4 }).map((mutations) => mutated(text, mutations)),
+    )
+  })
+})
+
+describe('the site that init writes', () => {
+  it.each(Object.entries(initialFiles('line-1')))('may be damaged anywhere: %s', async (file, text) => {
+    await loadsWhatever(
+      file,
+      fc.array(mutation, { minLength: 1, maxLength: 3 }).map((mutations) => mutated(text, mutations)),
+      initialFiles('line-1'),
+    )
+  })
+})
+
+describe('a file of the worst kind', () => {
+  it.each([
+    ['300,000 opening brackets', '['.repeat(300_000)],
+    ['20,000 keys', Array.from({ length: 20_000 }, (_, place) => `key-${place}: 1`).join('\n')],
+    ['one text of a megabyte', `site: "${'x'.repeat(1_000_000)}"`],
+    ['100,000 list entries', '- 1\n'.repeat(100_000)],
+    ['20,000 anchors', '&a '.repeat(20_000)],
+    ['30,000 broken escapes', `"${'\\u'.repeat(30_000)}"`],
+    ['a thousand levels of blocks', Array.from({ length: 1_000 }, (_, level) => `${' '.repeat(level)}a:`).join('\n')],
+  ])('is refused in good time: %s', async (_, text) => {
+    await using folder = await siteFolder({ ...goodSite, 'lineside.yaml': text })
+    const { site, problems } = await loadSite(folder.path)
+    expect(site).toBeUndefined()
+    expect(problems.length).toBeLessThan(600)
+  })
+})
