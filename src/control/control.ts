@@ -7,7 +7,7 @@ import { firstFailure, type Running, startLoop } from '../base/running.ts'
 import type { CommandResult } from '../model/command.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { SiteEvent } from '../model/event.ts'
-import type { Sample } from '../model/sample.ts'
+import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { TagIndex, TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import { type Device, type DeviceListener, startDevice } from '../south/device.ts'
@@ -15,12 +15,13 @@ import type { StoreCalls } from '../store/contract.ts'
 import { CommandRoad, type DevicePlace } from './command-road.ts'
 import type { ControlCalls, NorthCalls } from './contract.ts'
 import { loadDriver } from './drivers.ts'
+import { Events } from './events.ts'
 import { Feed } from './feed.ts'
 import type { FlowConfig } from './flows/config.ts'
 import { startFlows } from './flows/flows.ts'
 import { compileInterlocks } from './interlocks.ts'
 import { JournalSink } from './journal-sink.ts'
-import { startOutboxSink } from './outbox-sink.ts'
+import { type OutboxSink, startOutboxSink } from './outbox-sink.ts'
 import { TagTable } from './tag-table.ts'
 
 /** What the control room is told at birth. Plain data. */
@@ -57,78 +58,96 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   await using parts = new AsyncDisposableStack()
   const { clock, log, north, store } = ports
   const table = new TagTable(data.tags, clock)
+  const sinks = openSinks(data, ports, parts)
+  const places = new Map<string, DevicePlace>()
+  const journal = (event: SiteEvent): Promise<void> => sinks.events.record(event)
+  const record = (event: SiteEvent): void => void journal(event)
+  const road = new CommandRoad({ table, devices: places, journal, interlock: compileInterlocks(table), clock, log })
+  const flows = parts.use(await startFlows({ data, table, road, store, north, outbox: sinks.outbox, record, clock, log }))
+  const feeds = openFeeds({ table, places, north })
+  table.onChanges((batch) => {
+    feeds.take(batch)
+    sinks.outbox.take(batch)
+    flows.take(batch)
+  })
+  const refreshing = parts.use(startLoop((signal) => refreshForever(table, clock, signal)))
+  let first = 0
+  for (const config of data.devices) {
+    const device = parts.use(await openDevice({ config, first, data, ports, table, onStatus: feeds.status, record }))
+    places.set(config.device, { device, first })
+    first += config.tags.length
+  }
+  const devices = [...places.values()].map(({ device }) => device)
+  const started = parts.move()
+  return {
+    calls: { write: (command) => road.write(command) },
+    failure: firstFailure([flows, sinks.outbox, refreshing, ...devices]),
+    metrics: () => [...devices, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  }
+}
+
+interface Sinks {
+  readonly events: Events
+  readonly outbox: OutboxSink
+  metrics(): readonly Metric[]
+}
+
+/** The ways out of control: into the journal, the outbox, and to whoever listens for events. */
+function openSinks(data: ControlData, { store, north, clock, log }: ControlPorts, parts: AsyncDisposableStack): Sinks {
+  const { node, site, tags, upstreams } = data
   const journal = new JournalSink({ append: (events) => store.call('append', events), clock, log })
   parts.defer(() => journal.flush())
-  const outbox = parts.use(
-    startOutboxSink({
-      site: data.site,
-      tags: data.tags,
-      upstreams: data.upstreams,
-      accept: (rows) => store.call('accept', rows),
-      clock,
-      log,
-    }),
-  )
+  const outbox = parts.use(startOutboxSink({ site, tags, upstreams, accept: (rows) => store.call('accept', rows), clock, log }))
+  const events = new Events({
+    node,
+    journal: (event) => journal.record(event),
+    outbox: (topic, payload) => outbox.acceptMessage(topic, payload),
+    broker: (message) => north.call('publish', [message]),
+    log,
+  })
+  return { events, outbox, metrics: () => [journal, outbox, events].flatMap((part) => part.metrics()) }
+}
+
+interface Feeds {
+  take(batch: ChangeBatch): void
+  status(status: DeviceStatus): void
+  metrics(): readonly Metric[]
+}
+
+/** What north is told, conflated while it is slow; everything anew whenever it is back. */
+function openFeeds({
+  table,
+  places,
+  north,
+}: {
+  readonly table: TagTable
+  readonly places: ReadonlyMap<string, DevicePlace>
+  readonly north: Door<NorthCalls>
+}): Feeds {
   const changes = new Feed<TagIndex, Sample>({
     inflightMax: changesInflightMax,
     deliver: (batch) =>
       north.call(
         'changes',
-        [...batch].map(([tag, sample]) => ({ tag, sample })),
+        Array.from(batch, ([tag, sample]) => ({ tag, sample })),
       ),
   })
   const statuses = new Feed<string, DeviceStatus>({ inflightMax: 1, deliver: (batch) => north.call('devices', [...batch.values()]) })
-  const places = new Map<string, DevicePlace>()
-  const road = new CommandRoad({
-    table,
-    devices: places,
-    journal: (event) => journal.record(event),
-    interlock: compileInterlocks(table),
-    clock,
-    log,
-  })
-  const record = (event: SiteEvent): void => void journal.record(event)
-  const flows = parts.use(await startFlows({ data, table, road, store, north, outbox, record, clock, log }))
-  table.onChanges((batch) => {
+  const take = (batch: ChangeBatch): void => {
     for (const { tag, sample } of batch) changes.push(tag, sample)
     changes.send()
-    outbox.take(batch)
-    flows.take(batch)
-  })
-  north.onAttach(() => {
-    for (const { tag, sample } of table.snapshot()) changes.push(tag, sample)
-    for (const { device } of places.values()) statuses.push(device.status().device, device.status())
-    changes.send()
+  }
+  const status = (told: DeviceStatus): void => {
+    statuses.push(told.device, told)
     statuses.send()
+  }
+  north.onAttach(() => {
+    take(table.snapshot())
+    for (const { device } of places.values()) status(device.status())
   })
-  const refreshing = parts.use(startLoop((signal) => refreshForever(table, clock, signal)))
-  const devices: Device[] = []
-  let first = 0
-  for (const config of data.devices) {
-    const device = parts.use(await openDevice({ config, first, data, ports, table, statuses, record }))
-    devices.push(device)
-    places.set(config.device, { device, first })
-    first += config.tags.length
-  }
-  const started = parts.move()
-  return {
-    calls: { write: (command) => road.write(command) },
-    failure: firstFailure([flows, outbox, refreshing, ...devices]),
-    metrics: () => [
-      ...devices.flatMap((device) => device.metrics()),
-      ...road.metrics(),
-      ...journal.metrics(),
-      ...outbox.metrics(),
-      ...flows.metrics(),
-      {
-        name: 'lineside_north_overtaken_total',
-        help: 'Values that north did not see because newer ones came.',
-        type: 'counter',
-        value: changes.overtaken,
-      },
-    ],
-    [Symbol.asyncDispose]: () => started.disposeAsync(),
-  }
+  const help = 'Values that north did not see because newer ones came.'
+  return { take, status, metrics: () => [{ name: 'lineside_north_overtaken_total', help, type: 'counter', value: changes.overtaken }] }
 }
 
 async function refreshForever(table: TagTable, clock: Clock, signal: AbortSignal): Promise<void> {
@@ -144,11 +163,11 @@ interface OpenDeviceOptions {
   readonly data: ControlData
   readonly ports: ControlPorts
   readonly table: TagTable
-  readonly statuses: Feed<string, DeviceStatus>
+  readonly onStatus: (status: DeviceStatus) => void
   readonly record: (event: SiteEvent) => void
 }
 
-async function openDevice({ config, first, data, ports, table, statuses, record }: OpenDeviceOptions): Promise<Device> {
+async function openDevice({ config, first, data, ports, table, onStatus, record }: OpenDeviceOptions): Promise<Device> {
   const driver = await loadDriver(config.driver)
   let state: DeviceStatus['state'] = 'connecting'
   const listener: DeviceListener = {
@@ -156,8 +175,7 @@ async function openDevice({ config, first, data, ports, table, statuses, record 
     heard: (tags, receivedMs) => table.heard(first, tags, receivedMs),
     stale: (tags) => table.stale(first, tags),
     status: (status) => {
-      statuses.push(status.device, status)
-      statuses.send()
+      onStatus(status)
       if (status.state === state) return
       state = status.state
       record(deviceEvent(status))

@@ -1,6 +1,5 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import type { Clock } from '../../base/clock.ts'
-import type { Log } from '../../base/log.ts'
 import { type Metric, prometheusText } from '../../base/metric.ts'
 import type { Running } from '../../base/running.ts'
 import type { Health } from '../../base/thread.ts'
@@ -18,7 +17,6 @@ export interface ApiOptions {
   readonly health: () => Promise<Health>
   readonly metrics: () => Promise<readonly Metric[]>
   readonly clock: Clock
-  readonly log: Log
 }
 
 export interface Api extends Running {

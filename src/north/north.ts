@@ -1,0 +1,136 @@
+import { join } from 'node:path'
+import type { Chance } from '../base/chance.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Door } from '../base/door.ts'
+import { plainFault } from '../base/fault.ts'
+import type { Log } from '../base/log.ts'
+import type { Metric } from '../base/metric.ts'
+import { firstFailure, type Running } from '../base/running.ts'
+import type { RuntimeCalls } from '../base/thread.ts'
+import type { CommandRoad, ControlCalls, LocalMessage } from '../control/contract.ts'
+import type { Command, CommandResult } from '../model/command.ts'
+import type { DeviceStatus } from '../model/device.ts'
+import type { ChangeBatch } from '../model/sample.ts'
+import type { TagMeta } from '../model/tag.ts'
+import type { StoreCalls } from '../store/contract.ts'
+import { openAccess } from './access/access.ts'
+import { startApi } from './api/api.ts'
+import type { ApiConfig } from './api/config.ts'
+import { startBroker } from './broker/broker.ts'
+import type { MqttConfig } from './broker/config.ts'
+import { startTagTopics } from './broker/topics.ts'
+import { LiveTagsCopy } from './live-tags.ts'
+import type { OpcuaServerConfig } from './opcua-server/config.ts'
+import type { UpstreamConfig } from './upstream/config.ts'
+import { startUpstreams } from './upstreams.ts'
+
+/** What the north room is told at birth. Plain data. */
+export interface NorthData {
+  readonly site: string
+  readonly node: string
+  readonly stateFolder: string
+  readonly tags: readonly TagMeta[]
+  readonly mqtt: MqttConfig
+  readonly opcua?: OpcuaServerConfig
+  readonly api: ApiConfig
+  readonly upstreams: Readonly<Record<string, UpstreamConfig>>
+}
+
+export interface NorthPorts {
+  readonly control: Door<ControlCalls>
+  readonly store: Door<StoreCalls>
+  readonly runtime: Door<RuntimeCalls>
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly log: Log
+}
+
+export interface North extends Running {
+  changes(batch: ChangeBatch): void
+  devices(statuses: readonly DeviceStatus[]): void
+  publish(messages: readonly LocalMessage[]): Promise<void>
+  metrics(): readonly Metric[]
+}
+
+/** Starts everything that people and systems connect to. Ready when all of it listens; an upstream that is away does not count. */
+export async function startNorth(data: NorthData, ports: NorthPorts): Promise<North> {
+  await using parts = new AsyncDisposableStack()
+  const { clock, log, runtime } = ports
+  const { site, node } = data
+  const tags = new LiveTagsCopy(data.tags)
+  const statuses = new Map<string, DeviceStatus>()
+  const commands = commandRoad(ports)
+  const upstreams = parts.use(await startUpstreams(data, ports))
+  const broker = parts.use(await startBroker({ config: data.mqtt, access: openAccess({ anonymous: data.mqtt.anonymous }), clock, log }))
+  const topics = parts.use(await startTagTopics({ broker, site, node, tags, commands, clock, log }))
+  const opcua = data.opcua === undefined ? undefined : parts.use(await openOpcuaServer(data.opcua, { data, ports, tags, commands }))
+  const api = parts.use(
+    await startApi({
+      config: data.api,
+      tags,
+      devices: () => [...statuses.values()],
+      health: () => runtime.call('health', null),
+      metrics: () => runtime.call('metricsOfAll', null),
+      clock,
+    }),
+  )
+  const started = parts.move()
+  return {
+    failure: firstFailure([broker, api, upstreams, ...(opcua === undefined ? [] : [opcua])]),
+    changes: (batch) => tags.take(batch),
+    devices: (told) => {
+      for (const status of told) statuses.set(status.device, status)
+      topics.devices(told)
+    },
+    publish: (messages) => broker.publish(messages),
+    metrics: () => metricsOf([broker, topics, api, upstreams, ...(opcua === undefined ? [] : [opcua])]),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
+  }
+}
+
+function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {
+  return parts.flatMap((part) => part.metrics())
+}
+
+interface ServerContext {
+  readonly data: NorthData
+  readonly ports: NorthPorts
+  readonly tags: LiveTagsCopy
+  readonly commands: CommandRoad
+}
+
+/** Loaded only by a site that has one: the server's library costs some hundred megabytes. */
+async function openOpcuaServer(
+  config: OpcuaServerConfig,
+  { data, ports, tags, commands }: ServerContext,
+): ReturnType<typeof import('./opcua-server/server.ts').startOpcuaServer> {
+  const { startOpcuaServer } = await import('./opcua-server/server.ts')
+  const { clock, log } = ports
+  return await startOpcuaServer({
+    config,
+    site: data.site,
+    node: data.node,
+    tags,
+    commands,
+    clock,
+    log,
+    stateFolder: join(data.stateFolder, 'opcua'),
+  })
+}
+
+/** The way down to control. When control cannot be asked, nothing was sent to the plant: that is a refusal, except when the answer was lost on the way. */
+function commandRoad({ control, clock }: NorthPorts): CommandRoad {
+  return {
+    write: async (command: Command): Promise<CommandResult> => {
+      const started = clock.elapsed()
+      const wasOpen = control.isOpen
+      try {
+        return await control.call('write', command)
+      } catch (error) {
+        const { code, message, remedy } = plainFault(error)
+        const status = wasOpen && code !== 'door.busy' ? 'unknown' : 'refused'
+        return { id: command.id, status, code, message, remedy, tookMs: Math.round(clock.elapsed() - started) }
+      }
+    },
+  }
+}

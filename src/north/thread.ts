@@ -1,0 +1,40 @@
+import { systemChance } from '../base/chance.ts'
+import { systemClock } from '../base/clock.ts'
+import { createDoor } from '../base/door.ts'
+import { type Room, type RoomContext, runRoom } from '../base/thread.ts'
+import type { ControlCalls, NorthCalls } from '../control/contract.ts'
+import type { StoreCalls } from '../store/contract.ts'
+import { type North, type NorthData, startNorth } from './north.ts'
+
+const controlCallsMax = 1_000
+const storeCallsMax = 200
+
+await runRoom(startNorthRoom)
+
+async function startNorthRoom({ data, log, runtime, connect }: RoomContext<NorthData>): Promise<Room> {
+  const started = Promise.withResolvers<North>()
+  started.promise.catch(() => {}) // told by the start itself
+  const control = createDoor<ControlCalls, NorthCalls>(
+    {
+      changes: async (batch) => {
+        ;(await started.promise).changes(batch)
+        return null
+      },
+      devices: async (statuses) => {
+        ;(await started.promise).devices(statuses)
+        return null
+      },
+      publish: async (messages) => {
+        await (await started.promise).publish(messages)
+        return null
+      },
+    },
+    { name: 'north to control', unansweredMax: controlCallsMax },
+  )
+  const store = createDoor<StoreCalls, Record<never, never>>({}, { name: 'north to store', unansweredMax: storeCallsMax })
+  connect('control', control)
+  connect('store', store)
+  const north = await startNorth(data, { control, store, runtime, clock: systemClock, chance: systemChance, log })
+  started.resolve(north)
+  return { failure: north.failure, metrics: north.metrics, [Symbol.asyncDispose]: () => north[Symbol.asyncDispose]() }
+}
