@@ -12,6 +12,7 @@ export interface MqttLimits {
   readonly retainedBytesMax: number
   readonly sessionsMax: number
   readonly offlineMessagesMax: number
+  readonly offlineBytesMax: number
 }
 
 /** Who comes without credentials. */
@@ -36,10 +37,10 @@ const limitsSchema = z
     packet: sizeSchema({ min: '1KiB' })
       .default(256 * 1024)
       .describe('Largest packet a client may send; a larger one closes its connection.'),
-    unread: sizeSchema({ min: '64KiB' })
+    unread: sizeSchema({ min: '256KiB' })
       .default(4 * 1024 * 1024)
       .describe(
-        'Bytes that may wait for a slow client: past it, it gets only the latest of each tag, loses QoS 0 messages, and is disconnected at a QoS 1 message.',
+        'Bytes that may wait for a slow client. Past a quarter it gets only the latest of each tag and no other QoS 0 messages; past all of it, it is disconnected.',
       ),
     subscriptions: z
       .number()
@@ -63,14 +64,17 @@ const limitsSchema = z
       .min(0)
       .max(10_000)
       .default(100)
-      .describe('Sessions kept for clients that are away (clean session off); one more is refused.'),
+      .describe('Clients whose session is kept while they are away (clean session off); one more is refused.'),
     offlineMessages: z
       .number()
       .int()
       .min(0)
       .max(100_000)
       .default(1_000)
-      .describe('QoS 1 messages kept for each of them; newer ones are lost once it is full.'),
+      .describe('QoS 1 and 2 messages kept for each of them; once it is full, newer ones are not kept.'),
+    offlineSize: sizeSchema()
+      .default(64 * 1024 * 1024)
+      .describe('The payloads of all of these together.'),
   })
   .prefault({})
   .transform(
@@ -83,6 +87,7 @@ const limitsSchema = z
       retainedBytesMax: limits.retainedSize,
       sessionsMax: limits.sessions,
       offlineMessagesMax: limits.offlineMessages,
+      offlineBytesMax: limits.offlineSize,
     }),
   )
 

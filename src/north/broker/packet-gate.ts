@@ -1,0 +1,52 @@
+/**
+ * Follows the packets in a stream of bytes by their fixed headers alone and says at once when one announces more than is allowed: the parser
+ * behind it would gather up to 256 MiB before it had an opinion.
+ */
+export class PacketGate {
+  readonly #packetBytesMax: number
+  #state: 'type' | 'length' | 'body' = 'type'
+  #length = 0
+  #lengthBytes = 0
+  #bodyLeft = 0
+  #packets = 0
+
+  constructor(options: { readonly packetBytesMax: number }) {
+    this.#packetBytesMax = options.packetBytesMax
+  }
+
+  get packets(): number {
+    return this.#packets
+  }
+
+  /** False as soon as a packet is too large or its length field is malformed; the stream must not be read on then. */
+  admits(chunk: Uint8Array): boolean {
+    let place = 0
+    while (place < chunk.length) {
+      if (this.#state === 'body') {
+        const skipped = Math.min(this.#bodyLeft, chunk.length - place)
+        place += skipped
+        this.#bodyLeft -= skipped
+        if (this.#bodyLeft === 0) this.#state = 'type'
+      } else if (this.#state === 'type') {
+        place += 1
+        this.#packets += 1
+        this.#state = 'length'
+        this.#length = 0
+        this.#lengthBytes = 0
+      } else {
+        if (!this.#takeLength(chunk[place] ?? 0)) return false
+        place += 1
+      }
+    }
+    return true
+  }
+
+  #takeLength(byte: number): boolean {
+    this.#length += (byte & 0x7f) * 128 ** this.#lengthBytes
+    this.#lengthBytes += 1
+    if ((byte & 0x80) !== 0) return this.#lengthBytes < 4
+    this.#bodyLeft = this.#length
+    this.#state = this.#bodyLeft === 0 ? 'type' : 'body'
+    return 1 + this.#lengthBytes + this.#length <= this.#packetBytesMax
+  }
+}

@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto'
+import { type Clock, isoTime } from '../../base/clock.ts'
+import { Fault, plainFault } from '../../base/fault.ts'
+import { errorFields, type Log } from '../../base/log.ts'
+import type { Metric } from '../../base/metric.ts'
+import type { CommandRoad, LiveTags, LocalMessage } from '../../control/contract.ts'
+import type { CommandResult } from '../../model/command.ts'
+import type { DeviceStatus } from '../../model/device.ts'
+import { jsonValue, samplePayload } from '../../model/payload.ts'
+import { asTagId, asTagIndex, roleAllows, type TagMeta } from '../../model/tag.ts'
+import type { Broker } from './broker.ts'
+import type { ReceivedMessage } from './clients.ts'
+import { parseWish, type Wish } from './set.ts'
+
+export interface TagTopicsOptions {
+  readonly broker: Pick<Broker, 'publish' | 'serveValues' | 'own'>
+  /** The root of the value topics. */
+  readonly site: string
+  readonly node: string
+  readonly tags: LiveTags
+  readonly commands: CommandRoad
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** The topics of this gateway on its broker, while it is there. Disposing says `offline`. */
+export interface TagTopics extends AsyncDisposable {
+  /** What control tells of its devices. */
+  devices(statuses: readonly DeviceStatus[]): void
+  metrics(): readonly Metric[]
+}
+
+/** Writes asked for over MQTT that may be under way at once; one more is refused. */
+const writesMax = 200
+const setSuffix = '/set'
+
+/** Serves every tag as a retained topic, takes `…/set`, and says that the gateway is there. Ready when `online` has been published. */
+export async function startTagTopics(options: TagTopicsOptions): Promise<TagTopics> {
+  const { broker, site, node, tags } = options
+  const stop = new DisposableStack()
+  const changed = broker.serveValues({
+    topics: tags.metas.map((meta) => `${site}/${meta.id}`),
+    payload: (place) => valuePayload(tags, place),
+  })
+  stop.use(tags.onChanges((batch) => changed(batch.map(({ tag }) => tag))))
+  const writes = new Writes(options)
+  stop.use(broker.own(`${site}/`, (message) => writes.receive(message)))
+  stop.use(broker.own(`lineside/${node}/`, () => 'discard')) // starting flows by MQTT comes with the flows issue
+  const say = (message: LocalMessage): Promise<void> => broker.publish([message])
+  await say(retained(`lineside/${node}/status`, 'online'))
+  return {
+    devices: (statuses) => {
+      broker
+        .publish(statuses.map((status) => retained(`lineside/${node}/devices/${status.device}`, devicePayload(status))))
+        .catch((error: unknown) => options.log.error('A device state was not published.', errorFields(error)))
+    },
+    metrics: () => writes.metrics(),
+    [Symbol.asyncDispose]: async () => {
+      stop.dispose()
+      await say(retained(`lineside/${node}/status`, 'offline'))
+    },
+  }
+}
+
+function valuePayload(tags: LiveTags, place: number): string | undefined {
+  const tag = asTagIndex(place)
+  const meta = tags.metas[tag]
+  const sample = tags.current(tag)
+  return meta === undefined || sample === undefined ? undefined : JSON.stringify(samplePayload(meta, sample))
+}
+
+function devicePayload({ state, sinceMs, lastFault }: DeviceStatus): string {
+  return JSON.stringify({ state, since: isoTime(sinceMs), ...(lastFault === undefined ? {} : { lastFault }) })
+}
+
+function retained(topic: string, payload: string): LocalMessage {
+  return { topic, payload, qos: 1, isRetained: true }
+}
+
+/** The way of `…/set` through the command road to `…/set/result`. */
+class Writes {
+  readonly #options: TagTopicsOptions
+  #open = 0
+  #refused = 0
+
+  constructor(options: TagTopicsOptions) {
+    this.#options = options
+  }
+
+  /** Whatever else is published under the site's root is a value, and values are ours alone to publish. */
+  receive(message: ReceivedMessage): 'passOn' | 'discard' {
+    const { site, tags } = this.#options
+    if (!message.topic.endsWith(setSuffix)) return 'discard'
+    const id = message.topic.slice(site.length + 1, -setSuffix.length)
+    const tag = tags.find(asTagId(id))
+    const meta = tag === undefined ? undefined : tags.metas[tag]
+    if (meta === undefined) return 'discard'
+    void this.#answer(message, meta)
+    return 'passOn'
+  }
+
+  metrics(): readonly Metric[] {
+    return [
+      { name: 'lineside_mqtt_writes_open', help: 'Writes asked for over MQTT that are under way.', type: 'gauge', value: this.#open },
+      {
+        name: 'lineside_mqtt_writes_refused_total',
+        help: 'Writes refused before the command road: malformed, not allowed, or too many.',
+        type: 'counter',
+        value: this.#refused,
+      },
+    ]
+  }
+
+  async #answer(message: ReceivedMessage, meta: TagMeta): Promise<void> {
+    const { broker, log } = this.#options
+    const result = await this.#result(message, meta)
+    const { value, ...rest } = result
+    const payload = JSON.stringify({ ...rest, ...(value === undefined ? {} : { value: jsonValue(value) }) })
+    try {
+      await broker.publish([{ topic: `${message.topic}/result`, payload, qos: 1, isRetained: false }])
+    } catch (error) {
+      log.error('The result of a write was not published.', { tag: meta.id, ...errorFields(error) })
+    }
+  }
+
+  async #result({ payload, by }: ReceivedMessage, meta: TagMeta): Promise<CommandResult> {
+    let id: string = randomUUID()
+    try {
+      const wish = parseWish(payload, meta)
+      id = wish.id ?? id
+      this.#check(by, meta)
+      return await this.#write({ wish, id, by, meta })
+    } catch (error) {
+      this.#refused += 1
+      const { code, message, remedy } = plainFault(error)
+      if (code === 'internal') this.#options.log.error('A write over MQTT ended in a bug.', { tag: meta.id, ...errorFields(error) })
+      return { id, status: 'refused', code, message, remedy, tookMs: 0 }
+    }
+  }
+
+  /** What needs no journal: a flood of it must not fill one. */
+  #check(by: ReceivedMessage['by'], meta: TagMeta): void {
+    if (!roleAllows(by.role, meta.write?.role ?? 'operator')) {
+      throw new Fault(
+        'access.role',
+        `"${by.name}" comes as ${by.role}, and ${meta.id} may be written from ${meta.write?.role ?? 'operator'} on.`,
+        {
+          remedy: 'Ask somebody with that role; who may do what without credentials is `mqtt: { anonymous: … }` in lineside.yaml.',
+        },
+      )
+    }
+    if (this.#open >= writesMax) {
+      throw new Fault('mqtt.set-busy', `${writesMax} writes asked for over MQTT are under way already.`, {
+        remedy: 'Wait for the results of earlier writes before asking for more.',
+        isRetryable: true,
+      })
+    }
+  }
+
+  async #write({ wish, id, by, meta }: { wish: Wish; id: string; by: ReceivedMessage['by']; meta: TagMeta }): Promise<CommandResult> {
+    const expires = wish.expiresMs === undefined ? {} : { expiresMs: wish.expiresMs }
+    this.#open += 1
+    try {
+      return await this.#options.commands.write({ id, tag: meta.id, value: wish.value, by: { road: 'mqtt', ...by }, ...expires })
+    } finally {
+      this.#open -= 1
+    }
+  }
+}

@@ -1,0 +1,45 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+
+/** A program of the system that runs while a test needs it. */
+export interface Program extends AsyncDisposable {
+  /** What it has written so far, both streams, by line. */
+  readonly lines: readonly string[]
+  /** Resolves with its exit code. */
+  readonly exit: Promise<number | null>
+  kill(signal: NodeJS.Signals): void
+}
+
+export function startProgram(command: string, args: readonly string[]): Program {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  const lines: string[] = []
+  for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', (line) => lines.push(line))
+  const exit = exitOf(child)
+  return {
+    lines,
+    exit,
+    kill: (signal) => void child.kill(signal),
+    [Symbol.asyncDispose]: async () => {
+      child.kill('SIGKILL')
+      await exit.catch(() => {})
+    },
+  }
+}
+
+async function exitOf(child: ChildProcess): Promise<number | null> {
+  const [code] = await once(child, 'close')
+  return code
+}
+
+/** A port that was free a moment ago, for programs that cannot choose one and say which. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  await once(server, 'close')
+  if (address === null || typeof address === 'string') throw new Error('no port')
+  return address.port
+}
