@@ -1,0 +1,70 @@
+import { join } from 'node:path'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { SiteEvent } from '../model/event.ts'
+import { CommitGroup } from './commit-group.ts'
+import { StoreFile } from './file.ts'
+import { type Journal, journalSchema, openJournal } from './journal.ts'
+import { type Outbox, type OutboxLimits, openOutbox, outboxSchema } from './outbox.ts'
+import type { SetAside } from './set-aside.ts'
+
+export interface StoreOptions {
+  /** The state folder. */
+  readonly path: string
+  readonly clock: Clock
+  readonly log: Log
+  /** By the upstream's name. */
+  readonly outbox: Readonly<Record<string, OutboxLimits>>
+  /** Default: `journalBytesMax`. */
+  readonly journalBytesMax?: number
+}
+
+/** The files, and the one writer of each. */
+export interface StoreParts {
+  readonly journal: StoreFile<Journal>
+  readonly outbox: StoreFile<Outbox>
+  readonly journalWriter: CommitGroup<Journal>
+  readonly outboxWriter: CommitGroup<Outbox>
+  /** Rows that retention took from the journal since the start. */
+  readonly trimmed: { rows: number }
+}
+
+/** A year of an ordinary line's events. */
+const journalBytesMax = 256 * 1024 ** 2
+
+/** `tell` hears what the files have to say of themselves. Nothing is opened yet. */
+export function openParts(options: StoreOptions, tell: (event: SiteEvent) => void): StoreParts {
+  const { path, clock, log } = options
+  const trimmed = { rows: 0 }
+  const onSetAside = (what: SetAside): void => {
+    log.error('A damaged file of the store was set aside.', { ...what })
+    tell({ type: 'store.file-set-aside', subject: what.file, timeMs: clock.now(), data: { keptAs: what.keptAs, reason: what.reason } })
+  }
+  const bytesMax = options.journalBytesMax ?? journalBytesMax
+  const journal = new StoreFile<Journal>({
+    path: join(path, 'journal.db'),
+    schema: journalSchema,
+    prepare: (db) => openJournal(db, { bytesMax }),
+    clock,
+    onSetAside,
+  })
+  const outbox = new StoreFile<Outbox>({
+    path: join(path, 'outbox.db'),
+    schema: outboxSchema,
+    prepare: (db) => openOutbox(db, options.outbox),
+    clock,
+    onSetAside,
+  })
+  const trim = (tables: Journal): void => {
+    trimmed.rows += tables.trim()
+  }
+  const journalWriter = new CommitGroup({ file: journal, clock, log, atEnd: trim })
+  const outboxWriter = new CommitGroup({ file: outbox, clock, log, atEnd: () => {} })
+  return { journal, outbox, journalWriter, outboxWriter, trimmed }
+}
+
+export function closeParts(parts: StoreParts): void {
+  for (const writer of [parts.journalWriter, parts.outboxWriter]) writer.flush()
+  parts.journal.close()
+  parts.outbox.close()
+}

@@ -1,0 +1,139 @@
+import { Fault } from '../base/fault.ts'
+import type { SiteEvent } from '../model/event.ts'
+import type { OutgoingMessage, RunRecord } from './contract.ts'
+
+/** What a call may bring, so that neither one row nor one call can fill the memory or hold up the commit of the others. */
+export const callRowsMax = 20_000
+const callBytesMax = 16 * 1024 ** 2
+export const rowBytesMax = 1024 ** 2
+const nameBytesMax = 4_096
+/** What a row costs beside its texts: ids, times, an index entry. */
+const rowOverheadBytes = 64
+
+/** An event as its row holds it. */
+export interface EventRow {
+  readonly type: string
+  readonly subject: string
+  readonly timeMs: number
+  readonly data: string
+  readonly bytes: number
+}
+
+export interface Sized<Row> {
+  readonly rows: readonly Row[]
+  readonly bytes: number
+}
+
+export interface SizedRow<Row> {
+  readonly row: Row
+  readonly bytes: number
+}
+
+/**
+ * An event that cannot be kept as it is, is kept without its data, which says why: that something happened must not be lost because of how it was told.
+ */
+export function eventRows(events: readonly SiteEvent[]): Sized<EventRow> {
+  refuseTooMany(events.length)
+  const rows = events.map((event, place) => {
+    const data = eventData(event.data)
+    const bytes =
+      nameBytes('type', event.type, place) + nameBytes('subject', event.subject, place) + Buffer.byteLength(data) + rowOverheadBytes
+    return { type: event.type, subject: event.subject, timeMs: moment(event.timeMs, place), data, bytes }
+  })
+  return withinCall(rows, (row) => row.bytes)
+}
+
+function eventData(data: unknown): string {
+  let text: string | undefined
+  try {
+    text = JSON.stringify(data)
+  } catch (error) {
+    return JSON.stringify({ unkept: error instanceof Error ? error.message : 'not JSON' })
+  }
+  if (text === undefined) return '{}'
+  return text.length > rowBytesMax ? JSON.stringify({ unkept: `${text.length} characters of data` }) : text
+}
+
+export function messageRows(messages: readonly OutgoingMessage[]): Sized<SizedRow<OutgoingMessage>> {
+  refuseTooMany(messages.length)
+  const rows = messages.map((row, place) => {
+    if (row.kind !== 'sample' && row.kind !== 'message') throw invalid(place, `its kind is "${String(row.kind)}"`)
+    const bytes = nameBytes('upstream', row.upstream, place) + nameBytes('subject', row.subject, place) + textBytes('body', row.body, place)
+    return { row: { ...row, timeMs: moment(row.timeMs, place) } as OutgoingMessage, bytes: bytes + rowOverheadBytes }
+  })
+  return withinCall(rows, (row) => row.bytes)
+}
+
+export function runRows(records: readonly RunRecord[]): Sized<SizedRow<RunRecord>> {
+  refuseTooMany(records.length)
+  const rows = records.map((record, place) => {
+    const row = { ...record, timeMs: moment(record.timeMs, place) } as RunRecord
+    return { row, bytes: nameBytes('run', record.run, place) + runTextBytes(record, place) + rowOverheadBytes }
+  })
+  return withinCall(rows, (row) => row.bytes)
+}
+
+function runTextBytes(record: RunRecord, place: number): number {
+  switch (record.kind) {
+    case 'begun':
+      return (
+        nameBytes('flow', record.flow, place) + textBytes('definition', record.definition, place) + textBytes('input', record.input, place)
+      )
+    case 'intent':
+      return nameBytes('step', record.step, place) + textBytes('data', record.data, place)
+    case 'outcome':
+      oneOf(record.status, ['done', 'failed', 'unknown'], place)
+      return nameBytes('step', record.step, place) + textBytes('data', record.data, place)
+    case 'ended':
+      oneOf(record.state, ['completed', 'failed', 'unsettled'], place)
+      return textBytes('data', record.data, place)
+    default:
+      record satisfies never
+      throw invalid(place, 'its kind is unknown')
+  }
+}
+
+function nameBytes(field: string, text: unknown, place: number): number {
+  const bytes = textBytes(field, text, place)
+  if (bytes > nameBytesMax || bytes === 0) throw invalid(place, `its ${field} has ${bytes} bytes (1 to ${nameBytesMax} are allowed)`)
+  return bytes
+}
+
+function textBytes(field: string, text: unknown, place: number): number {
+  if (typeof text !== 'string') throw invalid(place, `its ${field} is no text`)
+  const bytes = Buffer.byteLength(text)
+  if (bytes > rowBytesMax) throw invalid(place, `its ${field} has ${bytes} bytes (at most ${rowBytesMax} are allowed)`)
+  return bytes
+}
+
+function moment(ms: unknown, place: number): number {
+  if (typeof ms !== 'number' || !Number.isFinite(ms) || Math.abs(ms) > Number.MAX_SAFE_INTEGER)
+    throw invalid(place, `its time is ${String(ms)}`)
+  return Math.round(ms)
+}
+
+function oneOf(value: string, allowed: readonly string[], place: number): void {
+  if (!allowed.includes(value)) throw invalid(place, `"${value}" is none of ${allowed.join(', ')}`)
+}
+
+function withinCall<Row>(rows: readonly Row[], sizeOf: (row: Row) => number): Sized<Row> {
+  const bytes = rows.reduce((sum, row) => sum + sizeOf(row), 0)
+  if (bytes > callBytesMax) throw tooLarge(`${bytes} bytes`, `${callBytesMax} bytes`)
+  return { rows, bytes }
+}
+
+function refuseTooMany(count: number): void {
+  if (count > callRowsMax) throw tooLarge(`${count} rows`, `${callRowsMax} rows`)
+}
+
+function tooLarge(what: string, allowed: string): Fault {
+  return new Fault('store.call-too-large', `One call brings ${what}; at most ${allowed} are taken at once.`, {
+    remedy: 'Send it in smaller parts.',
+  })
+}
+
+function invalid(place: number, why: string): Fault {
+  return new Fault('store.row-invalid', `Row ${place + 1} of the call cannot be kept: ${why}.`, {
+    remedy: 'Leave that row out: nothing of the call was kept.',
+  })
+}

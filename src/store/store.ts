@@ -1,0 +1,129 @@
+import type { Clock } from '../base/clock.ts'
+import { Fault } from '../base/fault.ts'
+import { errorFields, type Log } from '../base/log.ts'
+import type { Metric } from '../base/metric.ts'
+import { type Running, startLoop } from '../base/running.ts'
+import type { SiteEvent } from '../model/event.ts'
+import type { StoreCalls } from './contract.ts'
+import type { StoreFile } from './file.ts'
+import { takeFolder } from './folder.ts'
+import { storeMetrics } from './metrics.ts'
+import { closeParts, openParts, type StoreOptions, type StoreParts } from './parts.ts'
+import { callRowsMax, eventRows, messageRows, runRows } from './rows.ts'
+
+/** The store's calls as the thread behind a door answers them. */
+export type StorePort = {
+  readonly [Name in keyof StoreCalls]: (ask: Parameters<StoreCalls[Name]>[0]) => Promise<ReturnType<StoreCalls[Name]>>
+}
+
+/** The store, in whichever thread it is opened. */
+export interface Store extends StorePort, Running {
+  metrics(): readonly Metric[]
+}
+
+const tidyEveryMs = 10_000
+
+/**
+ * Opens the state folder for this process alone. Throws where a person must act first: `store.folder-taken`, `store.unwritable`, `store.file-newer`,
+ * `store.file-foreign`, `store.not-durable`. A full or failing disk is no reason not to start: calls then fail until it is mended.
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  await using started = new AsyncDisposableStack()
+  started.use(await takeFolder(options.path, options.clock))
+  const news: SiteEvent[] = []
+  const parts = openParts(options, (event) => news.push(event))
+  started.defer(() => closeParts(parts))
+  for (const file of [parts.journal, parts.outbox]) openUnlessDisk(file)
+  const calls = storeCalls(parts, options)
+  const tell = async (): Promise<void> => await tellNews(news, calls, options.log)
+  await tell()
+  const tidying = started.use(startLoop((signal) => tidyLoop({ parts, tell, clock: options.clock, signal })))
+  const running = started.move()
+  return {
+    ...calls,
+    failure: tidying.failure,
+    metrics: () => storeMetrics(parts),
+    [Symbol.asyncDispose]: () => running.disposeAsync(),
+  }
+}
+
+/** What the disk may mend by itself, or the next call tries again, must not keep the rest of the daemon from starting. */
+function openUnlessDisk(file: StoreFile<unknown>): void {
+  try {
+    file.open()
+  } catch (error) {
+    const mayPass = error instanceof Fault && ['store.full', 'store.disk', 'store.busy'].includes(error.code)
+    if (!mayPass) throw error
+  }
+}
+
+function storeCalls({ journal, outbox, journalWriter, outboxWriter }: StoreParts, { clock }: StoreOptions): StorePort {
+  return {
+    append: async (events) => {
+      const { rows, bytes } = eventRows(events)
+      await journalWriter.submit({ rows: rows.length, bytes, run: (tables) => tables.append(rows) })
+      return null
+    },
+    recordRuns: async (records) => {
+      const { rows, bytes } = runRows(records)
+      await journalWriter.submit({ rows: rows.length, bytes, run: (tables) => tables.record(rows) })
+      return null
+    },
+    openRuns: async () => journal.read((tables) => tables.openRuns()),
+    accept: async (messages) => {
+      const { rows, bytes } = messageRows(messages)
+      return await outboxWriter.submit({ rows: rows.length, bytes, run: (tables) => tables.accept(rows, clock.now()) })
+    },
+    nextUnsent: async (ask) => outbox.read((tables) => tables.next(ask)),
+    removeSent: async (ask) => {
+      if (ask.ids.length > callRowsMax) throw tooManyIds(ask.ids.length)
+      return await outboxWriter.submit({ rows: ask.ids.length, bytes: ask.ids.length * 8, run: (tables) => tables.remove(ask) })
+    },
+    outboxStatus: async () => outbox.read((tables) => tables.status()),
+    events: async (ask) => journal.read((tables) => tables.events(ask)),
+  }
+}
+
+/** Journals what the store has to say about itself. What cannot be said now is said later. */
+async function tellNews(news: SiteEvent[], store: StorePort, log: Log): Promise<void> {
+  if (news.length === 0) return
+  const said = news.slice()
+  try {
+    await store.append(said)
+    news.splice(0, said.length)
+  } catch (error) {
+    log.warn('The store cannot journal what happened to it.', errorFields(error))
+  }
+}
+
+interface TidyOptions {
+  readonly parts: StoreParts
+  readonly tell: () => Promise<void>
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+async function tidyLoop({ parts, tell, clock, signal }: TidyOptions): Promise<void> {
+  for (;;) {
+    await clock.sleep(tidyEveryMs, signal)
+    await unlessFault(tell)
+    await unlessFault(() => parts.outboxWriter.submit({ rows: 0, bytes: 0, run: (tables) => tables.tidy(clock.now()) }))
+    for (const file of [parts.journal, parts.outbox]) await unlessFault(async () => file.tidy())
+    for (const writer of [parts.journalWriter, parts.outboxWriter]) writer.turnSpan()
+  }
+}
+
+/** A file in trouble is told of by its writer, once, and tried again at the next turn; our own bugs end the store. */
+async function unlessFault(work: () => Promise<unknown>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error
+  }
+}
+
+function tooManyIds(count: number): Fault {
+  return new Fault('store.call-too-large', `One call brings ${count} ids; at most ${callRowsMax} are taken at once.`, {
+    remedy: 'Send them in smaller parts.',
+  })
+}
