@@ -1,0 +1,50 @@
+import type { Tag } from '../../model/tag.ts'
+import { isBitArea, locate, type ModbusAddress, type Place } from './address.ts'
+import { type Codec, codecOf, isByteSwapped } from './codec.ts'
+import type { Span } from './planner.ts'
+import type { ModbusConfig } from './settings.ts'
+
+/** One tag, ready to be read and written. */
+export interface Item extends Span {
+  /** Position in the list of tags that the driver was connected with. */
+  readonly tag: number
+  readonly place: Place
+  readonly codec: Codec
+}
+
+export function itemsOf(config: ModbusConfig, tags: readonly Tag<ModbusAddress>[]): readonly Item[] {
+  return tags.map(({ address }, tag) => {
+    const place = locate(address, config)
+    return { tag, place, codec: codecOf(place), unit: place.unit, area: place.area, start: place.start, count: place.count }
+  })
+}
+
+/** Where an item lies in the data of a request that begins at `start`. */
+export interface Slot {
+  readonly item: Item
+  /** What the item's codec is given: a byte, in bit areas a bit. */
+  readonly at: number
+  readonly fromByte: number
+  readonly toByte: number
+  /** Of a single bit, within `fromByte`; 0 where whole bytes count. */
+  readonly mask: number
+}
+
+export function slotOf(item: Item, start: number): Slot {
+  const { place } = item
+  const offset = item.start - start
+  if (isBitArea(item.area)) {
+    const isSingle = place.length === undefined
+    return { item, at: offset, fromByte: offset >> 3, toByte: ((offset + item.count - 1) >> 3) + 1, mask: isSingle ? 1 << (offset & 7) : 0 }
+  }
+  const at = 2 * offset
+  if (place.bit === undefined) return { item, at, fromByte: at, toByte: at + 2 * item.count, mask: 0 }
+  const bit = wireBit(place, place.bit)
+  const byte = bit >= 8 ? at : at + 1
+  return { item, at, fromByte: byte, toByte: byte + 1, mask: 1 << (bit & 7) }
+}
+
+/** A bit of a register, as the register stands on the wire: swapped bytes move it by eight. */
+export function wireBit({ order }: Pick<Place, 'order'>, bit: number): number {
+  return isByteSwapped(order) ? bit ^ 8 : bit
+}
