@@ -5,3 +5,32 @@ export interface ExpressionProblem {
   /** Where in the text, from 0. */
   readonly offset: number
 }
+
+/** What the CEL library threw, in plain words. Its errors carry `code`, `summary` and `range`; anything else is a text it choked on. */
+export function celProblem(error: unknown): ExpressionProblem {
+  const { code, summary, range } = error as {
+    readonly code?: unknown
+    readonly summary?: unknown
+    readonly range?: { readonly start: number }
+  }
+  const offset = range?.start ?? 0
+  const text = typeof summary === 'string' ? summary : 'This is no CEL expression'
+  switch (code) {
+    case 'no_such_overload':
+      return { message: `Types that do not go together: ${text.replace('no such overload: ', '')}.`, remedy: typesRemedy, offset }
+    case 'invalid_logical_operand':
+      return { message: `${text}.`, remedy: 'Put conditions on both sides of && and ||.', offset }
+    case 'incompatible_ternary_branches':
+      return { message: `${text}.`, remedy: 'Give both results one type: 1.0 where the other is a fraction.', offset }
+    case 'unknown_variable':
+      return {
+        message: `${text}.`,
+        remedy: "Write tags['…'] for a tag, and put quotes around a text; flows know value, quality and trigger too.",
+        offset,
+      }
+    default:
+      return { message: `${text}.`, remedy: "Write it like tags['filler/level'] > 80 && !tags['filler/running'].", offset }
+  }
+}
+
+const typesRemedy = 'Compare numbers with numbers and texts with texts; a bool needs no comparison, only `!` for its opposite.'

@@ -1,9 +1,10 @@
-import { type ASTNode, Environment } from '@marcbachmann/cel-js'
+import { Environment } from '@marcbachmann/cel-js'
 import { type Operators, registerMixedNumbers } from './expression-numbers.ts'
-import type { ExpressionProblem } from './expression-problem.ts'
+import { celProblem, type ExpressionProblem } from './expression-problem.ts'
+import { type Rewritten, variable, withVariables } from './expression-rewrite.ts'
 import { forbiddenUse, tagUses } from './expression-rules.ts'
 import type { Quality, Sample } from './sample.ts'
-import type { TagValue } from './tag.ts'
+import type { TagValue, ValueType } from './tag.ts'
 
 /**
  * The one language of conditions and computed values: CEL. A compiled expression is evaluated thousands of times a second, never throws,
@@ -34,6 +35,13 @@ export interface ExpressionScope {
 /** `device`: `tags['…']` only. `flow`: also `value`, `quality` and `trigger`. */
 export type ExpressionPlace = 'device' | 'flow'
 
+/** What is known of the types beforehand; undefined where only the device knows. */
+export interface ExpressionTypes {
+  tag(name: string): ValueType | undefined
+  /** Of the tag that triggers. */
+  readonly value?: ValueType
+}
+
 /** Far above what a person writes; a text past them is an accident or an attack. */
 const limits = { maxAstNodes: 500, maxDepth: 40, maxListElements: 100, maxMapEntries: 50, maxCallArguments: 8 } as const
 const textLengthMax = 4_000
@@ -42,15 +50,33 @@ const textLengthMax = 4_000
 const unknownOperand = new Error('An operand is unknown.')
 
 const environments: Readonly<Record<ExpressionPlace, Environment>> = {
-  device: checkedEnvironment([]),
-  flow: checkedEnvironment(['value', 'quality', 'trigger']),
+  device: environment([]),
+  flow: environment(['value', 'quality', 'trigger']),
 }
 const runEnvironment = withMixedNumbers(new Environment({ limits, unlistedVariablesAreDyn: true, homogeneousAggregateLiterals: false }))
 
-export function compileExpression(
+type Compiled = { readonly expression: Expression } | { readonly problem: ExpressionProblem }
+
+export function compileExpression(text: string, place: ExpressionPlace, types?: ExpressionTypes): Compiled {
+  const compiled = compile(text, place, types)
+  return 'problem' in compiled ? compiled : { expression: compiled.expression }
+}
+
+/** Compiles what must be a condition: true, false or unknown. */
+export function compileCondition(text: string, place: ExpressionPlace, types?: ExpressionTypes): Compiled {
+  const compiled = compile(text, place, types)
+  if ('problem' in compiled) return compiled
+  const { type, expression } = compiled
+  if (type === 'bool' || type === 'dyn') return { expression }
+  const remedy = 'Compare it with something, so that it is true or false.'
+  return { problem: { message: `This is of the type ${type}, and no condition.`, remedy, offset: 0 } }
+}
+
+function compile(
   text: string,
   place: ExpressionPlace,
-): { readonly expression: Expression } | { readonly problem: ExpressionProblem } {
+  types: ExpressionTypes | undefined,
+): { readonly expression: Expression; readonly type: string } | { readonly problem: ExpressionProblem } {
   if (text.length > textLengthMax) return { problem: tooLong(text) }
   try {
     const parsed = environments[place].parse(text)
@@ -58,24 +84,11 @@ export function compileExpression(
     if (forbidden) return { problem: forbidden }
     const checked = parsed.check()
     if (!checked.valid) return { problem: celProblem(checked.error) }
-    return { expression: runnable(text, parsed.ast) }
+    const rewritten = withVariables(text, tagUses(parsed.ast))
+    const problem = types && typeProblem(rewritten, types)
+    return problem ? { problem } : { expression: runnable(text, rewritten), type: checked.type ?? 'dyn' }
   } catch (error) {
     return { problem: celProblem(error) }
-  }
-}
-
-/** Compiles what must be a condition: true, false or unknown. */
-export function compileCondition(text: string, place: ExpressionPlace): ReturnType<typeof compileExpression> {
-  const compiled = compileExpression(text, place)
-  if ('problem' in compiled) return compiled
-  const type = environments[place].check(text).type ?? 'dyn'
-  if (type === 'bool' || type === 'dyn') return compiled
-  return {
-    problem: {
-      message: `This is a ${type}, not a condition.`,
-      remedy: 'Compare it with something, so that it is true or false.',
-      offset: 0,
-    },
   }
 }
 
@@ -86,15 +99,14 @@ export function checkedExpression(text: string, place: ExpressionPlace): Express
   throw new Error(`An expression that passed the check does not compile: ${compiled.problem.message}`)
 }
 
-/** Each `tags['…']` becomes a variable of its own, read through a getter: no map is built for an evaluation. */
-function runnable(text: string, ast: ASTNode): Expression {
-  const uses = tagUses(ast)
-  const names = [...new Set(uses.map((use) => use.name))]
-  const run = runEnvironment.parse(withVariables(text, uses, names))
+/** Parsed again at the first evaluation: `check` never comes to it. */
+function runnable(text: string, { names, variableText }: Rewritten): Expression {
   const context = new ExpressionContext(names)
+  let run: ((context: object) => unknown) | undefined
   const evaluate = (scope: ExpressionScope): TagValue | undefined => {
     context.scope = scope
     try {
+      run ??= runEnvironment.parse(variableText)
       return plainValue(run(context))
     } catch {
       return undefined
@@ -103,19 +115,22 @@ function runnable(text: string, ast: ASTNode): Expression {
   return { text, tags: names, evaluate, isTrue: (scope) => evaluate(scope) === true }
 }
 
-function withVariables(text: string, uses: ReturnType<typeof tagUses>, names: readonly string[]): string {
-  let rewritten = ''
-  let from = 0
-  for (const use of uses) {
-    rewritten += `${text.slice(from, use.start)}${variable(names.indexOf(use.name))}`
-    from = use.end
-  }
-  return rewritten + text.slice(from)
+/** A text and a number that are compared, a bool that is added to: CEL would find out at each evaluation, and it would always be unknown. */
+function typeProblem({ names, variableText, originalOffset }: Rewritten, types: ExpressionTypes): ExpressionProblem | undefined {
+  const declared = names.map((name) => celTypes[types.tag(name) ?? 'f64'] ?? 'dyn')
+  const value = celTypes[types.value ?? 'f64'] ?? 'dyn'
+  if (value === 'dyn' && declared.every((type) => type === 'dyn')) return undefined
+  const typed = environment(['quality', 'trigger'])
+  typed.registerVariable('value', value)
+  for (const [place, type] of declared.entries()) typed.registerVariable(variable(place), type)
+  const { valid, error } = typed.check(variableText)
+  if (valid) return undefined
+  const problem = celProblem(error)
+  return { ...problem, offset: originalOffset(problem.offset) }
 }
 
-function variable(place: number): string {
-  return `lineside_tag_${place}`
-}
+/** Numbers stay `dyn`: they mix with ints and doubles alike. */
+const celTypes: Readonly<Partial<Record<ValueType, string>>> = { bool: 'bool', string: 'string', time: 'string', bytes: 'bytes' }
 
 const noScope: ExpressionScope = { tag: () => undefined }
 
@@ -181,11 +196,11 @@ function plainObject(result: unknown): TagValue | undefined {
   return items.some((item) => item === undefined || Array.isArray(item)) ? undefined : (items as TagValue)
 }
 
-function checkedEnvironment(variables: readonly string[]): Environment {
-  const environment = withMixedNumbers(new Environment({ limits, homogeneousAggregateLiterals: false }))
-  environment.registerVariable('tags', 'map')
-  for (const name of variables) environment.registerVariable(name, 'dyn')
-  return environment
+function environment(variables: readonly string[]): Environment {
+  const made = withMixedNumbers(new Environment({ limits, homogeneousAggregateLiterals: false }))
+  made.registerVariable('tags', 'map')
+  for (const name of variables) made.registerVariable(name, 'dyn')
+  return made
 }
 
 function withMixedNumbers(environment: Environment): Environment {
@@ -198,15 +213,5 @@ function tooLong(text: string): ExpressionProblem {
     message: `The expression has ${text.length} characters; ${textLengthMax} are allowed.`,
     remedy: 'Split it, or compute part of it in the PLC.',
     offset: 0,
-  }
-}
-
-/** The library's errors carry `summary` and `range`; anything else is a text it choked on. */
-function celProblem(error: unknown): ExpressionProblem {
-  const { summary, range } = error as { readonly summary?: unknown; readonly range?: { readonly start: number } }
-  return {
-    message: typeof summary === 'string' ? `${summary}.` : 'This is no CEL expression.',
-    remedy: "Write it like tags['filler/level'] > 80 && !tags['filler/running'].",
-    offset: range?.start ?? 0,
   }
 }

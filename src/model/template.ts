@@ -1,4 +1,4 @@
-import { compileExpression, type Expression, type ExpressionPlace, type ExpressionScope } from './expression.ts'
+import { compileExpression, type Expression, type ExpressionPlace, type ExpressionScope, type ExpressionTypes } from './expression.ts'
 import type { ExpressionProblem } from './expression-problem.ts'
 import { jsonValue } from './payload.ts'
 import type { TagValue } from './tag.ts'
@@ -28,9 +28,10 @@ export interface TemplateProblem extends ExpressionProblem {
 export function compileTemplate(
   source: unknown,
   place: ExpressionPlace,
+  types?: ExpressionTypes,
 ): { readonly template: Template } | { readonly problems: readonly TemplateProblem[] } {
   const problems: TemplateProblem[] = []
-  const template = compileAny(source, { place, problems, path: [] })
+  const template = compileAny(source, { place, types, problems, path: [] })
   return problems.length === 0 ? { template } : { problems }
 }
 
@@ -41,6 +42,7 @@ export function payloadText(value: unknown): string {
 
 interface Compiling {
   readonly place: ExpressionPlace
+  readonly types: ExpressionTypes | undefined
   readonly problems: TemplateProblem[]
   readonly path: readonly (string | number)[]
 }
@@ -67,7 +69,7 @@ function compileText(text: string, at: Compiling): Template {
       parts.push(piece.text)
       continue
     }
-    const compiled = compileExpression(piece.text, at.place)
+    const compiled = compileExpression(piece.text, at.place, at.types)
     if ('expression' in compiled) parts.push(compiled.expression)
     else at.problems.push({ ...compiled.problem, offset: compiled.problem.offset + piece.offset, path: at.path })
   }

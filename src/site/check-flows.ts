@@ -1,8 +1,9 @@
 import type { FlowConfig, FlowTrigger, PublishStep, WriteStep } from '../control/flows/config.ts'
 import { compileCondition } from '../model/expression.ts'
 import type { ExpressionProblem } from '../model/expression-problem.ts'
+import type { ValueType } from '../model/tag.ts'
 import { compileTemplate } from '../model/template.ts'
-import { valueProblem } from './check-values.ts'
+import { scalarType, valueProblem } from './check-values.ts'
 import { suggestion } from './did-you-mean.ts'
 import type { LoadedParts } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
@@ -30,7 +31,8 @@ function checkFlow(flow: FlowConfig, context: FlowContext): void {
 function checkTrigger(trigger: FlowTrigger, path: Path, context: FlowContext): void {
   checkTagExists(trigger.tag, { path: [...path, 'tag'] }, context)
   const spot = { path: [...path, 'when'] }
-  const compiled = compileCondition(trigger.when, 'flow')
+  const value = scalarType(context.parts.tags.get(trigger.tag))
+  const compiled = compileCondition(trigger.when, 'flow', { tag: typeOfTag(context), ...(value === undefined ? {} : { value }) })
   if ('problem' in compiled) reportExpression(compiled.problem, spot, context)
   else checkExpressionTags(compiled.expression.tags, { ...spot, text: trigger.when }, context)
 }
@@ -69,7 +71,7 @@ function checkPublish(step: PublishStep, path: Path, context: FlowContext): void
 
 /** The value of a template that is always the same. */
 function checkTemplate(source: unknown, at: Path, context: FlowContext): { readonly value: unknown } | undefined {
-  const compiled = compileTemplate(source, 'flow')
+  const compiled = compileTemplate(source, 'flow', { tag: typeOfTag(context) })
   if ('problems' in compiled) {
     for (const problem of compiled.problems) reportExpression(problem, { path: [...at, ...problem.path] }, context)
     return undefined
@@ -77,6 +79,10 @@ function checkTemplate(source: unknown, at: Path, context: FlowContext): { reado
   const { template } = compiled
   checkExpressionTags(template.tags, { path: at, text: typeof source === 'string' ? source : '' }, context)
   return template.isConstant ? { value: template.evaluate({ tag: () => undefined }) } : undefined
+}
+
+function typeOfTag({ parts }: FlowContext): (name: string) => ValueType | undefined {
+  return (name) => scalarType(parts.tags.get(name))
 }
 
 function checkExpressionTags(names: readonly string[], at: { readonly path: Path; readonly text: string }, context: FlowContext): void {

@@ -1,7 +1,7 @@
 import { compileCondition } from '../model/expression.ts'
 import type { Tag } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
-import { isNumeric } from './check-values.ts'
+import { isNumeric, scalarType } from './check-values.ts'
 import { suggestion } from './did-you-mean.ts'
 import type { From, LoadedParts } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
@@ -11,22 +11,23 @@ export function checkTags(parts: LoadedParts, problems: ProblemList): void {
   for (const from of parts.devices) {
     const paths = new Set(from.part.tags.map((tag) => tag.path))
     for (const tag of from.part.tags) {
-      checkInterlock(tag, { ...from, paths, problems })
+      checkInterlock(tag, { ...from, paths, problems, tags: parts.tags })
       checkMeaning(tag, { ...from, problems })
     }
   }
 }
 
 interface InterlockContext extends From<DeviceConfig> {
+  readonly tags: LoadedParts['tags']
   readonly paths: ReadonlySet<string>
   readonly problems: ProblemList
 }
 
-function checkInterlock(tag: Tag<unknown>, { source, paths, problems }: InterlockContext): void {
+function checkInterlock(tag: Tag<unknown>, { source, tags, paths, problems }: InterlockContext): void {
   const text = tag.write?.interlock
   if (text === undefined) return
   const path = ['tags', tag.path, 'write', 'interlock']
-  const compiled = compileCondition(text, 'device')
+  const compiled = compileCondition(text, 'device', { tag: (name) => scalarType(tags.get(`${tag.device}/${name}`)) })
   if ('problem' in compiled) {
     const { offset, ...problem } = compiled.problem
     problems.add(source, { path, offset }, { code: 'expression.invalid', ...problem })

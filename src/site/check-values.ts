@@ -16,6 +16,11 @@ export function isNumeric(type: ValueType): boolean {
   return type in integerSpans || type === 'f32' || type === 'f64'
 }
 
+/** For expressions: the type of a tag that is no list. */
+export function scalarType(tag: TagMeta | undefined): ValueType | undefined {
+  return tag?.length === undefined ? tag?.type : undefined
+}
+
 /** Why this constant can never be written to this tag. Where only the device knows the type, it has the last word. */
 export function valueProblem(tag: TagMeta, value: boolean | number | string): Finding | undefined {
   return typeProblem(tag, value) ?? (typeof value === 'number' ? limitProblem(tag, value) : undefined)

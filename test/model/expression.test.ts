@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { compileCondition, compileExpression, type ExpressionPlace, type ExpressionScope } from '../../src/model/expression.ts'
+import {
+  compileCondition,
+  compileExpression,
+  type ExpressionPlace,
+  type ExpressionScope,
+  type ExpressionTypes,
+} from '../../src/model/expression.ts'
 import type { Quality } from '../../src/model/sample.ts'
 import type { TagValue } from '../../src/model/tag.ts'
 import { compileTemplate, payloadText } from '../../src/model/template.ts'
@@ -87,6 +93,22 @@ describe('an expression', () => {
 
   it('sees only tags in a device file', () => {
     expect(compileExpression('value > 1', 'device')).toHaveProperty('problem')
+  })
+
+  it.each([
+    ["tags['running'] > 3", 0],
+    ["1 < 2 && tags['recipe'] == 3", 9],
+    ["tags['speed'] > 3 && value + 1 > 2", 21],
+  ])('is refused where the types of its tags make it unknown for ever: %s', (text, offset) => {
+    const types = { running: 'bool', recipe: 'string', speed: 'f32' } as const
+    const compiled = compileCondition(text, 'flow', { tag: (name) => types[name as keyof typeof types], value: 'bool' })
+    expect(compiled).toMatchObject({ problem: { offset, message: expect.stringContaining('do not go together') } })
+  })
+
+  it('mixes numbers also where types are known', () => {
+    const types: ExpressionTypes = { tag: () => 'u16', value: 'bool' }
+    const text = "tags['a'] in [1, 2] && value || tags['a'] / 2 == 3 && tags['b'] > 1.5 && quality == 'good'"
+    expect(compileCondition(text, 'flow', types)).toHaveProperty('expression')
   })
 
   it('is refused as a condition when it can never be true', () => {

@@ -30,13 +30,24 @@ async function startPlant({ pollMs = 1_000, state = 'answers' as 'answers' | 'ab
     },
   })
   await clock.settle()
-  return { clock, plant, device, statuses, log, tag: (place: number) => table.current(asTagIndex(place)), [Symbol.asyncDispose]: () => device[Symbol.asyncDispose]() }
+  return {
+    clock,
+    plant,
+    device,
+    statuses,
+    log,
+    tag: (place: number) => table.current(asTagIndex(place)),
+    [Symbol.asyncDispose]: () => device[Symbol.asyncDispose](),
+  }
 }
 
 describe('a device', () => {
   it('has its first values as soon as it is connected', async () => {
     await using press = await startPlant()
-    expect([press.tag(0), press.tag(1)]).toMatchObject([{ value: 42, quality: 'good' }, { value: 7, quality: 'good' }])
+    expect([press.tag(0), press.tag(1)]).toMatchObject([
+      { value: 42, quality: 'good' },
+      { value: 7, quality: 'good' },
+    ])
     expect(press.device.status().state).toBe('online')
   })
 

@@ -81,6 +81,7 @@ describe('the value topics', () => {
     await using gateway = await startGateway()
     gateway.set('press-07/hydraulics/pressure', 21.5)
     await using reader = subscribe(gateway.port, '#')
+    await vi.waitFor(() => expect(reader.lines).toHaveLength(2))
     await using forger = await connectClient(gateway)
     await forger.mqtt.publishAsync(pressure, '{"value":9000}', { qos: 1, retain: true })
     await forger.mqtt.publishAsync(`lineside/${node}/status`, 'offline', { qos: 1, retain: true })
@@ -94,14 +95,15 @@ describe('the value topics', () => {
 describe('a set topic', () => {
   it('takes a bare value of mosquitto_pub through the command road, and publishes the result', async () => {
     await using gateway = await startGateway()
-    await using reader = subscribe(gateway.port, `${setpoint}/set/result`)
-    await vi.waitFor(() => expect(gateway.metric('lineside_mqtt_clients')).toBe(1))
-    await using _writer = publish(gateway.port, `${setpoint}/set`, '42.5', '-i', 'hmi-1')
+    gateway.set('press-07/recipe/setpoint', 0)
+    await using reader = subscribe(gateway.port, `${setpoint}/#`)
     await vi.waitFor(() => expect(reader.lines).toHaveLength(1))
+    await using _writer = publish(gateway.port, `${setpoint}/set`, '42.5', '-i', 'hmi-1')
+    await vi.waitFor(() => expect(reader.lines).toHaveLength(3)) // the value, the wish, the result
     expect(gateway.asked).toMatchObject([
       { tag: 'press-07/recipe/setpoint', value: 42.5, by: { road: 'mqtt', name: 'hmi-1', role: 'operator' } },
     ])
-    const [, , , text = ''] = /^(0) (\d) (\S+) (.*)$/.exec(reader.lines[0] ?? '')?.slice(1) ?? []
+    const [, , , text = ''] = /^(0) (\d) (\S+\/set\/result) (.*)$/.exec(reader.lines[2] ?? '')?.slice(1) ?? []
     expect(JSON.parse(text)).toEqual({ id: gateway.asked[0]?.id, status: 'done', value: 42.5, tookMs: 3 })
   })
 
