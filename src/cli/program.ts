@@ -3,7 +3,7 @@ import { Fault } from '../base/fault.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Of every command: done · the answer is no · used wrongly · the daemon cannot be reached. */
-export const exitCodes = { done: 0, no: 1, usage: 2, unreachable: 3 } as const
+const exitCodes = { done: 0, no: 1, usage: 2, unreachable: 3 } as const
 
 type Result = Promise<number>
 

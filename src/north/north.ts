@@ -49,6 +49,8 @@ export interface North extends Running {
   changes(batch: ChangeBatch): void
   devices(statuses: readonly DeviceStatus[]): void
   publish(messages: readonly LocalMessage[]): Promise<void>
+  /** The outbox has something new. */
+  accepted(): void
   metrics(): readonly Metric[]
 }
 
@@ -83,6 +85,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       topics.devices(told)
     },
     publish: (messages) => broker.publish(messages),
+    accepted: () => upstreams.accepted(),
     metrics: () => metricsOf([broker, topics, api, upstreams, ...(opcua === undefined ? [] : [opcua])]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }

@@ -3,7 +3,7 @@ import { systemClock } from '../base/clock.ts'
 import { createDoor } from '../base/door.ts'
 import { type Room, type RoomContext, runRoom } from '../base/thread.ts'
 import type { ControlCalls, NorthCalls } from '../control/contract.ts'
-import type { StoreCalls } from '../store/contract.ts'
+import type { StoreCalls, StoreNews } from '../store/contract.ts'
 import { type North, type NorthData, startNorth } from './north.ts'
 
 const controlCallsMax = 1_000
@@ -31,7 +31,15 @@ async function startNorthRoom({ data, log, runtime, connect }: RoomContext<North
     },
     { name: 'north to control', unansweredMax: controlCallsMax },
   )
-  const store = createDoor<StoreCalls, Record<never, never>>({}, { name: 'north to store', unansweredMax: storeCallsMax })
+  const store = createDoor<StoreCalls, StoreNews>(
+    {
+      accepted: async () => {
+        ;(await started.promise).accepted()
+        return null
+      },
+    },
+    { name: 'north to store', unansweredMax: storeCallsMax },
+  )
   connect('control', control)
   connect('store', store)
   const north = await startNorth(data, { control, store, runtime, clock: systemClock, chance: systemChance, log })

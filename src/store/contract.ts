@@ -20,12 +20,38 @@ export interface StoreCalls {
   events(ask: { readonly type?: string; readonly rowsMax: number }): readonly (SiteEvent & { readonly id: number })[]
 }
 
+/** What the store tells north. */
+export interface StoreNews {
+  /** Rows have been accepted: whoever sends may look again. */
+  accepted(ask: null): null
+}
+
 /** A step of a run's life. `intent` stands before an effect, `outcome` after it. */
 export type RunRecord =
-  | { readonly kind: 'begun'; readonly run: string; readonly flow: string; readonly timeMs: EpochMs; readonly definition: string; readonly input: string }
+  | {
+      readonly kind: 'begun'
+      readonly run: string
+      readonly flow: string
+      readonly timeMs: EpochMs
+      readonly definition: string
+      readonly input: string
+    }
   | { readonly kind: 'intent'; readonly run: string; readonly step: string; readonly timeMs: EpochMs; readonly data: string }
-  | { readonly kind: 'outcome'; readonly run: string; readonly step: string; readonly timeMs: EpochMs; readonly status: 'done' | 'failed' | 'unknown'; readonly data: string }
-  | { readonly kind: 'ended'; readonly run: string; readonly timeMs: EpochMs; readonly state: 'completed' | 'failed' | 'unsettled'; readonly data: string }
+  | {
+      readonly kind: 'outcome'
+      readonly run: string
+      readonly step: string
+      readonly timeMs: EpochMs
+      readonly status: 'done' | 'failed' | 'unknown'
+      readonly data: string
+    }
+  | {
+      readonly kind: 'ended'
+      readonly run: string
+      readonly timeMs: EpochMs
+      readonly state: 'completed' | 'failed' | 'unsettled'
+      readonly data: string
+    }
 
 export interface OpenRun {
   readonly begun: Extract<RunRecord, { kind: 'begun' }>

@@ -1,7 +1,7 @@
 import { systemClock } from '../base/clock.ts'
-import { createDoor, type Handlers } from '../base/door.ts'
+import { createDoor, type Door, type Handlers } from '../base/door.ts'
 import { type Room, type RoomContext, runRoom } from '../base/thread.ts'
-import type { StoreCalls } from './contract.ts'
+import type { StoreCalls, StoreNews } from './contract.ts'
 import type { OutboxLimits } from './outbox.ts'
 import { openStore } from './store.ts'
 
@@ -14,11 +14,37 @@ export interface StoreData {
 
 async function startStore({ data, log, connect }: RoomContext<StoreData>): Promise<Room> {
   const store = await openStore({ path: data.path, clock: systemClock, log, outbox: data.outbox.upstreams })
-  const handlers: Handlers<StoreCalls> = store
-  for (const room of ['control', 'north', 'runtime']) {
-    connect(room, createDoor<Record<never, never>, StoreCalls>(handlers, { name: `store to ${room}`, unansweredMax: 1 }))
+  const north = createDoor<StoreNews, StoreCalls>(store, { name: 'store to north', unansweredMax: 1 })
+  const tell = newsTeller(north)
+  const accept: Handlers<StoreCalls>['accept'] = async (messages) => {
+    const accepted = await store.accept(messages)
+    tell()
+    return accepted
+  }
+  connect('north', north)
+  for (const room of ['control', 'runtime']) {
+    connect(room, createDoor<Record<never, never>, StoreCalls>({ ...store, accept }, { name: `store to ${room}`, unansweredMax: 1 }))
   }
   return store
+}
+
+/** One telling is under way at a time; what is accepted meanwhile is told once more after it. A north that is away asks by itself when it is back. */
+function newsTeller(north: Door<StoreNews>): () => void {
+  let isTelling = false
+  let isNewer = false
+  const tell = (): void => {
+    isNewer = isTelling
+    if (isTelling || !north.isOpen) return
+    isTelling = true
+    north
+      .call('accepted', null)
+      .catch(() => {})
+      .then(() => {
+        isTelling = false
+        if (isNewer) tell()
+      })
+  }
+  return tell
 }
 
 await runRoom(startStore)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type SecretRef, secretSchema } from '../../base/secret.ts'
-import { durationSchema } from '../../base/units.ts'
+import { durationSchema, sizeSchema } from '../../base/units.ts'
 
 /** One broker above us. Plain data: the password is a name until it is used. */
 export interface UpstreamConfig {
@@ -16,7 +16,28 @@ export interface UpstreamConfig {
   /** Messages under way at once, not yet acknowledged. */
   readonly inflightMax: number
   readonly keepaliveMs: number
+  readonly buffer: UpstreamBuffer
 }
+
+/** What may wait for this upstream on the disk. */
+export interface UpstreamBuffer {
+  readonly sizeBytesMax: number
+  readonly ageMs: number
+  readonly full: 'drop-oldest' | 'refuse'
+}
+
+const bufferSchema = z
+  .strictObject({
+    size: sizeSchema({ min: '1MiB' })
+      .default(1024 ** 3)
+      .describe('How much may wait on the disk while the upstream is away.'),
+    age: durationSchema({ min: '1m' })
+      .default(7 * 86_400_000)
+      .describe('What has waited longer is dropped, and counted.'),
+    full: z.enum(['drop-oldest', 'refuse']).default('drop-oldest').describe('When it is full: drop the oldest, or take nothing more.'),
+  })
+  .prefault({})
+  .transform(({ size, age, full }): UpstreamBuffer => ({ sizeBytesMax: size, ageMs: age, full }))
 
 // Each level is free text or one `+`; `#` stands last. Linear: no level can hold a slash.
 const filterPattern = /^(?:#|(?:[^+#/]*|\+)(?:\/(?:[^+#/]*|\+))*(?:\/#)?)$/
@@ -46,6 +67,7 @@ export const upstreamConfigSchema = z
     keepalive: durationSchema({ min: '1s', max: '1h' })
       .default(30_000)
       .describe('A broker that says nothing for this long while it owes an answer is given up, and called again.'),
+    buffer: bufferSchema.describe('What may wait on the disk while the upstream is away.'),
   })
   .refine(({ user, password }) => password === undefined || user !== undefined, { message: 'a password needs a user', path: ['user'] })
   .transform(
