@@ -1,4 +1,4 @@
-import { Environment } from '@marcbachmann/cel-js'
+import { Environment, type TypeCheckResult } from '@marcbachmann/cel-js'
 import { type Operators, registerMixedNumbers } from './expression-numbers.ts'
 import { celProblem, type ExpressionProblem } from './expression-problem.ts'
 import { type Rewritten, variable, withVariables } from './expression-rewrite.ts'
@@ -85,8 +85,9 @@ function compile(
     const checked = parsed.check()
     if (!checked.valid) return { problem: celProblem(checked.error) }
     const rewritten = withVariables(text, tagUses(parsed.ast))
-    const problem = types && typeProblem(rewritten, types)
-    return problem ? { problem } : { expression: runnable(text, rewritten), type: checked.type ?? 'dyn' }
+    const typed = types === undefined ? {} : typeOf(rewritten, types)
+    if (typed.problem) return { problem: typed.problem }
+    return { expression: runnable(text, rewritten), type: typed.type ?? checked.type ?? 'dyn' }
   } catch (error) {
     return { problem: celProblem(error) }
   }
@@ -115,21 +116,41 @@ function runnable(text: string, { names, variableText }: Rewritten): Expression 
   return { text, tags: names, evaluate, isTrue: (scope) => evaluate(scope) === true }
 }
 
-/** A text and a number that are compared, a bool that is added to: CEL would find out at each evaluation, and it would always be unknown. */
-function typeProblem({ names, variableText, originalOffset }: Rewritten, types: ExpressionTypes): ExpressionProblem | undefined {
-  const declared = names.map((name) => celTypes[types.tag(name) ?? 'f64'] ?? 'dyn')
-  const value = celTypes[types.value ?? 'f64'] ?? 'dyn'
-  if (value === 'dyn' && declared.every((type) => type === 'dyn')) return undefined
+interface Typed {
+  readonly type?: string
+  readonly problem?: ExpressionProblem
+}
+
+/**
+ * A text that is compared with a number, a number where a condition is wanted: CEL would find out at each evaluation, and it would always be
+ * unknown. Numbers are looked at twice, for as doubles they would not mix with ints as they do when it runs: then only what they break for
+ * certain counts.
+ */
+function typeOf(rewritten: Rewritten, types: ExpressionTypes): Typed {
+  const loose = checkTyped(rewritten, types, 'dyn')
+  if (!loose.valid) return { problem: placed(loose.error, rewritten) }
+  const strict = checkTyped(rewritten, types, 'double')
+  if (strict.valid) return { type: strict.type ?? 'dyn' }
+  return isCertain(strict.error) ? { problem: placed(strict.error, rewritten) } : {}
+}
+
+function checkTyped({ names, variableText }: Rewritten, types: ExpressionTypes, number: 'dyn' | 'double'): TypeCheckResult {
   const typed = environment(['quality', 'trigger'])
-  typed.registerVariable('value', value)
-  for (const [place, type] of declared.entries()) typed.registerVariable(variable(place), type)
-  const { valid, error } = typed.check(variableText)
-  if (valid) return undefined
+  const celType = (type: ValueType | undefined): string => (type === undefined ? 'dyn' : (celTypes[type] ?? number))
+  typed.registerVariable('value', celType(types.value))
+  for (const [place, name] of names.entries()) typed.registerVariable(variable(place), celType(types.tag(name)))
+  return typed.check(variableText)
+}
+
+function isCertain(error: TypeCheckResult['error']): boolean {
+  return error?.code === 'invalid_logical_operand' || (error?.code === 'no_such_overload' && error.summary.endsWith('!double'))
+}
+
+function placed(error: unknown, { originalOffset }: Rewritten): ExpressionProblem {
   const problem = celProblem(error)
   return { ...problem, offset: originalOffset(problem.offset) }
 }
 
-/** Numbers stay `dyn`: they mix with ints and doubles alike. */
 const celTypes: Readonly<Partial<Record<ValueType, string>>> = { bool: 'bool', string: 'string', time: 'string', bytes: 'bytes' }
 
 const noScope: ExpressionScope = { tag: () => undefined }

@@ -4,29 +4,30 @@ import { z } from 'zod'
  * A name that goes unchanged into MQTT topics, OPC UA node ids, file names and URLs. No `/` (it separates levels), `+`, `#` and `$` (they mean
  * something to MQTT), and no blank or dot in front.
  */
-const segment = /^[\p{L}\p{N}_][\p{L}\p{N}_.-]{0,63}$/u
+const segment = '[\\p{L}\\p{N}_][\\p{L}\\p{N}_.-]{0,63}'
+const name = new RegExp(`^${segment}$`, 'u')
+const path = new RegExp(`^${segment}(/${segment}){0,15}$`, 'u')
+const tagId = new RegExp(`^${segment}(/${segment}){1,15}$`, 'u')
+const pathLengthMax = 255
 
 export function isName(text: string): boolean {
-  return segment.test(text)
-}
-
-/** One to sixteen names with `/` between them. */
-export function isPath(text: string): boolean {
-  const levels = text.split('/')
-  return levels.length <= 16 && text.length <= 255 && levels.every(isName)
+  return name.test(text)
 }
 
 const nameRule = 'letters, digits, _, - and . only, beginning with a letter, a digit or _, at most 64 characters'
 
-export const nameSchema = z.string().refine(isName, `a name has ${nameRule}`).describe(`A name: ${nameRule}.`)
+export const nameSchema = z.string().regex(name, `a name has ${nameRule}`).describe(`A name: ${nameRule}.`)
 
+/** One to sixteen names with `/` between them. */
 export const pathSchema = z
   .string()
-  .refine(isPath, `a path is made of names with / between them; a name has ${nameRule}`)
+  .max(pathLengthMax)
+  .regex(path, `a path is made of names with / between them; a name has ${nameRule}`)
   .describe(`Names with / between them: ${nameRule}.`)
 
 /** `DEVICE/TAG`, as flows and `lineside.yaml` name a tag. */
 export const tagIdSchema = z
   .string()
-  .refine((text) => text.includes('/') && isPath(text), 'a tag is named DEVICE/TAG, like filler/bowl/level')
+  .max(pathLengthMax)
+  .regex(tagId, 'a tag is named DEVICE/TAG, like filler/bowl/level')
   .describe('A tag of the site, DEVICE/TAG.')

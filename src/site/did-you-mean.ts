@@ -1,5 +1,5 @@
 /** The known word that a mistyped one most likely meant; undefined when none is near. */
-export function nearest(word: string, known: Iterable<string>): string | undefined {
+function nearest(word: string, known: Iterable<string>): string | undefined {
   const farthest = Math.max(1, Math.floor(word.length / 3))
   let best: string | undefined
   let bestDistance = farthest + 1

@@ -21,7 +21,7 @@ export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
 }
 
 /** All schemas that a value at `path` could follow. */
-export function schemasAt(root: JsonSchema, path: Path): readonly JsonSchema[] {
+function schemasAt(root: JsonSchema, path: Path): readonly JsonSchema[] {
   return path.reduce<readonly JsonSchema[]>((schemas, step) => schemas.flatMap((schema) => below(schema, step)), alternatives(root))
 }
 

@@ -105,6 +105,12 @@ describe('an expression', () => {
     expect(compiled).toMatchObject({ problem: { offset, message: expect.stringContaining('do not go together') } })
   })
 
+  it.each([['value'], ['!value'], ['value && true']])('is refused where a number stands for a condition: %s', (text) => {
+    expect(compileCondition(text, 'flow', { tag: () => undefined, value: 'f32' })).toHaveProperty('problem')
+    expect(compileCondition(text, 'flow', { tag: () => undefined, value: 'bool' })).toHaveProperty('expression')
+    expect(compileCondition(text, 'flow', { tag: () => undefined })).toHaveProperty('expression')
+  })
+
   it('mixes numbers also where types are known', () => {
     const types: ExpressionTypes = { tag: () => 'u16', value: 'bool' }
     const text = "tags['a'] in [1, 2] && value || tags['a'] / 2 == 3 && tags['b'] > 1.5 && quality == 'good'"
