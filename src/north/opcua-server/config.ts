@@ -16,10 +16,15 @@ export interface OpcuaServerConfig {
   readonly port: number
   readonly host: string
   readonly security: readonly ServerSecurity[]
-  /** The role of whoever comes without a user; absent: nobody may. */
-  readonly anonymous?: Role
-  /** Whether somebody without a user may come from another machine with more than the role `viewer`. */
-  readonly anonymousAnywhere: boolean
+  /** Absent: nobody without a user. */
+  readonly anonymous?: AnonymousClients
+}
+
+/** Who comes without a user. */
+export interface AnonymousClients {
+  readonly role: Role
+  /** Also from other machines; else over the loopback interface only. */
+  readonly isFromAnywhere: boolean
 }
 
 const encryptedByDefault: ServerSecurity[] = [
@@ -33,12 +38,12 @@ const anonymousSchema = z
     z.boolean(),
     z.strictObject({
       role: z.enum(['viewer', 'operator', 'engineer', 'admin']).default('viewer').describe('What they may do.'),
-      anywhere: z.boolean().default(false).describe('Whether they may have more than the role viewer from other machines too.'),
+      anywhere: z.boolean().default(false).describe('Also from other machines, not only from this one.'),
     }),
   ])
   .default(false)
   .describe(
-    'Whether clients may come without a user: true lets them read; { role: operator } lets them write as well, from this machine only.',
+    'Whether clients may come without a user: true lets them read from this machine; { role: operator } lets them write as well; anywhere: true lets them come from others.',
   )
 
 /** `opcua:` of lineside.yaml. */
@@ -55,9 +60,9 @@ export const opcuaServerConfigSchema: z.ZodType<OpcuaServerConfig> = z
     anonymous: anonymousSchema,
   })
   .transform(({ anonymous, ...rest }) => {
-    if (anonymous === false) return { ...rest, anonymousAnywhere: false }
-    if (anonymous === true) return { ...rest, anonymous: 'viewer' as const, anonymousAnywhere: false }
-    return { ...rest, anonymous: anonymous.role, anonymousAnywhere: anonymous.anywhere }
+    if (anonymous === false) return rest
+    const { role, anywhere } = anonymous === true ? { role: 'viewer' as const, anywhere: false } : anonymous
+    return { ...rest, anonymous: { role, isFromAnywhere: anywhere } }
   })
 
 /** What is doubtful in a config that is valid; paths are inside `opcua:`. Pure. */
@@ -72,11 +77,12 @@ export function doubtsOfOpcuaServer(config: OpcuaServerConfig): readonly OpcuaSe
     })
   }
   if (config.anonymous !== undefined) {
-    const can = config.anonymous === 'viewer' ? 'read every tag' : `do what the role ${config.anonymous} may`
+    const { role, isFromAnywhere } = config.anonymous
+    const who = isFromAnywhere ? `Anybody who reaches port ${config.port}` : 'Every program on this machine'
     doubts.push({
       path: ['anonymous'],
       code: 'opcua-server.anonymous',
-      message: `Anybody who reaches port ${config.port} may ${can}.`,
+      message: `${who} may do what the role ${role} may, without a user.`,
       remedy: 'Set opcua.anonymous to false once your clients have users.',
     })
   }
