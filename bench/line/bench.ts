@@ -1,0 +1,90 @@
+import type { BenchOptions } from '../main.ts'
+import { type Measure, median } from '../report.ts'
+import { benchCheck, benchDemo } from './command-line.ts'
+import { lineside } from './lineside.ts'
+import { installPeers, nodeRed } from './node-red.ts'
+import { benchOpcua } from './opcua.ts'
+import { benchRecovery } from './recovery.ts'
+import { pollMs, type Round, runRound } from './round.ts'
+
+interface Size {
+  readonly devices: number
+  readonly limits: {
+    readonly changeP99Ms?: number
+    readonly publishP99Ms?: number
+    /** CPU a value, as a share of the peer's. */
+    readonly cpuShare?: number
+  }
+}
+
+const tagsPerDevice = 100
+const sizes: readonly Size[] = [
+  { devices: 1, limits: {} },
+  { devices: 10, limits: { changeP99Ms: pollMs + 5, publishP99Ms: 2, cpuShare: 0.5 } },
+  { devices: 50, limits: { changeP99Ms: pollMs + 5, publishP99Ms: 5, cpuShare: 0.4 } },
+]
+const rounds = 3
+const engines = [lineside, nodeRed]
+const residentMbMax = 160
+const startMsMax = 1_500
+const stopMsMax = 5_000
+
+export async function benchLine(options: BenchOptions): Promise<readonly Measure[]> {
+  installPeers(options.say)
+  const measures: Measure[] = []
+  for (const size of options.isSmoke ? sizes.slice(0, 1) : sizes) measures.push(...(await benchSize(size, options)))
+  measures.push(...(await benchRecovery({ ...options, engines })))
+  measures.push(...(await benchOpcua(options)))
+  measures.push(...(await benchCheck(options)), ...(await benchDemo(options)))
+  return measures
+}
+
+async function benchSize(size: Size, { isSmoke, say }: BenchOptions): Promise<readonly Measure[]> {
+  const { devices } = size
+  const results = new Map<string, Round[]>()
+  for (let round = 0; round < (isSmoke ? 1 : rounds); round += 1) {
+    for (const engine of round % 2 === 0 ? engines : engines.toReversed()) {
+      say(`${devices * tagsPerDevice} tags, round ${round + 1}: ${engine.name}`)
+      const result = await runRound({
+        engine,
+        devices,
+        tagsPerDevice,
+        warmUpMs: isSmoke ? 1_000 : 5_000,
+        windowMs: isSmoke ? 3_000 : 15_000,
+      })
+      results.set(engine.name, [...(results.get(engine.name) ?? []), result])
+    }
+  }
+  return measuresOf(size, results)
+}
+
+function measuresOf({ devices, limits }: Size, results: ReadonlyMap<string, readonly Round[]>): readonly Measure[] {
+  const middle = (engine: string, field: keyof Round): number | undefined =>
+    median((results.get(engine) ?? []).flatMap((round) => round[field] ?? []))
+  const compare = (what: string, field: keyof Round, unit: string, atMost?: number): Measure => ({
+    name: `${devices * tagsPerDevice} tags: ${what}`,
+    value: middle(lineside.name, field),
+    unit,
+    ...(atMost === undefined ? {} : { limit: { atMost } }),
+    peer: nodeRed.name,
+    peerValue: middle(nodeRed.name, field),
+  })
+  const cpu = compare('CPU per 1,000 values', 'cpuSecondsPer1000Values', 's')
+  const share: Measure = {
+    name: `${devices * tagsPerDevice} tags: CPU per value, share of ${nodeRed.name}'s`,
+    value: cpu.value === undefined || !cpu.peerValue ? undefined : cpu.value / cpu.peerValue,
+    unit: '×',
+    ...(limits.cpuShare === undefined ? {} : { limit: { atMost: limits.cpuShare } }),
+  }
+  return [
+    compare('change to subscriber p50', 'changeToSubscriberP50Ms', 'ms'),
+    compare('change to subscriber p99', 'changeToSubscriberP99Ms', 'ms', limits.changeP99Ms),
+    compare('publish to subscriber p99', 'publishToSubscriberP99Ms', 'ms', limits.publishP99Ms),
+    compare('messages', 'messagesPerSecond', '1/s'),
+    cpu,
+    share,
+    compare('resident memory', 'residentMb', 'MB', residentMbMax),
+    compare('start to first value', 'startToFirstValueMs', 'ms', startMsMax),
+    compare('SIGTERM to exit', 'stopMs', 'ms', stopMsMax),
+  ]
+}

@@ -1,0 +1,47 @@
+import { join } from 'node:path'
+import type { BenchOptions } from '../main.ts'
+import { type Measure, median } from '../report.ts'
+import { repository } from './lineside.ts'
+import { listenTo } from './listener.ts'
+import { monotonicMs } from './load-value.ts'
+import { startProgram } from './process.ts'
+import { temporaryFolder, valueOf } from './round.ts'
+import { until } from './until.ts'
+
+const main = join(repository, 'src/main.ts')
+const checkRuns = 5
+const timeoutMs = 60_000
+const limits = { checkMs: 500, demoMs: 3_000 }
+
+export async function benchCheck({ say }: BenchOptions): Promise<readonly Measure[]> {
+  say('lineside check')
+  const took: number[] = []
+  for (let run = 0; run < checkRuns; run += 1) {
+    await using program = startProgram({ args: [main, 'check', repository] })
+    await program.ended
+    took.push(monotonicMs() - program.startedMs)
+    if (program.exitCode !== 0) throw new Error(`lineside check failed:\n${program.said}`)
+  }
+  return [{ name: 'lineside check on the example site', value: median(took), unit: 'ms', limit: { atMost: limits.checkMs } }]
+}
+
+/** From the command to the first good value at an MQTT subscriber: plant and daemon together. */
+export async function benchDemo({ say }: BenchOptions): Promise<readonly Measure[]> {
+  say('lineside demo')
+  using folder = temporaryFolder()
+  await using program = startProgram({ args: [main, 'demo', '--state', folder.path] })
+  let port = 0
+  program.onLine((line) => {
+    port ||= Number(/mqtt:\/\/[^\s/]*?:(\d+)/.exec(line)?.[1] ?? 0)
+  })
+  await until(() => port !== 0, { what: 'the MQTT address of the demo', timeoutMs, program })
+  await using listener = await listenTo(port, '#', AbortSignal.timeout(timeoutMs))
+  let firstMs: number | undefined
+  listener.onMessage((message) => {
+    if (message.topic.startsWith('lineside/') || firstMs !== undefined) return
+    if (valueOf(message).quality === 'good') firstMs = message.atMs
+  })
+  await until(() => firstMs !== undefined, { what: 'the first value of the demo', timeoutMs, program })
+  const value = firstMs === undefined ? undefined : firstMs - program.startedMs
+  return [{ name: 'lineside demo: start to first value', value, unit: 'ms', limit: { atMost: limits.demoMs } }]
+}
