@@ -11,7 +11,8 @@ export interface CheckOptions {
 export async function check(folder: string, options: CheckOptions, terminal: Terminal): Promise<number> {
   const { site, problems } = await loadSite(folder, { environment: terminal.environment })
   if (options.json) terminal.out(`${JSON.stringify({ isValid: site !== undefined, problems }, null, 2)}\n`)
-  else terminal.out([...problems.map(problemText), summary(site, problems)].map((text) => `${text}\n`).join(''))
+  else
+    terminal.out([...problems.map((problem) => problemText(problem, folder)), summary(site, problems)].map((text) => `${text}\n`).join(''))
   return site === undefined ? 1 : 0
 }
 

@@ -1,5 +1,7 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
+import packageFile from '../../package.json' with { type: 'json' }
 import { Fault } from '../base/fault.ts'
+import type { LogLevel } from '../base/log.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Of every command: done · the answer is no · used wrongly · the daemon cannot be reached. */
@@ -40,6 +42,7 @@ function exitCodeOf(error: unknown, terminal: Terminal): number {
 function createProgram(terminal: Terminal, take: (result: Result) => Promise<void>): Command {
   const program = new Command('lineside')
     .description('Edge runtime for industrial controllers.')
+    .version(packageFile.version)
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.error(text) })
     .exitOverride()
     .showHelpAfterError('(see --help)')
@@ -57,10 +60,11 @@ function addDaemonCommands(program: Command, take: (result: Result) => Promise<v
     .command('run')
     .description('runs the gateway of a site in the foreground')
     .argument('[site]', 'folder with lineside.yaml', '.')
+    .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
     .addHelpText('after', example('lineside run /etc/lineside'))
-    .action(async (site: string) => {
+    .action(async (site: string, options: { logLevel: LogLevel }) => {
       const { run } = await import('./run.ts')
-      await take(run(site))
+      await take(run(site, options))
     })
   program
     .command('demo')

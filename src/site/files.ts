@@ -7,6 +7,15 @@ import type { ProblemList } from './problems.ts'
 const fileBytesMax = 4 * 1024 * 1024
 const filesMax = 1_000
 
+/** Whether there is a folder; why not stands in `problems`. */
+export async function isFolder(path: string, problems: ProblemList): Promise<boolean> {
+  const status = await stat(path).catch(() => undefined)
+  if (status?.isDirectory()) return true
+  const message = `${path} is ${status === undefined ? 'not there' : 'no folder'}.`
+  problems.addAt({ file: '.' }, { code: 'site.no-folder', message, remedy: noSiteRemedy })
+  return false
+}
+
 /** The text of one file; undefined when it cannot be read, and why stands in `problems`. `file` is relative to `folder`. */
 export async function readTextFile(folder: string, file: string, problems: ProblemList): Promise<string | undefined> {
   try {
@@ -54,7 +63,7 @@ export async function listYamlFiles(folder: string, name: string, problems: Prob
   return files.slice(0, filesMax).map((entry) => `${name}/${entry}`)
 }
 
-const noSiteRemedy = 'Name the folder that holds it, or write a site to begin with: lineside init DIR.'
+const noSiteRemedy = 'Name the folder that holds lineside.yaml, or write a site to begin with: lineside init DIR.'
 
 async function readFolder(path: string, name: string, problems: ProblemList): Promise<readonly string[]> {
   try {

@@ -12,7 +12,7 @@ import { checkPorts } from './check-ports.ts'
 import { checkSecrets } from './check-secrets.ts'
 import { checkTags } from './check-tags.ts'
 import { parseDevice } from './device-file.ts'
-import { listYamlFiles, readTextFile } from './files.ts'
+import { isFolder, listYamlFiles, readTextFile } from './files.ts'
 import { lazily } from './json-schema.ts'
 import { flowJsonSchema, siteSchema } from './json-schemas.ts'
 import type { From, LoadedParts } from './loaded.ts'
@@ -39,6 +39,7 @@ export async function loadSite(folder: string, options: LoadOptions = {}): Promi
   const environment = options.environment ?? process.env
   const root = resolve(folder)
   const problems = new ProblemList()
+  if (!(await isFolder(root, problems))) return { problems: problems.all() }
   const parts = await readParts(root, problems)
   checkNames(parts, problems)
   checkTags(parts, problems)

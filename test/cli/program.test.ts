@@ -41,7 +41,7 @@ describe('lineside check', () => {
     const { code, out } = await lineside('check', folder.path)
     expect(code).toBe(1)
     expect(out).toBe(
-      'lineside.yaml:2:9  site.unknown-key  There is no key `prot` in `mqtt`.\n    Did you mean `port`?\nThe site cannot run: 1 error, 0 warnings.\n',
+      `${folder.path}/lineside.yaml:2:9  site.unknown-key  There is no key \`prot\` in \`mqtt\`.\n    Did you mean \`port\`?\nThe site cannot run: 1 error, 0 warnings.\n`,
     )
   })
 
@@ -117,9 +117,13 @@ describe('a command line', () => {
     expect(out).toContain(`$ lineside ${command}`)
   })
 
+  it('tells its version', async () => {
+    expect(await lineside('--version')).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
+  })
+
   it('as a process answers by its exit code', async () => {
     const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
     const failed = await promisify(execFile)(process.execPath, [main, 'check', '/nowhere']).catch((error: unknown) => error)
-    expect(failed).toMatchObject({ code: 1, stdout: expect.stringContaining('file.missing'), stderr: '' })
+    expect(failed).toMatchObject({ code: 1, stdout: expect.stringContaining('site.no-folder'), stderr: '' })
   })
 })

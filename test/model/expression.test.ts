@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import {
   compileCondition,
@@ -119,6 +120,75 @@ describe('an expression', () => {
 
   it('is refused as a condition when it can never be true', () => {
     expect(compileCondition('1 + 1', 'flow')).toHaveProperty('problem')
+  })
+})
+
+describe('any text', () => {
+  const pieces = fc.constantFrom(
+    'tags',
+    "['filler/level']",
+    "tags['zones']",
+    'value',
+    'quality',
+    'trigger',
+    '.',
+    '(',
+    ')',
+    '[',
+    ']',
+    '{',
+    '}',
+    ':',
+    ',',
+    '?',
+    '!',
+    '-',
+    '+',
+    '*',
+    '/',
+    '%',
+    '<',
+    '==',
+    '&&',
+    '||',
+    ' in ',
+    '1',
+    '2.5',
+    '0u',
+    "'x'",
+    'b"x"',
+    'true',
+    'null',
+    '.exists(x, x > 1)',
+    '.map(x, x)',
+    'has(trigger.a)',
+    'size(',
+    'int(',
+    'string(',
+    'timestamp(',
+    'duration("1s")',
+    '.split("")',
+    'cel.bind(a, 1, a)',
+    '\\',
+    '"',
+    '\n',
+    '__proto__',
+    'constructor',
+  )
+  const text = fc.oneof(
+    fc.array(pieces, { maxLength: 12 }).map((all) => all.join('')),
+    fc.string({ unit: 'binary' }),
+  )
+
+  it('either compiles or is refused with its place, and its evaluation never throws', () => {
+    fc.assert(
+      fc.property(text, (written) => {
+        const compiled = compileExpression(written, 'flow', { tag: () => 'f64', value: 'bool' })
+        if ('problem' in compiled) expect(compiled.problem.offset).toBeGreaterThanOrEqual(0)
+        else expect(() => compiled.expression.evaluate(scope())).not.toThrow()
+      }),
+      { numRuns: 3_000 },
+    )
   })
 })
 

@@ -108,6 +108,8 @@ describe('a mistake in a site', () => {
       changed(site, siteYaml, `${siteYaml}upstreams:\n  plant: { url: mqtts://h, user: u, password: '\${secret:x}' }\n`),
       `${site}:3:48 secret.unknown`,
     ],
+    ['what only the driver sees', changed(device, 'at: hr:200', 'at: hr:101'), `${device}:8:26 modbus.overlap`],
+    ['a bool compared with a number', changed(flow, '&& tags[', '&& 1 == tags['), `${flow}:4:26 expression.invalid`],
     ['a device twice', { ...goodSite, 'devices/z.yaml': deviceYaml }, 'devices/z.yaml:1:9 device.duplicate'],
     ['a flow twice', { ...goodSite, 'flows/z.yaml': flowYaml }, 'flows/z.yaml:1:7 flow.duplicate'],
   ])('is found at its place: %s', async (_, files, expected) => {
@@ -195,7 +197,7 @@ describe('a file that cannot be used', () => {
   })
 
   it('does not make a folder that is none a site', async () => {
-    expect((await loadSite('/nowhere')).problems).toMatchObject([{ code: 'file.missing' }])
-    expect((await loadSite('/etc/hostname')).problems).toMatchObject([{ code: 'file.no-folder' }, {}, {}])
+    expect((await loadSite('/nowhere')).problems).toMatchObject([{ code: 'site.no-folder', message: '/nowhere is not there.' }])
+    expect((await loadSite('/etc/hostname')).problems).toMatchObject([{ code: 'site.no-folder', message: '/etc/hostname is no folder.' }])
   })
 })

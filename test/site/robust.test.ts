@@ -3,7 +3,16 @@ import { describe, expect, it } from 'vitest'
 import { stringify } from 'yaml'
 import { initialFiles } from '../../src/cli/initial-site.ts'
 import { loadSite } from '../../src/site/load.ts'
-import { type Files, goodSite, siteFolder } from './site-folder.ts'
+import { type Files, goodSite, siteFolder, siteYaml } from './site-folder.ts'
+
+const opcuaYaml = `device: labeller
+driver: opcua
+connection: { url: opc.tcp://127.0.0.1:4840, security: None, user: u, password: "\${secret:labeller}" }
+opcua: { publishing: 100ms, queue: 1 }
+tags:
+  speed: { node: "nsu=http://example.com/labeller;s=Speed", type: f64, unit: 1/min, deadband: 0.5 }
+  label/stock: { path: /Objects/2:Labeller/2:Stock, write: { min: 0, max: 500, interlock: "tags['speed'] < 1" } }
+`
 
 const strange = [
   '__proto__',
@@ -143,6 +152,13 @@ describe.each(['lineside.yaml', 'devices/press-07.yaml', 'flows/watch.yaml'])('%
       file,
       fc.array(mutation, { minLength: 1, maxLength: 4 }).map((mutations) => mutated(text, mutations)),
     )
+  })
+})
+
+describe('a device file for OPC UA', () => {
+  it('may be damaged anywhere: the loader says what is wrong', async () => {
+    const texts = fc.array(mutation, { minLength: 1, maxLength: 4 }).map((mutations) => mutated(opcuaYaml, mutations))
+    await loadsWhatever('devices/labeller.yaml', texts, { 'lineside.yaml': siteYaml, 'devices/labeller.yaml': opcuaYaml })
   })
 })
 
