@@ -5,7 +5,7 @@ import { repository } from './lineside.ts'
 import { listenTo } from './listener.ts'
 import { monotonicMs } from './load-value.ts'
 import { startProgram } from './process.ts'
-import { temporaryFolder, valueOf } from './round.ts'
+import { readValue, temporaryFolder } from './round.ts'
 import { until } from './until.ts'
 
 const main = join(repository, 'src/main.ts')
@@ -39,7 +39,7 @@ export async function benchDemo({ say }: BenchOptions): Promise<readonly Measure
   let firstMs: number | undefined
   listener.onMessage((message) => {
     if (message.topic.startsWith('lineside/') || firstMs !== undefined) return
-    if (valueOf(message).quality === 'good') firstMs = message.atMs
+    if (readValue(message).quality === 'good') firstMs = message.atMs
   })
   await until(() => firstMs !== undefined, { what: 'the first value of the demo', timeoutMs, program })
   const value = firstMs === undefined ? undefined : firstMs - program.startedMs

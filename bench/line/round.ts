@@ -39,7 +39,7 @@ interface Value {
   readonly time: string
 }
 
-export function valueOf(message: Message): Value {
+export function readValue(message: Message): Value {
   return JSON.parse(message.payload) as Value
 }
 
@@ -69,7 +69,7 @@ export async function runRound({ engine, devices, tagsPerDevice, warmUpMs, windo
 export async function firstValue(listener: Listener, ended: () => Promise<void>): Promise<number> {
   const arrived = new Promise<number>((resolve) => {
     listener.onMessage((message) => {
-      if (placeOf(message.topic) !== undefined && typeof valueOf(message).value === 'number') resolve(message.atMs)
+      if (placeOf(message.topic) !== undefined && typeof readValue(message).value === 'number') resolve(message.atMs)
     })
   })
   const failed = ended().then(() => {
@@ -92,7 +92,7 @@ async function measure(
   listener.onMessage((message) => {
     const place = placeOf(message.topic)
     if (!state.isOpen || place === undefined) return
-    const { value, time } = valueOf(message)
+    const { value, time } = readValue(message)
     changeMs.push(message.atMs - changedMs({ value, originMs: load.originMs, ...place }))
     publishMs.push(message.atEpochMs - Date.parse(time))
   })

@@ -1,5 +1,5 @@
 import type { Listener } from './listener.ts'
-import { valueOf } from './round.ts'
+import { readValue } from './round.ts'
 
 /** The latest of each tag below one device, and when it came. */
 export interface TagWatch {
@@ -23,7 +23,7 @@ export function watchDevice(listener: Listener, prefix: string): TagWatch {
   const state = { lastMs: 0, lastGoodMs: 0 }
   listener.onMessage(({ topic, payload, atMs, atEpochMs }) => {
     if (!topic.startsWith(prefix)) return
-    const { quality } = valueOf({ topic, payload, atMs, atEpochMs })
+    const { quality } = readValue({ topic, payload, atMs, atEpochMs })
     tags.set(topic, { atMs, quality })
     state.lastMs = atMs
     if (quality === 'good') state.lastGoodMs = atMs
