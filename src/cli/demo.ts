@@ -9,7 +9,7 @@ import { systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { openLog } from '../base/log.ts'
 import { startLoop } from '../base/running.ts'
-import { loadSite } from '../site/load.ts'
+import { loadSiteApart } from '../site/load-apart.ts'
 import type { Site } from '../site/site.ts'
 import { problemText } from './problem-text.ts'
 import { runSite, stopSignal } from './run.ts'
@@ -29,7 +29,7 @@ export async function demo(options: DemoOptions): Promise<number> {
   const started = systemClock.elapsed()
   await using parts = new AsyncDisposableStack()
   const state = options.state ?? (await temporaryFolder(parts))
-  const { site: example, problems } = await loadSite(exampleSite)
+  const { site: example, problems } = await loadSiteApart(exampleSite)
   for (const problem of problems.filter(({ severity }) => severity === 'error')) process.stderr.write(`${problemText(problem)}\n`)
   if (example === undefined) return 1
   const plant = parts.use(await startPlant())

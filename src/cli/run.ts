@@ -4,7 +4,7 @@ import { errorFields, type Log, type LogLevel, openLog } from '../base/log.ts'
 import { type Daemon, startDaemon } from '../runtime/daemon.ts'
 import { planRooms } from '../runtime/rooms.ts'
 import { startWatchdog } from '../runtime/watchdog.ts'
-import { loadSite } from '../site/load.ts'
+import { loadSiteApart } from '../site/load-apart.ts'
 import type { Site } from '../site/site.ts'
 import { problemText } from './problem-text.ts'
 
@@ -14,7 +14,7 @@ export interface RunOptions {
 
 /** `lineside run`: the daemon in the foreground until SIGTERM or SIGINT; the exit code. */
 export async function run(folder: string, options: RunOptions = {}): Promise<number> {
-  const { site, problems } = await loadSite(folder)
+  const { site, problems } = await loadSiteApart(folder)
   for (const problem of problems) process.stderr.write(`${problemText(problem)}\n`)
   if (site === undefined) return 1
   const logLevel = options.logLevel ?? 'info'

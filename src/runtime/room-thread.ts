@@ -38,7 +38,7 @@ const stopMs = 1_400
 const metricsMs = 1_000
 
 /** Small young generations: three threads with the default would cost 48 MB of memory that is only garbage. */
-const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 512 }
+const resourceLimits = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 512 }
 
 export async function startRoomThread(options: RoomThreadOptions): Promise<RoomThread> {
   const { plan, clock } = options
