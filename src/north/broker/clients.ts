@@ -29,6 +29,8 @@ export const incidentKinds = {
 /** Where a refused message goes, so that its client is acknowledged as MQTT 3.1.1 wants it, and nobody gets it. No client may subscribe to it. */
 const nowhere = '$nowhere'
 const clientIdMax = 256
+/** Wildcards, which only a will can bring this far, and control characters: mosquitto's clients hang up where they are sent one. */
+const unfit = /[+#]|\p{Cc}/u
 /** MQTT 3.2.2.3. */
 const returnCodes = { identifier: 2, unavailable: 3, credentials: 4, notAuthorized: 5 } as const
 
@@ -221,6 +223,7 @@ export class Clients {
   }
 
   #verdict(client: ConnectedClient, { topic, payload }: PublishPacket, receive: Receive | undefined): 'passOn' | 'discard' {
+    if (unfit.test(topic) || topic === '') return 'discard'
     if (receive === undefined) return roleAllows(client.role, 'operator') && !topic.startsWith('$') ? 'passOn' : 'discard'
     if (client.aedes.closed) return 'discard'
     return receive({ topic, payload: Buffer.from(payload), by: { name: client.name, role: client.role } })

@@ -38,7 +38,7 @@ const limitsSchema = z
       .default(256 * 1024)
       .describe('Largest packet a client may send; a larger one closes its connection.'),
     unread: sizeSchema({ min: '256KiB' })
-      .default(4 * 1024 * 1024)
+      .default(1024 * 1024)
       .describe(
         'Bytes that may wait for a slow client. Past a quarter it gets only the latest of each tag and no other QoS 0 messages; past all of it, it is disconnected.',
       ),

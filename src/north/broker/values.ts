@@ -1,5 +1,3 @@
-import { matchesFilter } from '../../model/topic.ts'
-
 /** Topics that each hold one current value: what a broker would otherwise keep as retained messages. */
 export interface ValueSource {
   /** By place. Never changes. */
@@ -53,6 +51,7 @@ export class ValueFanOut {
   readonly #options: ValueFanOutOptions
   readonly #heads: (Buffer | undefined)[]
   readonly #places: ReadonlyMap<string, number>
+  readonly #levels: readonly (readonly string[])[]
   readonly #readers: { readonly generation: number; readonly readers: readonly ValueReader[] }[] = []
   readonly #active = new Set<ValueReader>()
   #scratch = Buffer.allocUnsafeSlow(chunkBytes)
@@ -65,6 +64,7 @@ export class ValueFanOut {
     this.#options = options
     this.#heads = options.source.topics.map(() => undefined)
     this.#places = new Map(options.source.topics.map((topic, place) => [topic, place]))
+    this.#levels = options.source.topics.map((topic) => topic.split('/'))
   }
 
   get sent(): number {
@@ -125,7 +125,8 @@ export class ValueFanOut {
       if (place !== undefined) yield place
       return
     }
-    for (const [place, topic] of this.#options.source.topics.entries()) if (matchesFilter(topic, filter)) yield place
+    const wanted = filter.split('/')
+    for (const [place, levels] of this.#levels.entries()) if (matchesLevels(levels, wanted)) yield place
   }
 
   #isBehind(reader: ValueReader, place: number): boolean {
@@ -209,6 +210,15 @@ export class ValueFanOut {
     }
     return this.#copied.bytes
   }
+}
+
+/** Topics already split, for a client may bring a thousand filters at once, and each is held against every topic. */
+function matchesLevels(levels: readonly string[], wanted: readonly string[]): boolean {
+  for (const [depth, level] of wanted.entries()) {
+    if (level === '#') return true
+    if (depth >= levels.length || (level !== '+' && level !== levels[depth])) return false
+  }
+  return levels.length === wanted.length
 }
 
 /** MQTT 2.2.3: seven bits a byte, least first. Returns the place behind it. */

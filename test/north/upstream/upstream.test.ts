@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer, type Socket } from 'node:net'
+import { connect, createServer, type Socket } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { upstreamConfigSchema } from '../../../src/north/upstream/config.ts'
@@ -33,6 +33,23 @@ function firsts(topics: readonly string[]): readonly string[] {
   return [...new Set(topics)]
 }
 
+/** A way to the far broker that can be cut. */
+async function startCable(port: number) {
+  const sockets = new Set<Socket>()
+  const server = createServer((near) => {
+    const far = connect(port, '127.0.0.1')
+    for (const socket of [near, far]) sockets.add(socket.on('error', () => {}))
+    near.pipe(far).pipe(near)
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  const cut = (): void => {
+    server.close()
+    for (const socket of sockets) socket.destroy()
+  }
+  return { port: typeof address === 'object' ? address?.port : 0, cut, [Symbol.asyncDispose]: async () => cut() }
+}
+
 describe('an upstream', () => {
   it('brings values and messages to mosquitto as they are, values retained, and says that the gateway is online', async () => {
     await using far = new FarBroker(await freePort())
@@ -63,6 +80,12 @@ describe('an upstream', () => {
     await vi.waitFor(() => expect(reader.lines).toEqual(['online']))
     await first[Symbol.asyncDispose]()
     await vi.waitFor(() => expect(reader.lines).toEqual(['online', 'offline']))
+
+    await using cable = await startCable(far.port)
+    await using _second = start({ url: `mqtt://127.0.0.1:${cable.port}` })
+    await vi.waitFor(() => expect(reader.lines).toEqual(['online', 'offline', 'online']))
+    cable.cut()
+    await vi.waitFor(() => expect(reader.lines).toEqual(['online', 'offline', 'online', 'offline']))
   })
 
   it('loses nothing and keeps the order of each tag while the broker is stopped, killed, frozen and restarted', {
