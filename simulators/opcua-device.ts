@@ -5,9 +5,10 @@ import { join } from 'node:path'
 import type { SimulatedDevice } from './device.ts'
 import type { Node } from './devices/labeller.ts'
 import type { PlantFault } from './faults.ts'
-import type { NodeStore, OpcuaServer } from './opcua-server.ts'
+import { createNodeStore, type NodeStore, type PlantNodeStore } from './node-store.ts'
+import type { OpcuaServer } from './opcua-server.ts'
 import type { Line } from './plant/line.ts'
-import { startRelay } from './relay.ts'
+import { type Relay, startRelay } from './relay.ts'
 
 export interface OpcuaDeviceOptions {
   readonly name: string
@@ -24,111 +25,115 @@ const host = '127.0.0.1'
  */
 export async function startOpcuaDevice(options: OpcuaDeviceOptions): Promise<SimulatedDevice> {
   await using parts = new AsyncDisposableStack()
-  const pkiFolder = await mkdtemp(join(tmpdir(), 'bottling-plant-pki-'))
-  const removeFolder = (): void => rmSync(pkiFolder, { recursive: true, force: true })
-  process.once('exit', removeFolder) // also where the process ends before the server has
-  parts.defer(() => {
-    process.off('exit', removeFolder)
-    removeFolder()
-  })
-  const store = createStore(options)
-  let server: Promise<OpcuaServer> | undefined
-  const startServer = async (relayPort: number, isShifted: boolean): Promise<OpcuaServer> => {
-    const { startOpcuaServer } = await import('./opcua-server.ts') // the library takes a second to load: the port must not wait for it
-    return startOpcuaServer({ ...options, store, pkiFolder, publicPort: relayPort, isShifted })
-  }
-  const stopServer = async (): Promise<void> => {
-    const running = server
-    server = undefined
-    await (await running?.catch(() => undefined))?.[Symbol.asyncDispose]()
-  }
-  parts.defer(stopServer)
-  const serverPort = async (): Promise<number> => {
-    if (server === undefined) throw new Error('there is no server now')
-    return (await server).port
-  }
-  const relay = parts.use(await startRelay({ port: options.port, framing: 'stream', serverPort }))
-  const restart = (isShifted: boolean): void => {
-    server = startServer(relay.port, isShifted)
-    server.catch((error: unknown) =>
-      console.error(`${options.name} has no OPC UA server: ${error instanceof Error ? error.message : error}`),
-    )
-  }
-  restart(false)
+  const store = createNodeStore(options.nodes, options.line)
+  const plc = parts.use(new Plc(options, store, await temporaryFolder(parts)))
+  const relay = parts.use(await startRelay({ port: options.port, framing: 'stream', serverPort: () => plc.serverPort() }))
+  plc.start({ publicPort: relay.port, isShifted: false })
   const started = parts.move()
-  let isShifted = false
-  const reopen = async (isNowShifted: boolean): Promise<void> => {
-    await relay.close()
-    await stopServer()
-    isShifted = isNowShifted
-    restart(isShifted)
-    await server
-    await relay.open()
-  }
-  const clear = async (): Promise<void> => {
-    relay.setFault(undefined)
-    store.thaw()
-    if (server === undefined || isShifted) await reopen(false)
-  }
-  const fail = async (fault: PlantFault): Promise<void> => {
-    await clear()
-    if (fault.kind === 'namespace') return reopen(true)
-    if (fault.kind === 'exception') store.spoil(fault.code)
-    else if (fault.kind === 'freeze' && !store.freeze(fault.point)) throw new Error(`${options.name} has no point "${fault.point}"`)
-    else if (fault.kind === 'refuse') {
-      await relay.close()
-      await stopServer()
-    } else if (fault.kind !== 'freeze') relay.setFault(fault)
-  }
+  const parties = { name: options.name, store, plc, relay }
   return {
     name: options.name,
     port: relay.port,
     address: { protocol: 'opcua', host, port: relay.port, url: `opc.tcp://${host}:${relay.port}`, namespace: options.namespace },
     refresh: () => store.refresh(),
-    fail,
-    clear,
+    fail: (fault) => fail(fault, parties),
+    clear: () => clear(parties),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
 
-/** The nodes' values outlive a restart of the server, as they do in a PLC. */
-function createStore({ nodes, line }: OpcuaDeviceOptions): NodeStore & {
-  refresh(): void
-  freeze(name: string | undefined): boolean
-  thaw(): void
-  spoil(status: number): void
-} {
-  const values = new Map<string, { value: boolean | number | string; time: Date }>()
-  const frozen = new Set<string>()
-  let spoiltStatus: number | undefined
-  const refreshNode = (node: Node): void => {
-    const value = node.read(line)
-    if (values.get(node.name)?.value !== value) values.set(node.name, { value, time: new Date() })
+interface Parties {
+  readonly name: string
+  readonly store: PlantNodeStore
+  readonly plc: Plc
+  readonly relay: Relay
+}
+
+async function fail(fault: PlantFault, parties: Parties): Promise<void> {
+  const { name, store, plc, relay } = parties
+  await clear(parties)
+  switch (fault.kind) {
+    case 'namespace':
+      return restart(parties, { isShifted: true })
+    case 'exception':
+      return store.spoil(fault.code)
+    case 'freeze':
+      if (!store.freeze(fault.point)) throw new Error(`${name} has no point "${fault.point}"`)
+      return
+    case 'refuse':
+      await relay.close()
+      return plc.stop()
+    default:
+      relay.setFault(fault)
   }
-  for (const node of nodes) refreshNode(node)
-  return {
-    get status() {
-      return spoiltStatus
-    },
-    read: (name) => values.get(name) ?? { value: 0, time: new Date() },
-    write: (node, value) => {
-      node.write?.apply(line, value)
-      refreshNode(node)
-    },
-    refresh: () => {
-      for (const node of nodes) if (!frozen.has(node.name)) refreshNode(node)
-    },
-    freeze: (name) => {
-      const names = nodes.map((node) => node.name).filter((node) => name === undefined || node === name)
-      for (const each of names) frozen.add(each)
-      return names.length > 0
-    },
-    thaw: () => {
-      frozen.clear()
-      spoiltStatus = undefined
-    },
-    spoil: (status) => {
-      spoiltStatus = status
-    },
+}
+
+async function clear(parties: Parties): Promise<void> {
+  parties.relay.setFault(undefined)
+  parties.store.mend()
+  if (!parties.plc.isRunning || parties.plc.isShifted) await restart(parties, { isShifted: false })
+}
+
+async function restart({ plc, relay }: Parties, { isShifted }: { readonly isShifted: boolean }): Promise<void> {
+  await relay.close()
+  await plc.stop()
+  plc.start({ publicPort: relay.port, isShifted })
+  await plc.serverPort()
+  await relay.open()
+}
+
+async function temporaryFolder(parts: AsyncDisposableStack): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'bottling-plant-pki-'))
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  process.once('exit', remove) // also where the process ends before the server has
+  parts.defer(() => {
+    process.off('exit', remove)
+    remove()
+  })
+  return folder
+}
+
+/** The server that can be stopped and started again while everything around it stays. */
+class Plc implements AsyncDisposable {
+  readonly #options: OpcuaDeviceOptions
+  readonly #store: NodeStore
+  readonly #pkiFolder: string
+  #server: Promise<OpcuaServer> | undefined
+  isShifted = false
+
+  constructor(options: OpcuaDeviceOptions, store: NodeStore, pkiFolder: string) {
+    this.#options = options
+    this.#store = store
+    this.#pkiFolder = pkiFolder
+  }
+
+  get isRunning(): boolean {
+    return this.#server !== undefined
+  }
+
+  start({ publicPort, isShifted }: { readonly publicPort: number; readonly isShifted: boolean }): void {
+    this.isShifted = isShifted
+    this.#server = this.#start(publicPort)
+    this.#server.catch((error: unknown) => console.error(`${this.#options.name} has no OPC UA server: ${String(error)}`))
+  }
+
+  async serverPort(): Promise<number> {
+    if (this.#server === undefined) throw new Error(`${this.#options.name} is switched off`)
+    return (await this.#server).port
+  }
+
+  async stop(): Promise<void> {
+    const server = await this.#server?.catch(() => undefined)
+    this.#server = undefined
+    await server?.[Symbol.asyncDispose]()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #start(publicPort: number): Promise<OpcuaServer> {
+    const { startOpcuaServer } = await import('./opcua-server.ts') // the library takes a second to load: the port must not wait for it
+    return startOpcuaServer({ ...this.#options, store: this.#store, pkiFolder: this.#pkiFolder, publicPort, isShifted: this.isShifted })
   }
 }

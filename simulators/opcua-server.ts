@@ -3,14 +3,7 @@ import { OPCUACertificateManager } from 'node-opcua-certificate-manager'
 import { DataType, DataValue, MessageSecurityMode, SecurityPolicy, type StatusCode, StatusCodes, Variant } from 'node-opcua-client'
 import { OPCUAServer } from 'node-opcua-server'
 import type { Node } from './devices/labeller.ts'
-
-/** Where the server's variables get their values from. */
-export interface NodeStore {
-  /** A status that all values have now; undefined: good. */
-  readonly status: number | undefined
-  read(name: string): { readonly value: boolean | number | string; readonly time: Date }
-  write(node: Node, value: number | string): void
-}
+import type { NodeStore } from './node-store.ts'
 
 export interface OpcuaServer extends AsyncDisposable {
   readonly port: number

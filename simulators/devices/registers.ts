@@ -27,7 +27,7 @@ export interface PointWrite {
 }
 
 /** A Modbus exception, in the form that modbus-serial's server turns into an answer. */
-export class ModbusRefusal extends Error {
+class ModbusRefusal extends Error {
   readonly modbusErrorCode: number
 
   constructor(code: 2 | 3, message: string) {

@@ -20,7 +20,7 @@ export interface Capper {
   jobNumber: number
 }
 
-export const capJamCode = 201
+const capJamCode = 201
 const headCount = 6
 const hopperLowPct = 20
 

@@ -18,7 +18,7 @@ export interface Conveyor {
   isOutfeedSeen: boolean
 }
 
-export const jamCode = 101
+const jamCode = 101
 const maxPerMin = 240
 
 export function createConveyor(): Conveyor {

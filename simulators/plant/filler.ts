@@ -33,7 +33,7 @@ export interface Filler {
   nextDipInS: number
 }
 
-export const underfillG = 495
+const underfillG = 495
 const headCount = 8
 const bowlLitres = 60
 const supplyLPerMinMax = 150
