@@ -99,12 +99,14 @@ function withPlant(site: Site, ports: Plant['devices']): Site {
   return { ...site, devices }
 }
 
+/** Modbus devices have a port, OPC UA devices a URL. */
 function atPort(config: unknown, port: number): unknown {
-  if (typeof config !== 'object' || config === null || !('connection' in config)) return config
-  const connection = config.connection as Readonly<Record<string, unknown>>
-  const url = connection['url']
-  const moved = typeof url === 'string' ? { url: url.replace(/:\d+/, `:${port}`) } : { port }
-  return { ...config, connection: { ...connection, ...moved } }
+  if (typeof config !== 'object' || config === null) return config
+  if ('port' in config) return { ...config, port }
+  if (!('connection' in config) || typeof config.connection !== 'object' || config.connection === null) return config
+  const { connection } = config
+  const url = 'url' in connection && typeof connection.url === 'string' ? connection.url.replace(/:\d+/, `:${port}`) : undefined
+  return { ...config, connection: { ...connection, url } }
 }
 
 /** The usual ports where they are free, others where they are not: a demo must not fail because a broker runs on this machine already. */

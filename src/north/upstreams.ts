@@ -13,7 +13,7 @@ export interface Upstreams extends Running {
 export async function startUpstreams({ site, node, upstreams }: NorthData, { store, clock, chance, log }: NorthPorts): Promise<Upstreams> {
   await using parts = new AsyncDisposableStack()
   const listeners = new Set<() => void>()
-  const running = []
+  const running: Awaited<ReturnType<typeof openUpstream>>[] = []
   for (const [name, config] of Object.entries(upstreams)) {
     running.push(parts.use(await openUpstream(name, config)))
   }
