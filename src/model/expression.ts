@@ -69,8 +69,10 @@ export function compileCondition(text: string, place: ExpressionPlace, types?: E
   const { type, expression } = compiled
   if (type === 'bool' || type === 'dyn') return { expression }
   const remedy = 'Compare it with something, so that it is true or false.'
-  return { problem: { message: `This is of the type ${type}, and no condition.`, remedy, offset: 0 } }
+  return { problem: { message: `This is ${kinds[type] ?? `of the type ${type}`}, and no condition.`, remedy, offset: 0 } }
 }
+
+const kinds: Readonly<Record<string, string>> = { double: 'a number', int: 'a number', string: 'a text' }
 
 function compile(
   text: string,

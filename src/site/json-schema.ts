@@ -5,6 +5,7 @@ import type { Path } from './source.ts'
 export interface JsonSchema {
   readonly type?: string
   readonly description?: string
+  readonly pattern?: string
   readonly properties?: Readonly<Record<string, JsonSchema>>
   readonly required?: readonly string[]
   readonly additionalProperties?: JsonSchema | boolean
@@ -21,7 +22,7 @@ export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
 }
 
 /** All schemas that a value at `path` could follow. */
-function schemasAt(root: JsonSchema, path: Path): readonly JsonSchema[] {
+export function schemasAt(root: JsonSchema, path: Path): readonly JsonSchema[] {
   return path.reduce<readonly JsonSchema[]>((schemas, step) => schemas.flatMap((schema) => below(schema, step)), alternatives(root))
 }
 

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { suggestion } from './did-you-mean.ts'
-import { describedAt, type JsonSchema, knownKeys } from './json-schema.ts'
+import { describedAt, type JsonSchema, knownKeys, schemasAt } from './json-schema.ts'
 import type { ProblemList } from './problems.ts'
 import type { Path, SourceFile } from './source.ts'
 
@@ -51,30 +51,37 @@ function reportUnknownKey(key: string, path: Path, { source, schema, problems }:
 function report(path: Path, issue: Issue & { readonly isKey?: boolean }, context: SchemaContext): void {
   const { source, schema, problems } = context
   const value = valueAt(source.value, path)
-  const description = describedAt(schema(), path)
+  const description = issue.isKey ? undefined : describedAt(schema(), path)
   const name = path.length === 0 ? 'The file' : `\`${shownPath(path)}\``
   if (value === undefined && issue.code === 'invalid_type') {
     const remedy = `Add \`${path.at(-1)}:\`.${description === undefined ? '' : ` ${description}`}`
     problems.add(source, { path, part: 'key' }, { code: 'site.missing', message: `${name} is missing.`, remedy })
     return
   }
-  const { message, remedy } = wording(issue, value)
+  const { message, remedy } = wording(issue, value, unitOf(schema(), path))
   problems.add(
     source,
     { path, part: issue.isKey ? 'key' : 'value' },
     {
       code: issue.isKey ? 'site.key' : (codes[issue.code] ?? 'site.value'),
       message: `${name}: ${message}.`,
-      remedy: `${remedy}${description === undefined ? '' : ` ${description}`}`,
+      remedy: [remedy, description].filter((text) => text !== undefined).join(' ') || 'Correct it.',
     },
   )
 }
 
 const codes: Readonly<Record<string, string>> = { invalid_type: 'site.type', invalid_value: 'site.choice' }
 
-function wording(issue: Issue, value: unknown): { readonly message: string; readonly remedy: string } {
+interface Wording {
+  readonly message: string
+  readonly remedy?: string
+}
+
+function wording(issue: Issue, value: unknown, unit: Unit | undefined): Wording {
   switch (issue.code) {
     case 'invalid_type':
+      if (typeof value === 'number' && unit !== undefined)
+        return { message: `${value} of what? ${unit.message}`, remedy: `Write ${value}${unit.example}.` }
       return {
         message: `must be ${kinds[issue.expected] ?? issue.expected}, and is ${shown(value)}`,
         remedy: `Write ${kinds[issue.expected] ?? issue.expected}.`,
@@ -89,14 +96,29 @@ function wording(issue: Issue, value: unknown): { readonly message: string; read
     case 'too_big':
       return bound('at most', issue.maximum, issue.origin)
     default:
-      return { message: issue.message.replace(/\.$/, ''), remedy: 'Correct it.' }
+      return { message: issue.message.replace(/\.$/, '') }
   }
 }
 
-function bound(word: string, limit: number | bigint, origin: string): { readonly message: string; readonly remedy: string } {
+function bound(word: string, limit: number | bigint, origin: string): Wording {
   const counted = countedThings[origin]
   const message = counted === undefined ? `must be ${word} ${limit}` : `must have ${word} ${limit} ${counted}`
   return { message, remedy: 'Change it to fit.' }
+}
+
+interface Unit {
+  readonly message: string
+  readonly example: string
+}
+
+/** A duration or a size is a text with its unit; a bare number is the commonest mistake. */
+function unitOf(root: JsonSchema, path: Path): Unit | undefined {
+  const patterns = schemasAt(root, path).map((schema) => schema.pattern ?? '')
+  if (patterns.some((pattern) => pattern.endsWith('(ms|s|m|h|d)$')))
+    return { message: 'A duration has its unit with it', example: 'ms, or with s, m, h or d' }
+  if (patterns.some((pattern) => pattern.endsWith('(B|KiB|MiB|GiB|TiB)$')))
+    return { message: 'A size has its unit with it', example: 'B, or with KiB, MiB or GiB' }
+  return undefined
 }
 
 const countedThings: Readonly<Record<string, string>> = {

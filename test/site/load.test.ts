@@ -93,7 +93,8 @@ describe('a mistake in a site', () => {
     ['a write of a fraction to a whole number', changed(flow, 'setpoint: 100', 'setpoint: 1.5'), `${flow}:7:40 flow.value-range`],
     ['a write of the wrong type', changed(flow, 'setpoint: 100', 'setpoint: true'), `${flow}:7:40 flow.value-type`],
     ['a step twice', changed(flow, 'id: tell', 'id: lower'), `${flow}:8:9 flow.step-duplicate`],
-    ['a step of no kind', changed(flow, 'write:', 'wirte:'), `${flow}:6:5 site.missing`],
+    ['a step of no kind', changed(flow, 'write:', 'wirte:'), `${flow}:7:5 site.unknown-key`],
+    ['a step of two kinds', changed(flow, '  - id: tell\n', ''), `${flow}:6:5 site.value`],
     ['an unknown key of a step', changed(flow, 'payload:', 'paylod:'), expect.stringContaining(`${flow}:9:14 site.missing`)],
     [
       'a payload with a wrong expression',
@@ -121,6 +122,17 @@ describe('a mistake in a site', () => {
     expect(problems).toMatchObject([
       { message: 'There is no key `units` in `tags › hydraulics/pressure`.', remedy: 'Did you mean `unit`?' },
     ])
+  })
+
+  it('in a duration is told with its units', async () => {
+    const { problems } = await loadFiles(changed(device, '100ms', '100'))
+    expect(problems).toMatchObject([
+      { message: '`scan › fast`: 100 of what? A duration has its unit with it.', remedy: 'Write 100ms, or with s, m, h or d.' },
+    ])
+  })
+
+  it('in a key is told once', async () => {
+    expect(await problemsOf(changed(flow, 'write:', 'wirte:'))).toEqual([`${flow}:7:5 site.unknown-key`])
   })
 
   it('hides no other: all of them are told at once', async () => {

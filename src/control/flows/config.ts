@@ -57,34 +57,38 @@ const triggerSchema = z
 
 const flowValue = z.union([z.boolean(), z.number(), z.string().max(4_000)]).describe('The value, or text with ${expression} in it.')
 
-const writeStepSchema = z.strictObject({
-  id: nameSchema.describe('The name of the step, unique in its flow.'),
-  write: z
-    .record(tagIdSchema, flowValue)
-    .refine((writes) => Object.keys(writes).length > 0, 'a write step names at least one tag')
-    .refine((writes) => Object.keys(writes).length <= 50, 'a write step names at most 50 tags')
-    .describe('DEVICE/TAG: value. Written one after another, in this order.'),
-  confirm: z.boolean().default(true).describe('false: a write whose outcome is unknown counts as done.'),
+const writesSchema = z
+  .record(tagIdSchema, flowValue)
+  .refine((writes) => Object.keys(writes).length > 0, 'a write step names at least one tag')
+  .refine((writes) => Object.keys(writes).length <= 50, 'a write step names at most 50 tags')
+
+const publishSchema = z.strictObject({
+  topic: pathSchema.describe('Below the path of the site.'),
+  payload: z.json().describe('Any JSON value; each ${…} in its strings is an expression.'),
+  retain: z.boolean().default(false).describe('Whether the broker keeps it for those who subscribe later.'),
 })
 
-const publishStepSchema = z.strictObject({
-  id: nameSchema.describe('The name of the step, unique in its flow.'),
-  publish: z.strictObject({
-    topic: pathSchema.describe('Below the path of the site.'),
-    payload: z.json().describe('Any JSON value; each ${…} in its strings is an expression.'),
-    retain: z.boolean().default(false).describe('Whether the broker keeps it for those who subscribe later.'),
-  }),
-})
-
-/** Either kind by the key it has, so that a mistake in a step is told about that kind of step. */
-const stepSchema = z.union([writeStepSchema, publishStepSchema]).transform((step): FlowStep => {
-  if ('publish' in step) {
-    const { topic, payload, retain } = step.publish
-    return { kind: 'publish', id: step.id, topic, payload, isRetained: retain }
-  }
-  const writes = Object.entries(step.write).map(([tag, value]) => ({ tag: asTagId(tag), value }))
-  return { kind: 'write', id: step.id, writes, isConfirmed: step.confirm }
-})
+/** One map for all kinds, so that a mistyped key is told as that and not as another kind of step. */
+const stepSchema = z
+  .strictObject({
+    id: nameSchema.describe('The name of the step, unique in its flow.'),
+    write: writesSchema.optional().describe('DEVICE/TAG: value. Written one after another, in this order.'),
+    confirm: z.boolean().optional().describe('Of a write; false: a write whose outcome is unknown counts as done. Default: true.'),
+    publish: publishSchema.optional().describe('A message on the embedded broker and to the upstreams that want it.'),
+  })
+  .refine(({ write, publish }) => (write === undefined) !== (publish === undefined), {
+    message: 'a step does one thing: write or publish',
+    when: ({ issues }) => issues.length === 0, // a mistyped `publish` is told as that alone
+  })
+  .refine(({ write, confirm }) => confirm === undefined || write !== undefined, { message: 'only a write is confirmed', path: ['confirm'] })
+  .transform(({ id, write = {}, confirm = true, publish }): FlowStep => {
+    if (publish !== undefined) {
+      const { topic, payload, retain } = publish
+      return { kind: 'publish', id, topic, payload, isRetained: retain }
+    }
+    const writes = Object.entries(write).map(([tag, value]) => ({ tag: asTagId(tag), value }))
+    return { kind: 'write', id, writes, isConfirmed: confirm }
+  })
 
 export const flowSchema = z
   .strictObject({
