@@ -64,7 +64,8 @@ function refuseForeign(db: Db, path: string, schema: Schema): void {
 }
 
 function configure(db: Db, path: string): void {
-  db.pragma('auto_vacuum = INCREMENTAL') // takes hold in an empty file only
+  // Takes hold in an empty file only; said to any other it would rewrite the header, also of a damaged file that must be kept as it is.
+  if (numberPragma(db, 'page_count') === 0) db.pragma('auto_vacuum = INCREMENTAL')
   const mode = db.pragma('journal_mode = WAL', { simple: true })
   // After journal_mode: this build of SQLite lowers synchronous to NORMAL for WAL files, and a commit would not survive a power cut.
   db.pragma('synchronous = FULL')

@@ -19,6 +19,8 @@ export interface StoreFileOptions<Tables> {
 interface Opened<Tables> {
   readonly db: Db
   readonly tables: Tables
+  /** Tells this file from another one of the same name. */
+  readonly inode: number | undefined
   readonly marks: Readonly<Record<'begin' | 'commit' | 'save' | 'release' | 'undo', Statement>>
 }
 
@@ -37,6 +39,8 @@ export class StoreFile<Tables> {
   #opened: Opened<Tables> | undefined
   #refusal: { readonly fault: unknown; readonly at: MonotonicMs } | undefined
   #damage: string | undefined
+  /** The file that is to be opened follows one that gave ids. */
+  #isRemoved = false
   #isClosed = false
 
   constructor(options: StoreFileOptions<Tables>) {
@@ -95,6 +99,7 @@ export class StoreFile<Tables> {
 
   /** In a quiet moment: gives free pages back to the disk, a step at a time, and folds the log into the file. */
   tidy(): void {
+    this.#forgetIfRemoved()
     const { db } = this.#use()
     try {
       if (numberPragma(db, 'freelist_count') > freePagesKept) db.pragma(`incremental_vacuum(${vacuumPages})`)
@@ -129,6 +134,7 @@ export class StoreFile<Tables> {
   #reopen(): Opened<Tables> {
     const { path, clock, onSetAside } = this.#options
     if (this.#damage !== undefined) return this.#beginFresh(this.#damage)
+    if (this.#isRemoved) return this.#beginAgain()
     const log = setAsideGarbageLog(path, clock)
     if (log !== undefined) onSetAside(log)
     try {
@@ -141,13 +147,31 @@ export class StoreFile<Tables> {
   }
 
   #beginFresh(damage: string): Opened<Tables> {
-    const { path, schema, clock, onSetAside } = this.#options
+    const { path, clock, onSetAside } = this.#options
     this.#damage = damage // until it is out of the way: setting aside may fail too
     onSetAside(setAsideDatabase(path, damage, clock))
     this.#damage = undefined
+    this.#isRemoved = true // from here on the name is free: also a second try must not give used ids again
+    return this.#beginAgain()
+  }
+
+  #beginAgain(): Opened<Tables> {
+    const { path, schema, clock } = this.#options
     const db = openDatabase(path, schema, { isSuspect: false })
     skipUsedIds(db, schema, clock.now())
-    return this.#prepare(db)
+    const opened = this.#prepare(db)
+    this.#isRemoved = false
+    return opened
+  }
+
+  /** What is written to a removed file is lost, and SQLite does not notice. */
+  #forgetIfRemoved(): void {
+    const { path, onSetAside } = this.#options
+    const inode = this.#opened?.inode
+    if (inode === undefined || inode === inodeOf(path)) return
+    this.#giveUp()
+    this.#isRemoved = inodeOf(path) === undefined
+    onSetAside({ file: this.name, reason: 'the file was removed or replaced while it was in use' })
   }
 
   #prepare(db: Db): Opened<Tables> {
@@ -160,7 +184,7 @@ export class StoreFile<Tables> {
         db.prepare('RELEASE attempt'),
         db.prepare('ROLLBACK TO attempt'),
       ]
-      return { db, tables, marks: { begin, commit, save, release, undo } }
+      return { db, tables, inode: inodeOf(this.#options.path), marks: { begin, commit, save, release, undo } }
     } catch (error) {
       db.close()
       throw error
@@ -210,6 +234,10 @@ function committed<Tables, Result>({ db, tables, marks }: Opened<Tables>, work: 
     if (db.inTransaction) db.exec('ROLLBACK') // SQLite rolls back by itself on a full disk
     throw error
   }
+}
+
+function inodeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino
 }
 
 function fileBytes(path: string): number {

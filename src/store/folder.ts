@@ -45,6 +45,7 @@ async function takeLock(path: string, folder: string, clock: Clock): Promise<Dis
 function tryLock(path: string): Disposable | undefined {
   const db = new Database(path, { timeout: 0 })
   try {
+    db.pragma('journal_mode = MEMORY') // no journal file: a full disk must not keep the daemon from starting
     db.exec('BEGIN EXCLUSIVE')
     return { [Symbol.dispose]: () => db.close() }
   } catch (error) {

@@ -36,9 +36,11 @@ const journalBytesMax = 256 * 1024 ** 2
 export function openParts(options: StoreOptions, tell: (event: SiteEvent) => void): StoreParts {
   const { path, clock, log } = options
   const trimmed = { rows: 0 }
-  const onSetAside = (what: SetAside): void => {
-    log.error('A damaged file of the store was set aside.', { ...what })
-    tell({ type: 'store.file-set-aside', subject: what.file, timeMs: clock.now(), data: { keptAs: what.keptAs, reason: what.reason } })
+  const onSetAside = ({ file, keptAs, reason }: SetAside): void => {
+    const fields = { file, reason, ...(keptAs === undefined ? {} : { keptAs }) }
+    log.error('A file of the store was lost or damaged; a fresh one is begun.', fields)
+    const type = keptAs === undefined ? 'store.file-lost' : 'store.file-set-aside'
+    tell({ type, subject: file, timeMs: clock.now(), data: fields })
   }
   const bytesMax = options.journalBytesMax ?? journalBytesMax
   const journal = new StoreFile<Journal>({

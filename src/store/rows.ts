@@ -5,7 +5,7 @@ import type { OutgoingMessage, RunRecord } from './contract.ts'
 /** What a call may bring, so that neither one row nor one call can fill the memory or hold up the commit of the others. */
 export const callRowsMax = 20_000
 const callBytesMax = 16 * 1024 ** 2
-export const rowBytesMax = 1024 ** 2
+const rowBytesMax = 1024 ** 2
 const nameBytesMax = 4_096
 /** What a row costs beside its texts: ids, times, an index entry. */
 const rowOverheadBytes = 64

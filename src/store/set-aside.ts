@@ -6,7 +6,8 @@ import { Fault } from '../base/fault.ts'
 /** A damaged file, out of the way and kept: `journal.db.corrupt-TIME`. */
 export interface SetAside {
   readonly file: string
-  readonly keptAs: string
+  /** Absent where there was nothing left to keep: somebody removed the file while it was in use. */
+  readonly keptAs?: string
   readonly reason: string
 }
 

@@ -5,6 +5,7 @@ import type { Metric } from '../base/metric.ts'
 import { type Running, startLoop } from '../base/running.ts'
 import type { SiteEvent } from '../model/event.ts'
 import type { StoreCalls } from './contract.ts'
+import { DropWatch } from './drop-watch.ts'
 import type { StoreFile } from './file.ts'
 import { takeFolder } from './folder.ts'
 import { storeMetrics } from './metrics.ts'
@@ -35,7 +36,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   started.defer(() => closeParts(parts))
   for (const file of [parts.journal, parts.outbox]) openUnlessDisk(file)
   const calls = storeCalls(parts, options)
-  const tell = async (): Promise<void> => await tellNews(news, calls, options.log)
+  const drops = new DropWatch({ clock: options.clock, log: options.log })
+  const lookAtDrops = async (): Promise<void> => void news.push(...drops.look(await calls.outboxStatus(null)))
+  const tell = async (): Promise<void> => {
+    await unlessFault(lookAtDrops) // an outbox in trouble must not silence the journal
+    await tellNews(news, calls, options.log)
+  }
   await tell()
   const tidying = started.use(startLoop((signal) => tidyLoop({ parts, tell, clock: options.clock, signal })))
   const running = started.move()
@@ -106,7 +112,7 @@ interface TidyOptions {
 async function tidyLoop({ parts, tell, clock, signal }: TidyOptions): Promise<void> {
   for (;;) {
     await clock.sleep(tidyEveryMs, signal)
-    await unlessFault(tell)
+    await tell()
     await unlessFault(() => parts.outboxWriter.submit({ rows: 0, bytes: 0, run: (tables) => tables.tidy(clock.now()) }))
     for (const file of [parts.journal, parts.outbox]) await unlessFault(async () => file.tidy())
     for (const writer of [parts.journalWriter, parts.outboxWriter]) writer.turnSpan()
