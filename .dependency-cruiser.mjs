@@ -35,6 +35,9 @@ export const homes = {
   commander: 'cli',
 }
 
+/** What the client and the server of node-opcua have in common: at home where either of them is. */
+const opcuaCommon = 'node-opcua-(?!client/|server/)[^/]+'
+
 /** Rooms whose sub-folders do not know each other. */
 export const roomsOfStrangers = ['south', 'north']
 
@@ -59,6 +62,14 @@ const homeRules = Object.entries(homes).map(([name, home]) => ({
   to: { path: packageFolder(name) },
 }))
 
+const opcuaCommonRule = {
+  name: 'home-of-node-opcua-common',
+  comment: 'Only src/south/opcua and src/north/opcua-server may import parts of node-opcua.',
+  severity: 'error',
+  from: { path: '^src/', pathNot: [place('south/opcua'), place('north/opcua-server')] },
+  to: { path: packageFolder(opcuaCommon) },
+}
+
 const strangerRules = roomsOfStrangers.map((room) => ({
   name: `${room}-strangers`,
   comment: `The parts of src/${room} do not know each other: declare the small interface you need, thread.ts passes the real thing in.`,
@@ -76,13 +87,14 @@ export default {
     { name: 'no-cycles', comment: 'Type-only cycles count too.', severity: 'error', from: {}, to: { circular: true } },
     ...folderRules,
     ...homeRules,
+    opcuaCommonRule,
     ...strangerRules,
     {
       name: 'home-for-every-package',
       comment: 'A package gets a home in the table (docs/architecture.md and here) before it is imported.',
       severity: 'error',
       from: { path: '^src/' },
-      to: { path: '(^|/)node_modules/', pathNot: ['zod', '@types', ...Object.keys(homes)].map(packageFolder) },
+      to: { path: '(^|/)node_modules/', pathNot: ['zod', '@types', opcuaCommon, ...Object.keys(homes)].map(packageFolder) },
     },
     {
       name: 'config-is-light',

@@ -66,7 +66,7 @@ export async function runRound({ engine, devices, tagsPerDevice, warmUpMs, windo
 }
 
 /** When the first value of a tag arrived. */
-export async function firstValue(listener: Listener, ended: () => Promise<void>): Promise<number> {
+async function firstValue(listener: Listener, ended: () => Promise<void>): Promise<number> {
   const arrived = new Promise<number>((resolve) => {
     listener.onMessage((message) => {
       if (placeOf(message.topic) !== undefined && typeof readValue(message).value === 'number') resolve(message.atMs)

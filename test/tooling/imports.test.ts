@@ -32,6 +32,7 @@ const planted: readonly (readonly [rule: string, file: string, text: string])[] 
   ['home-of-mqtt', 'src/north/broker/b.ts', "import 'mqtt'"],
   ['home-of-fastify', 'src/runtime/b.ts', "import 'fastify'"],
   ['home-of-node-opcua-server', 'src/north/api/b.ts', "import 'node-opcua-server'"],
+  ['home-of-node-opcua-common', 'src/control/c.ts', "import 'node-opcua-variant'"],
   ['home-of-koffi', 'src/control/b.ts', "import 'koffi'"],
   ['home-of-commander', 'src/site/b.ts', "import 'commander'"],
   ['south-strangers', 'src/south/modbus/a.ts', "import type { Free } from '../opcua/free.ts'\nexport type A = Free"],
