@@ -3,13 +3,14 @@ import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
+import { CommitGroup } from '../../src/store/commit-group.ts'
 import type { Db } from '../../src/store/database.ts'
 import { StoreFile } from '../../src/store/file.ts'
-import { openOutbox, outboxSchema } from '../../src/store/outbox.ts'
+import { type Outbox, openOutbox, outboxSchema } from '../../src/store/outbox.ts'
 import { setAsideMax } from '../../src/store/set-aside.ts'
 import { startManualClock } from '../support/manual-clock.ts'
 import { keptLog } from '../support/quiet-log.ts'
-import { canMount, makeStateFolder, mountSmallDisk, remount, type StateFolder } from '../support/state-folder.ts'
+import { makeStateFolder, mountSmallDisk, remount, type StateFolder } from '../support/state-folder.ts'
 import { bodies, event, message, messages, metric, openTestStore, roomy } from '../support/store-samples.ts'
 
 describe('a file of the store', () => {
@@ -138,7 +139,43 @@ describe('the state folder', () => {
   })
 })
 
-describe.runIf(canMount())('a full disk', () => {
+describe('a full disk', () => {
+  it('fails the group that met it and nothing before or after: the file stays open, whole, and takes rows when there is space', async () => {
+    using folder = makeStateFolder()
+    const limit = { raise: (): unknown => undefined }
+    const prepare = (db: Db): Outbox => {
+      db.pragma('max_page_count = 40')
+      limit.raise = () => db.pragma('max_page_count = 4000')
+      return openOutbox(db, { plant: roomy })
+    }
+    const file = new StoreFile({
+      path: join(folder.path, 'outbox.db'),
+      schema: outboxSchema,
+      prepare,
+      clock: systemClock,
+      onSetAside: () => {},
+    })
+    const writer = new CommitGroup({ file, clock: systemClock, log: keptLog(), atEnd: () => {} })
+    const accept = (body: string): Promise<unknown> => {
+      const rows = [{ row: message(body), bytes: body.length }]
+      return writer.submit({ rows: 1, bytes: body.length, run: (outbox) => outbox.accept(rows, 1) })
+    }
+    await accept('before')
+    const group = await Promise.allSettled([accept('small'), accept('x'.repeat(500_000))])
+    for (const result of group) expect(result).toMatchObject({ reason: { code: 'store.full', isRetryable: true } })
+    await accept('a small one still fits')
+    limit.raise()
+    await accept('after')
+    const kept = file.read((outbox) => outbox.next({ upstream: 'plant', afterId: 0, rowsMax: 9 }))
+    expect(kept.map(({ id, body }) => [id, body])).toEqual([
+      [1, 'before'],
+      [2, 'a small one still fits'],
+      [3, 'after'],
+    ])
+    expect(writer.stats()).toMatchObject({ commits: 3, failures: 1, isFailing: false })
+    file.close()
+  })
+
   it('fails calls retryably, loses nothing accepted, and the store goes on when there is space again', async () => {
     using disk = mountSmallDisk(4_096)
     const filler = join(disk.path, 'filler')

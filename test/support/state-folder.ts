@@ -13,29 +13,24 @@ export function makeStateFolder(): StateFolder {
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) }
 }
 
-/** A disk of its own, so small that it can be filled. Needs root: `canMount` says whether it can be had. */
+/** A disk of its own, so small that it can be filled. Mounting one takes root or sudo, as installing the test's system packages does. */
 export function mountSmallDisk(sizeKiB: number): StateFolder {
   const folder = makeStateFolder()
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${sizeKiB}k`, 'lineside-test', folder.path])
+  asRoot('mount', '-t', 'tmpfs', '-o', `size=${sizeKiB}k,mode=1777`, 'lineside-test', folder.path)
   return {
     path: folder.path,
     [Symbol.dispose]: () => {
-      execFileSync('umount', ['--lazy', folder.path])
+      asRoot('umount', '--lazy', folder.path)
       folder[Symbol.dispose]()
     },
   }
 }
 
 export function remount(disk: StateFolder, mode: 'ro' | 'rw'): void {
-  execFileSync('mount', ['-o', `remount,${mode}`, disk.path])
+  asRoot('mount', '-o', `remount,${mode}`, disk.path)
 }
 
-/** Whether this machine lets a test mount something (containers often do not, even root). */
-export function canMount(): boolean {
-  try {
-    mountSmallDisk(64)[Symbol.dispose]()
-    return true
-  } catch {
-    return false
-  }
+function asRoot(...command: readonly string[]): void {
+  const [program = '', ...words] = process.getuid?.() === 0 ? command : ['sudo', '-n', ...command]
+  execFileSync(program, words)
 }
