@@ -1,6 +1,7 @@
 import type { OPCUAServer } from 'node-opcua-server'
 import { DataType, Variant } from 'node-opcua-variant'
 import type { TagMeta } from '../../model/tag.ts'
+import { limits } from './limits.ts'
 import { engineeringUnits } from './units.ts'
 import { dataTypes } from './values.ts'
 
@@ -10,7 +11,7 @@ export type TagVariable = ReturnType<Namespace['addVariable']>
 type Folder = ReturnType<Namespace['addFolder']>
 
 /** How often at most a client may have a tag looked at; not 0, which would bind a listener to each tag. */
-const minimumSamplingMs = 50
+const minimumSamplingMs = limits.samplingMsMin
 const anyRank = -2
 const scalarRank = -1
 const arrayRank = 1

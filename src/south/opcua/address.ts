@@ -63,6 +63,7 @@ function splitPath(text: string): readonly string[] {
 function parseStep(text: string): PathStep | undefined {
   const [, uri, index, name = ''] = /^(?:nsu=([^;]+);|(\d{1,5}):)?(.+)$/s.exec(text) ?? []
   const plain = name.replaceAll(/&(.)/gs, '$1')
-  if (name === '' || Number(index ?? 0) > uint16Max) return undefined
+  const isBarePrefix = index === undefined && /^\d{1,5}:$/.test(name)
+  if (name === '' || isBarePrefix || Number(index ?? 0) > uint16Max) return undefined
   return { namespace: uri === undefined ? Number(index ?? 0) : unescapeUri(uri), name: plain }
 }

@@ -32,6 +32,8 @@ export interface Channel extends AsyncDisposable {
 /** A polite goodbye may take this long; then the socket is torn down. */
 const goodbyeTimeoutMs = 500
 const sessionTimeoutMsMin = 15_000
+/** A socket that is silent for this long is closed, whatever state it is in. The watchdog sees to it that a live one never is. */
+const transportTimeoutMsMin = 10_000
 /** No server sends more than this in one message without meaning harm. */
 const messageBytesMax = 64 * 1024 * 1024
 
@@ -73,6 +75,7 @@ class OneShotClient implements Channel {
       requestedSessionTimeout: Math.max(sessionTimeoutMsMin, config.opcua.keepalive * 10),
       connectionStrategy: { maxRetry: 0 },
       transportSettings: { maxMessageSize: messageBytesMax },
+      transportTimeout: Math.max(transportTimeoutMsMin, config.opcua.keepalive * 4),
       defaultTransactionTimeout: config.connection.timeout,
       ...options,
     })

@@ -226,6 +226,7 @@ class OpcuaConnection implements Connection {
     try {
       while (!until.aborted) {
         await this.#clock.sleep(keepalive / 4, until)
+        await socketsRead()
         const silentMs = this.#clock.elapsed() - this.#heardMs
         if (silentMs > heartbeatMs * 3 + keepalive * 2) throw connectionLost(url, `it has reported nothing for ${Math.round(silentMs)} ms`)
         if (silentMs < keepalive || this.#clock.elapsed() - probedMs < keepalive) continue
@@ -240,9 +241,8 @@ class OpcuaConnection implements Connection {
   async #probe(limitMs: number, until: AbortSignal): Promise<void> {
     const limit = new AbortController()
     const url = this.#options.channel.url
-    using _timer = this.#clock.after(limitMs, () =>
-      limit.abort(connectionLost(url, `it was silent, and did not answer within ${limitMs} ms`)),
-    )
+    const giveUp = (): void => limit.abort(connectionLost(url, `it was silent, and did not answer within ${limitMs} ms`))
+    using _timer = this.#clock.after(limitMs, () => setImmediate(giveUp))
     await this.#requests.ask(
       'whether it lives',
       (session) => session.read({ nodeId: serverState, attributeId: AttributeIds.Value }),
@@ -259,4 +259,9 @@ function typeText(type: NodeType | undefined): string {
 
 function faultFrom(error: unknown, url: string): Fault {
   return error instanceof Fault ? error : badAnswer(`what was asked of ${url}`, error)
+}
+
+/** After our own loop was held up, what the server sent meanwhile is still unread when the timers run: its silence would be ours. */
+async function socketsRead(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve))
 }

@@ -28,7 +28,9 @@ export class Requests {
   async ask<T>(what: string, send: (session: ClientSession) => Promise<T>, signal?: AbortSignal): Promise<T> {
     const { clock, timeoutMs, ended } = this.#options
     const { promise: givenUp, reject } = Promise.withResolvers<never>()
-    using _timer = clock.after(timeoutMs, () => reject(noAnswer(what, timeoutMs)))
+    // By way of setImmediate: an answer that came while our own loop was held up is read before it is given up.
+    using _timer = clock.after(timeoutMs, () => setImmediate(() => reject(noAnswer(what, timeoutMs))))
+    givenUp.catch(() => {})
     const any = signal === undefined ? ended : AbortSignal.any([ended, signal])
     const abort = (): void => reject(any.reason)
     if (any.aborted) abort()
@@ -39,7 +41,6 @@ export class Requests {
       answer.catch(() => {}) // it may fail after its deadline
       return await Promise.race([answer, givenUp])
     } catch (error) {
-      givenUp.catch(() => {})
       throw any.aborted ? any.reason : badAnswer(what, error)
     } finally {
       any.removeEventListener('abort', abort)

@@ -1,0 +1,245 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, vi } from 'vitest'
+import { epochMs, systemClock } from '../../../src/base/clock.ts'
+import type { Command, CommandResult } from '../../../src/model/command.ts'
+import type { Sample } from '../../../src/model/sample.ts'
+import { asTagId, asTagIndex, type TagMeta } from '../../../src/model/tag.ts'
+import { LiveTagsCopy } from '../../../src/north/live-tags.ts'
+import { opcuaServerConfigSchema } from '../../../src/north/opcua-server/config.ts'
+import { type OpcuaServer, startOpcuaServer } from '../../../src/north/opcua-server/server.ts'
+import type { OpcuaAccess } from '../../../src/north/opcua-server/sessions.ts'
+import { type OpcuaClientProcess, startOpcuaClient } from '../../support/opcua-client-process.ts'
+import { keptLog } from '../../support/quiet-log.ts'
+
+const writable = { confirmMs: 0, tolerance: 0, role: 'operator', ratePerSecondMax: 10 } as const
+
+function meta(path: string, rest: Partial<TagMeta> = {}): TagMeta {
+  return { id: asTagId(`press/${path}`), device: 'press', path, scan: 'normal', ...rest }
+}
+
+const metas: readonly TagMeta[] = [
+  meta('hydraulics/pressure', { type: 'f32', unit: 'bar', range: [0, 250], description: 'Main line' }),
+  meta('motor/running', { type: 'bool' }),
+  meta('setpoint', { type: 'f64', write: writable }),
+  meta('counter', { type: 'u64' }),
+  meta('name', { type: 'string' }),
+  meta('any'),
+  meta('motor', { type: 'i16' }), // both a tag and the way to motor/running
+  meta('counts', { type: 'i32', length: 3 }),
+]
+
+interface Bench extends AsyncDisposable {
+  readonly server: OpcuaServer
+  readonly client: OpcuaClientProcess
+  readonly url: string
+  readonly asked: Command[]
+  set(path: string, sample: Partial<Sample>): void
+}
+
+interface BenchOptions {
+  readonly config?: Readonly<Record<string, unknown>>
+  readonly result?: Partial<CommandResult>
+  readonly access?: OpcuaAccess
+}
+
+const open = { port: 0, security: ['None', 'Basic256Sha256/SignAndEncrypt'], anonymous: { role: 'operator' } }
+
+async function startBench({ config = open, result = {}, access }: BenchOptions = {}): Promise<Bench> {
+  const parts = new AsyncDisposableStack()
+  const stateFolder = await mkdtemp(join(tmpdir(), 'lineside-opcua-'))
+  parts.defer(() => rm(stateFolder, { recursive: true, force: true }))
+  const tags = new LiveTagsCopy(metas)
+  const asked: Command[] = []
+  const write = async (command: Command): Promise<CommandResult> => {
+    asked.push(command)
+    return { id: command.id, status: 'done', tookMs: 1, ...result }
+  }
+  const server = parts.use(
+    await startOpcuaServer({
+      config: opcuaServerConfigSchema.parse(config),
+      site: 'acme/munich/line-1',
+      node: 'edge-07',
+      tags,
+      commands: { write },
+      ...(access === undefined ? {} : { access }),
+      clock: systemClock,
+      log: keptLog(),
+      stateFolder,
+    }),
+  )
+  const client = parts.use(startOpcuaClient())
+  return {
+    server,
+    client,
+    url: `opc.tcp://127.0.0.1:${server.port}/lineside`,
+    asked,
+    set: (path, sample) => {
+      const tag = metas.findIndex((one) => one.path === path)
+      const whole: Sample = {
+        value: null,
+        quality: 'good',
+        sourceMs: epochMs(1_750_000_000_123),
+        receivedMs: epochMs(1_750_000_000_200),
+        ...sample,
+      }
+      tags.take([{ tag: asTagIndex(tag), sample: whole }])
+    },
+    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+  }
+}
+
+async function connected(options: BenchOptions = {}): Promise<Bench> {
+  const bench = await startBench(options)
+  await bench.client.ask('connect', { url: bench.url })
+  return bench
+}
+
+interface Read {
+  readonly value: unknown
+  readonly type: string
+  readonly status: string
+  readonly sourceTime?: string
+  readonly picoseconds?: number
+}
+
+const node = (path: string): string => `ns=1;s=press/${path}`
+
+describe('the OPC UA server', () => {
+  it('shows the site as a tree, in its own namespace, with node ids that never change', async () => {
+    await using bench = await startBench()
+    const { namespaces } = await bench.client.ask<{ namespaces: string[] }>('connect', { url: bench.url })
+    expect(namespaces[1]).toBe('urn:lineside:edge-07')
+    const names = async (at: string) => (await bench.client.ask<{ name: string }[]>('browse', { nodes: [at] })).map(({ name }) => name)
+    expect(await names('i=85')).toContain('acme')
+    expect(await names('ns=1;s=/acme/munich/line-1/')).toEqual(['press'])
+    expect(await names('ns=1;s=press/')).toEqual(expect.arrayContaining(['hydraulics', 'setpoint', 'motor']))
+    expect(await names('ns=1;s=press/hydraulics/')).toEqual(['pressure'])
+    expect(await names(node('motor'))).toContain('running')
+  })
+
+  it('describes numbers with unit and range as analog values', async () => {
+    await using bench = await connected()
+    const [units, range] = await bench.client.ask<{ value: Record<string, unknown> }[]>('read', {
+      nodes: ['ns=1;s=press/hydraulics/pressure#EngineeringUnits', 'ns=1;s=press/hydraulics/pressure#EURange'],
+    })
+    expect(units?.value).toMatchObject({ unitId: 4_342_098 }) // BAR in UN/ECE Recommendation 20
+    expect(range?.value).toMatchObject({ low: 0, high: 250 })
+    const found = await bench.client.ask<{ name: string; type: string }[]>('browse', { nodes: ['ns=1;s=press/hydraulics/'] })
+    expect(found[0]?.type).toMatch(/i=17497$/) // AnalogUnitType
+  })
+
+  it('passes value, quality and source time through', async () => {
+    await using bench = await connected()
+    bench.set('hydraulics/pressure', { value: 21.5 })
+    bench.set('counter', { value: 2n ** 63n })
+    bench.set('counts', { value: [1, 2, 3] })
+    bench.set('name', { value: 'good value, doubtful', quality: 'uncertain', status: 0x40910000 })
+    bench.set('motor/running', { value: true, quality: 'stale' })
+    bench.set('setpoint', { value: 3, quality: 'bad', status: 0x80350000 })
+    bench.set('any', { value: 'text' })
+    const nodes = ['hydraulics/pressure', 'counter', 'counts', 'name', 'motor/running', 'setpoint', 'any', 'motor'].map(node)
+    const reads = await bench.client.ask<Read[]>('read', { nodes })
+    expect(reads.map(({ type, status }) => `${type} ${status}`)).toEqual([
+      'Float Good',
+      'UInt64 Good',
+      'Int32 Good',
+      'String UncertainSubstituteValue',
+      'Boolean UncertainNoCommunicationLastUsableValue',
+      'Double BadAttributeIdInvalid',
+      'String Good',
+      'Null BadWaitingForInitialData',
+    ])
+    expect(reads[0]).toMatchObject({ value: 21.5, sourceTime: '2025-06-15T15:06:40.123Z', picoseconds: 0 })
+    expect(reads[1]?.value).toEqual([0x8000_0000, 0])
+  })
+
+  it('tells changes to whoever subscribes, and the last one before that too', async () => {
+    await using bench = await connected()
+    bench.set('hydraulics/pressure', { value: 1 })
+    await bench.client.ask('watch', { nodes: [node('hydraulics/pressure')] })
+    const values = async () => (await bench.client.ask<Read[]>('watched')).map(({ value }) => value)
+    await expect.poll(values).toEqual([1])
+    bench.set('hydraulics/pressure', { value: 2, sourceMs: epochMs(1_750_000_001_000) })
+    await expect.poll(values).toEqual([1, 2])
+    bench.set('hydraulics/pressure', { value: 2, quality: 'stale', sourceMs: epochMs(1_750_000_001_000) })
+    await expect.poll(async () => (await bench.client.ask<Read[]>('watched')).at(-1)?.status).toMatch(/^Uncertain/)
+  })
+
+  it('sends a write down the command road, and keeps showing what the device says', async () => {
+    await using bench = await connected()
+    bench.set('setpoint', { value: 1 })
+    expect(await bench.client.ask('write', { nodes: [node('setpoint')], value: 7 })).toBe('Good')
+    expect(bench.asked).toMatchObject([{ tag: 'press/setpoint', value: 7, by: { road: 'opcua', name: 'anonymous', role: 'operator' } }])
+    const [read] = await bench.client.ask<Read[]>('read', { nodes: [node('setpoint')] })
+    expect(read?.value).toBe(1)
+  })
+
+  it.each([
+    [{ status: 'refused', code: 'command.role' }, 'BadUserAccessDenied'],
+    [{ status: 'refused', code: 'command.range' }, 'BadOutOfRange'],
+    [{ status: 'refused', code: 'command.interlock' }, 'BadInvalidState'],
+    [{ status: 'failed', code: 'device.absent' }, 'BadNoCommunication'],
+    [{ status: 'failed', code: 'modbus.whatever' }, 'BadCommunicationError'],
+    [{ status: 'unknown', code: 'command.timeout' }, 'BadTimeout'],
+  ] as const)('answers a write that ended as %o with %s', async (result, status) => {
+    await using bench = await connected({ result })
+    expect(await bench.client.ask('write', { nodes: [node('setpoint')], value: 7 })).toBe(status)
+  })
+
+  it('refuses to write what is not writable, or of another type, without asking control', async () => {
+    await using bench = await connected()
+    expect(await bench.client.ask('write', { nodes: [node('counter')], type: 'UInt64', value: [0, 1] })).toBe('BadNotWritable')
+    expect(await bench.client.ask('write', { nodes: [node('setpoint')], type: 'String', value: 'x' })).toBe('BadTypeMismatch')
+    expect(bench.asked).toEqual([])
+  })
+
+  it('offers the endpoints that were asked for, and no others', async () => {
+    const security = ['Basic256Sha256/Sign', 'Aes256_Sha256_RsaPss/SignAndEncrypt']
+    await using bench = await startBench({ config: { port: 0, security, anonymous: true } })
+    expect((await bench.client.ask<string[]>('endpoints', { url: bench.url })).toSorted()).toEqual(security.toSorted())
+    await expect(bench.client.ask('connect', { url: bench.url, security: 'None' })).rejects.toThrow()
+    await expect(bench.client.ask('connect', { url: bench.url, security: 'Aes256_Sha256_RsaPss/Sign' })).rejects.toThrow()
+    await bench.client.ask('connect', { url: bench.url, security: 'Basic256Sha256/Sign' })
+  })
+
+  it('lets nobody in by default', async () => {
+    await using bench = await startBench({ config: { port: 0 } })
+    const security = 'Basic256Sha256/SignAndEncrypt'
+    await expect(bench.client.ask('connect', { url: bench.url, security })).rejects.toThrow()
+    await expect(bench.client.ask('connect', { url: bench.url, security, user: 'root', password: 'x' })).rejects.toThrow(
+      /BadUserAccessDenied/,
+    )
+  })
+
+  it('asks the access list about users, and writes in their name', async () => {
+    const admit: OpcuaAccess['admit'] = ({ user, password }) =>
+      user === 'ann' && Buffer.from(password ?? []).toString() === 'right' ? { isAdmitted: true, role: 'engineer' } : { isAdmitted: false }
+    await using bench = await startBench({ access: { admit } })
+    const who = { url: bench.url, security: 'Basic256Sha256/SignAndEncrypt', user: 'ann' }
+    await expect(bench.client.ask('connect', { ...who, password: 'wrong' })).rejects.toThrow(/BadUserAccessDenied/)
+    await bench.client.ask('connect', { ...who, password: 'right' })
+    await bench.client.ask('write', { nodes: [node('setpoint')], value: 7 })
+    expect(bench.asked).toMatchObject([{ by: { name: 'ann', role: 'engineer' } }])
+  })
+
+  it('survives a session that asks for everything, at once, for ever', { timeout: 60_000 }, async () => {
+    await using bench = await connected()
+    const { variables } = await bench.client.ask<{ variables: number }>('attack')
+    expect(variables).toBeGreaterThan(1_000)
+    await using other = startOpcuaClient()
+    await other.ask('connect', { url: bench.url })
+    expect(await other.ask<Read[]>('read', { nodes: [node('motor')] })).toMatchObject([{ status: 'BadWaitingForInitialData' }])
+  })
+
+  it('names the port that is taken', async () => {
+    const taken = createServer().listen(0, '127.0.0.1')
+    await vi.waitFor(() => expect(taken.listening).toBe(true))
+    const address = taken.address()
+    const port = typeof address === 'object' && address !== null ? address.port : 0
+    await expect(startBench({ config: { ...open, port } })).rejects.toMatchObject({ code: 'opcua-server.port' })
+    taken.close()
+  })
+})
