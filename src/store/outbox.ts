@@ -74,26 +74,28 @@ export function openOutbox(db: Db, limits: Readonly<Record<string, OutboxLimits>
   const insert = db.prepare<[number, string, string, string, number, number, number]>(
     'INSERT INTO outbox (stream, kind, subject, body, time_ms, accepted_ms, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
   )
-  const count = db.prepare<[number, number, number, number]>(
-    'UPDATE streams SET waiting_rows = waiting_rows + ?, waiting_bytes = waiting_bytes + ?, accepted = accepted + ? WHERE id = ?',
+  const count = db.prepare<[number, number, number, number], { waiting_bytes: number }>(
+    `UPDATE streams SET waiting_rows = waiting_rows + ?, waiting_bytes = waiting_bytes + ?, accepted = accepted + ?
+     WHERE id = ? RETURNING waiting_bytes`,
   )
-  const lastId = db.prepare<[], { seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'")
   const dropper = openDropper(db, limits)
 
   return {
     accept: (rows, nowMs) => {
       const groups = Map.groupBy(rows, ({ row }) => row.upstream)
       const streams = new Map(groups.entries().map(([upstream, group]) => [upstream, known(stream.get(upstream), upstream, limits, group)]))
+      let lastId = 0
       for (const { row, bytes } of rows) {
         const { subject, body, timeMs, kind } = row
-        insert.run(streams.get(row.upstream)?.id ?? 0, kind, subject, body, timeMs, nowMs, bytes)
+        lastId = Number(insert.run(streams.get(row.upstream)?.id ?? 0, kind, subject, body, timeMs, nowMs, bytes).lastInsertRowid)
       }
       for (const [upstream, group] of groups) {
-        const id = streams.get(upstream)?.id ?? 0
-        count.run(group.length, bytesOf(group), group.length, id)
-        dropper.drop(upstream, nowMs)
+        const { waiting_bytes } = count.get(group.length, bytesOf(group), group.length, streams.get(upstream)?.id ?? 0) ?? {
+          waiting_bytes: 0,
+        }
+        if (waiting_bytes > (limits[upstream]?.sizeBytesMax ?? 0)) dropper.drop(upstream, nowMs)
       }
-      return { lastId: lastId.get()?.seq ?? 0 }
+      return { lastId }
     },
     tidy: (nowMs) => Object.keys(limits).reduce((sum, upstream) => sum + dropper.drop(upstream, nowMs), 0),
     ...openReading(db),
