@@ -53,6 +53,8 @@ const environments: Readonly<Record<ExpressionPlace, Environment>> = {
   device: environment([]),
   flow: environment(['value', 'quality', 'trigger']),
 }
+/** Cloned for each expression whose types are known. */
+const typedEnvironment = environment(['quality', 'trigger'])
 const runEnvironment = withMixedNumbers(new Environment({ limits, unlistedVariablesAreDyn: true, homogeneousAggregateLiterals: false }))
 
 type Compiled = { readonly expression: Expression } | { readonly problem: ExpressionProblem }
@@ -137,7 +139,7 @@ function typeOf(rewritten: Rewritten, types: ExpressionTypes): Typed {
 }
 
 function checkTyped({ names, variableText }: Rewritten, types: ExpressionTypes, number: 'dyn' | 'double'): TypeCheckResult {
-  const typed = environment(['quality', 'trigger'])
+  const typed = typedEnvironment.clone()
   const celType = (type: ValueType | undefined): string => (type === undefined ? 'dyn' : (celTypes[type] ?? number))
   typed.registerVariable('value', celType(types.value))
   for (const [place, name] of names.entries()) typed.registerVariable(variable(place), celType(types.tag(name)))

@@ -28,7 +28,7 @@ export function parseDevice(source: SourceFile, problems: ProblemList): DeviceCo
   if (!config.success) reportIssues(config.error, context)
   const tagFields = fieldsOf(fieldsOf(source.value)['tags'])
   const tags = Object.keys(tagFields).map((path) =>
-    parseTag(path, tagFields[path], { ...context, driver, device: fieldsOf(source.value)['device'] }),
+    parseTag(path, tagFields[path], { ...context, driver, device: common.success ? common.data.device : '' }),
   )
   if (!common.success || !config.success || !tags.every((tag) => tag !== undefined)) return undefined
   const { device, capabilities, scan } = common.data
@@ -42,7 +42,7 @@ interface TagContext {
   readonly schema: () => JsonSchema
   readonly problems: ProblemList
   readonly driver: SiteDriver
-  readonly device: unknown
+  readonly device: string
 }
 
 function parseTag(path: string, fields: unknown, context: TagContext): Tag<unknown> | undefined {
@@ -53,7 +53,7 @@ function parseTag(path: string, fields: unknown, context: TagContext): Tag<unkno
   const address = context.driver.address.safeParse(without(fieldsOf(fields), commonTagShape))
   if (!address.success) reportIssues(address.error, { ...context, at })
   if (!common.success || !address.success) return undefined
-  return tagOf(path, common.data, { address: address.data, device: String(context.device) })
+  return tagOf(path, common.data, { address: address.data, device: context.device })
 }
 
 function tagOf(path: string, common: CommonTag, where: { readonly address: unknown; readonly device: string }): Tag<unknown> {

@@ -89,7 +89,7 @@ function wording(issue: Issue, value: unknown, unit: Unit | undefined): Wording 
     case 'invalid_value': {
       const choices = issue.values.map(String)
       const known = choices.length === 1 ? `must be ${choices[0]}` : `must be one of ${choices.join(', ')}`
-      return { message: `${known}, and is ${shown(value)}`, remedy: suggestion(String(value), choices) }
+      return { message: `${known}, and is ${shown(value)}`, remedy: suggestion(typeof value === 'string' ? value : '', choices) }
     }
     case 'too_small':
       return bound('at least', issue.minimum, issue.origin)

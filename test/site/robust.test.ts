@@ -5,6 +5,9 @@ import { initialFiles } from '../../src/cli/initial-site.ts'
 import { loadSite } from '../../src/site/load.ts'
 import { type Files, goodSite, siteFolder, siteYaml } from './site-folder.ts'
 
+/** More by FUZZ_RUNS=10000, for an hour of looking. */
+const runs = Number(process.env['FUZZ_RUNS'] ?? 250)
+
 const opcuaYaml = `device: labeller
 driver: opcua
 connection: { url: opc.tcp://127.0.0.1:4840, security: None, user: u, password: "\${secret:labeller}" }
@@ -135,7 +138,7 @@ async function loadsWhatever(file: string, texts: fc.Arbitrary<string>, start: F
       expect([code, message, remedy].every((part) => part.length > 0)).toBe(true)
     }
   })
-  await fc.assert(property, { numRuns: 250 })
+  await fc.assert(property, { numRuns: runs })
 }
 
 describe.each(['lineside.yaml', 'devices/press-07.yaml', 'flows/watch.yaml'])('%s', (file) => {
