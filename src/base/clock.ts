@@ -28,8 +28,16 @@ export function monotonicMs(value: number): MonotonicMs {
 
 /** RFC 3339 in UTC with milliseconds, as it stands in every payload. */
 export function isoTime(moment: EpochMs): string {
-  return new Date(moment).toISOString()
+  if (moment !== lastMoment) {
+    lastText = new Date(moment).toISOString()
+    lastMoment = moment
+  }
+  return lastText
 }
+
+// A poll's values share their moment, and this text is half the cost of a value's payload.
+let lastMoment = Number.NaN
+let lastText = ''
 
 /** Parses RFC 3339; undefined when the text is no moment. */
 export function parseIsoTime(text: string): EpochMs | undefined {

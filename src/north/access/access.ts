@@ -39,7 +39,7 @@ function refusal({ user, password, remoteAddress }: Credentials, anonymous: Anon
 }
 
 /** 127.0.0.0/8 and ::1, also as IPv4 inside IPv6. */
-export function isLoopback(address: string | undefined): boolean {
+function isLoopback(address: string | undefined): boolean {
   if (address === undefined) return false
   return address === '::1' || /^(?:::ffff:)?127\./.test(address)
 }

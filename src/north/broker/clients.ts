@@ -66,6 +66,7 @@ export class Clients {
   /** Also those that have gone, as long as aedes speaks of them: their wills come last. */
   readonly #known = new WeakMap<Client, ConnectedClient>()
   readonly #connected = new Set<ConnectedClient>()
+  readonly #broken = new WeakSet<Client>()
   readonly #claims = new WeakMap<Client, 'fits' | 'doesNotFit'>()
   /** Client ids with a session that outlives the connection. */
   readonly #sessions = new Set<string>()
@@ -104,7 +105,9 @@ export class Clients {
       for (const filter of filters) this.#known.get(client)?.filters.delete(filter)
     })
     const broken = (client: Client, error: Error): void => {
-      if (isOrdinaryEnd(error) || 'returnCode' in error) return // gone, or refused by us and noted as such
+      // Gone, or refused by us and noted as such; and of one client aedes may tell several times.
+      if (isOrdinaryEnd(error) || 'returnCode' in error || this.#broken.has(client)) return
+      this.#broken.add(client)
       this.#options.incidents.note(incidentKinds.malformed, { client: client.id, error: error.message })
     }
     aedes.on('clientError', broken)
@@ -145,6 +148,7 @@ export class Clients {
     const { access, incidents, config, clock } = this.#options
     const socket = client.conn
     if (!(socket instanceof Socket)) throw new Error('a client without a socket')
+    if (socket.destroyed) return refusal(returnCodes.unavailable) // it has gone, and its address with it
     const { remoteAddress } = socket
     const fields = { client: client.id, address: remoteAddress }
     if (this.#claims.get(client) !== 'fits') return refuse(incidents, incidentKinds.identifier, { fields, code: returnCodes.identifier })
@@ -259,7 +263,11 @@ function refuse(
   { fields, code }: { readonly fields: Readonly<Record<string, unknown>>; readonly code: number },
 ): AuthenticateError {
   incidents.note(sentence, fields)
-  return Object.assign(new Error(sentence), { returnCode: code })
+  return refusal(code)
+}
+
+function refusal(returnCode: number): AuthenticateError {
+  return Object.assign(new Error('refused'), { returnCode })
 }
 
 /** aedes keeps them on the client, but does not declare them. */

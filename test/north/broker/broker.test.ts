@@ -58,7 +58,20 @@ describe('a subscriber that stops reading', () => {
     stalled.destroy()
   })
 
-  it('does not hold up other clients that publish, and is disconnected at once where QoS 1 messages pile up', async () => {
+  it('holds up neither the client that publishes to it nor anybody else, while a thousand messages wait for it', async () => {
+    await using gateway = await startGateway({ mqtt: { anonymous: { role: 'operator' }, limits: { unread: '256MiB' } } })
+    const stalled = await connectStalled(gateway, 'flood')
+    await using writer = await connectClient(gateway)
+    await using reader = await connectClient(gateway)
+    await reader.mqtt.subscribeAsync('other')
+    for (let n = 0; n < 2_000; n += 1) await writer.mqtt.publishAsync('flood', Buffer.alloc(16 * 1024), { qos: 0 })
+    await writer.mqtt.publishAsync('other', 'hello', { qos: 1 })
+    await vi.waitFor(() => expect(reader.got).toMatchObject([{ payload: 'hello' }]), { timeout: 5_000 })
+    expect(incident(gateway, 'stalled')).toBe(0)
+    stalled.destroy()
+  })
+
+  it('is disconnected at once where QoS 1 messages pile up', async () => {
     await using gateway = await startGateway({ mqtt: { anonymous: { role: 'operator' }, limits: { unread: '256KiB' } } })
     const stalled = await connectSocket(gateway)
     const text = Buffer.from('flood')
