@@ -1,5 +1,5 @@
 import fastify, { type FastifyInstance } from 'fastify'
-import type { Clock } from '../../base/clock.ts'
+import { type Clock, isoTime } from '../../base/clock.ts'
 import { type Metric, prometheusText } from '../../base/metric.ts'
 import type { Running } from '../../base/running.ts'
 import type { Health } from '../../base/thread.ts'
@@ -44,7 +44,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   answerWithProblems(server)
   routeHealth(server, options)
   routeTags(server, options.tags)
-  server.get('/api/v1/devices', () => ({ items: options.devices() }))
+  server.get('/api/v1/devices', () => ({ items: options.devices().map(deviceRow) }))
   server.get<{ Querystring: { filter?: string } }>('/api/v1/tags/live', (request, reply) => {
     reply.hijack()
     streams.open({ request: request.raw, response: reply.raw, filter: request.query.filter })
@@ -87,12 +87,16 @@ function routeHealth(server: FastifyInstance, options: ApiOptions): void {
   server.get('/health/ready', async (_request, reply) => {
     const health = await options.health()
     reply.code(health.isReady ? 200 : 503)
-    return { status: health.isReady ? 'ready' : 'starting', rooms: health.rooms, devices: options.devices() }
+    return { status: health.isReady ? 'ready' : 'starting', rooms: health.rooms, devices: options.devices().map(deviceRow) }
   })
   server.get('/metrics', async (_request, reply) => {
     reply.type('text/plain; version=0.0.4; charset=utf-8')
     return prometheusText(await options.metrics())
   })
+}
+
+function deviceRow({ device, state, sinceMs, lastFault }: DeviceStatus): Readonly<Record<string, unknown>> {
+  return { device, state, since: isoTime(sinceMs), ...(lastFault === undefined ? {} : { lastFault }) }
 }
 
 function routeTags(server: FastifyInstance, tags: LiveTags): void {

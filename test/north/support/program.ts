@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 export interface Program extends AsyncDisposable {
   /** What it has written so far, both streams, by line. */
   readonly lines: readonly string[]
+  readonly pid: number | undefined
   /** Resolves with its exit code. */
   readonly exit: Promise<number | null>
   kill(signal: NodeJS.Signals): void
@@ -18,6 +19,7 @@ export function startProgram(command: string, args: readonly string[]): Program 
   for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', (line) => lines.push(line))
   const exit = exitOf(child)
   return {
+    pid: child.pid,
     lines,
     exit,
     kill: (signal) => void child.kill(signal),
