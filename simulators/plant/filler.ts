@@ -64,7 +64,7 @@ export function createFiller(): Filler {
     totalMl: 0,
     headFillMs: Array.from({ length: headCount }, (_, head) => 2_400 + 15 * head),
     supplyDipLeftS: 0,
-    nextDipInS: 40,
+    nextDipInS: 15,
   }
 }
 
