@@ -26,16 +26,20 @@ const nothing = new Variant({ dataType: DataType.Null })
 /** The value in the variable's own type. What is not of that type (a device may lie about it) is sent as nothing. */
 export function variantOf(value: TagValue | null, type: ValueType | undefined): Variant {
   if (value === null) return nothing
-  const isArray = Array.isArray(value)
-  const items: readonly Scalar[] = isArray ? value : [value as Scalar]
-  const dataType = type === undefined ? natural(items) : dataTypes[type]
-  const wire = items.map((item) => wireValue(item, dataType))
-  if (wire.includes(undefined)) return nothing
-  if (isArray) return new Variant({ dataType, arrayType: VariantArrayType.Array, value: wire })
-  return new Variant({ dataType, arrayType: VariantArrayType.Scalar, value: wire[0] })
+  if (Array.isArray(value)) return arrayOf(value, type)
+  const scalar = value as Scalar
+  const dataType = type === undefined ? natural(scalar) : dataTypes[type]
+  const wire = wireValue(scalar, dataType)
+  return wire === undefined ? nothing : new Variant({ dataType, arrayType: VariantArrayType.Scalar, value: wire })
 }
 
-function natural([first]: readonly Scalar[]): DataType {
+function arrayOf(values: readonly Scalar[], type: ValueType | undefined): Variant {
+  const dataType = type === undefined ? natural(values[0]) : dataTypes[type]
+  const wire = values.map((item) => wireValue(item, dataType))
+  return wire.includes(undefined) ? nothing : new Variant({ dataType, arrayType: VariantArrayType.Array, value: wire })
+}
+
+function natural(first: Scalar | undefined): DataType {
   if (typeof first === 'boolean') return DataType.Boolean
   if (typeof first === 'bigint') return first >= 2n ** 63n ? DataType.UInt64 : DataType.Int64
   if (typeof first === 'string') return DataType.String
@@ -64,8 +68,9 @@ function wireValue(value: Scalar, type: DataType): unknown {
     case DataType.Double:
       return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : undefined
     case DataType.Int64:
+      return wide(value, BigInt.asIntN)
     case DataType.UInt64:
-      return wide(value)
+      return wide(value, BigInt.asUintN)
     case DataType.String:
       return typeof value === 'string' ? value : undefined
     case DataType.ByteString:
@@ -83,9 +88,11 @@ function momentOf(value: Scalar): unknown {
 }
 
 /** As the library holds 64 bits: `[high, low]`. */
-function wide(value: Scalar): readonly [number, number] | undefined {
+function wide(value: Scalar, wrap: (bits: number, whole: bigint) => bigint): readonly [number, number] | undefined {
   if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return undefined
-  const bits = BigInt.asUintN(64, BigInt(value as bigint | number))
+  const whole = BigInt(value as bigint | number)
+  if (wrap(64, whole) !== whole) return undefined
+  const bits = BigInt.asUintN(64, whole)
   return [Number(bits >> 32n), Number(bits & 0xffff_ffffn)]
 }
 
