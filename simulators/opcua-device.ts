@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import type { SimulatedDevice } from './device.ts'
 import type { Node } from './devices/labeller.ts'
 import type { PlantFault } from './faults.ts'
-import { createNodeStore, type NodeStore, type PlantNodeStore } from './node-store.ts'
-import type { OpcuaServer } from './opcua-server.ts'
+import { createNodeStore, faceOf, type NodeStore } from './node-store.ts'
 import type { Line } from './plant/line.ts'
+import { Plc } from './plc.ts'
 import { type Relay, startRelay } from './relay.ts'
 
 export interface OpcuaDeviceOptions {
@@ -25,16 +25,25 @@ const host = '127.0.0.1'
  */
 export async function startOpcuaDevice(options: OpcuaDeviceOptions): Promise<SimulatedDevice> {
   await using parts = new AsyncDisposableStack()
-  const store = createNodeStore(options.nodes, options.line)
-  const plc = parts.use(new Plc(options, store, await temporaryFolder(parts)))
+  const pkiFolder = await temporaryFolder(parts)
+  const { name, namespace, nodes, line } = options
+  const store = createNodeStore({ nodes, line, tell: (update) => plc.tell(update) })
+  const plc = parts.use(
+    new Plc({
+      ...{ name, namespace, pkiFolder, nodes: nodes.map(faceOf) },
+      everything: () => store.everything(),
+      onWrite: (node, value) => store.write(node, value),
+    }),
+  )
+  store.refresh()
   const relay = parts.use(await startRelay({ port: options.port, framing: 'stream', serverPort: () => plc.serverPort() }))
   plc.start({ publicPort: relay.port, isShifted: false })
   const started = parts.move()
-  const parties = { name: options.name, store, plc, relay }
+  const parties = { name, store, plc, relay }
   return {
-    name: options.name,
+    name,
     port: relay.port,
-    address: { protocol: 'opcua', host, port: relay.port, url: `opc.tcp://${host}:${relay.port}`, namespace: options.namespace },
+    address: { protocol: 'opcua', host, port: relay.port, url: `opc.tcp://${host}:${relay.port}`, namespace },
     refresh: () => store.refresh(),
     fail: (fault) => fail(fault, parties),
     clear: () => clear(parties),
@@ -44,7 +53,7 @@ export async function startOpcuaDevice(options: OpcuaDeviceOptions): Promise<Sim
 
 interface Parties {
   readonly name: string
-  readonly store: PlantNodeStore
+  readonly store: NodeStore
   readonly plc: Plc
   readonly relay: Relay
 }
@@ -91,49 +100,4 @@ async function temporaryFolder(parts: AsyncDisposableStack): Promise<string> {
     remove()
   })
   return folder
-}
-
-/** The server that can be stopped and started again while everything around it stays. */
-class Plc implements AsyncDisposable {
-  readonly #options: OpcuaDeviceOptions
-  readonly #store: NodeStore
-  readonly #pkiFolder: string
-  #server: Promise<OpcuaServer> | undefined
-  isShifted = false
-
-  constructor(options: OpcuaDeviceOptions, store: NodeStore, pkiFolder: string) {
-    this.#options = options
-    this.#store = store
-    this.#pkiFolder = pkiFolder
-  }
-
-  get isRunning(): boolean {
-    return this.#server !== undefined
-  }
-
-  start({ publicPort, isShifted }: { readonly publicPort: number; readonly isShifted: boolean }): void {
-    this.isShifted = isShifted
-    this.#server = this.#start(publicPort)
-    this.#server.catch((error: unknown) => console.error(`${this.#options.name} has no OPC UA server: ${String(error)}`))
-  }
-
-  async serverPort(): Promise<number> {
-    if (this.#server === undefined) throw new Error(`${this.#options.name} is switched off`)
-    return (await this.#server).port
-  }
-
-  async stop(): Promise<void> {
-    const server = await this.#server?.catch(() => undefined)
-    this.#server = undefined
-    await server?.[Symbol.asyncDispose]()
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop()
-  }
-
-  async #start(publicPort: number): Promise<OpcuaServer> {
-    const { startOpcuaServer } = await import('./opcua-server.ts') // the library takes a second to load: the port must not wait for it
-    return startOpcuaServer({ ...this.#options, store: this.#store, pkiFolder: this.#pkiFolder, publicPort, isShifted: this.isShifted })
-  }
 }

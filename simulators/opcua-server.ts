@@ -2,24 +2,18 @@ import { join } from 'node:path'
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager'
 import { DataType, DataValue, MessageSecurityMode, SecurityPolicy, type StatusCode, StatusCodes, Variant } from 'node-opcua-client'
 import { OPCUAServer } from 'node-opcua-server'
-import type { Node } from './devices/labeller.ts'
-import type { NodeStore } from './node-store.ts'
+import type { NodeFace, NodeValue } from './node-store.ts'
+import type { PlcStart } from './plc.ts'
 
 export interface OpcuaServer extends AsyncDisposable {
   readonly port: number
 }
 
-export interface OpcuaServerOptions {
-  readonly name: string
-  readonly namespace: string
-  readonly nodes: readonly Node[]
-  readonly store: NodeStore
-  /** Keeps the certificate, so that a restarted server is known again. */
-  readonly pkiFolder: string
-  /** The port that clients see. */
-  readonly publicPort: number
-  /** Another namespace comes before ours, as after a firmware update. */
-  readonly isShifted: boolean
+export interface OpcuaServerOptions extends Omit<PlcStart, 'update'> {
+  /** A status that all values have now; undefined: good. */
+  readonly status: () => number | undefined
+  readonly read: (name: string) => NodeValue
+  readonly write: (name: string, value: number | string) => void
 }
 
 const host = '127.0.0.1'
@@ -68,9 +62,9 @@ function addNodes({ engine: { addressSpace } }: OPCUAServer, options: OpcuaServe
   const namespace = addressSpace.registerNamespace(options.namespace)
   const machine = namespace.addFolder(addressSpace.rootFolder.objects, { browseName: options.name, nodeId: `s=${options.name}` })
   const folders = new Map<string, Folder>()
-  for (const node of options.nodes) addNode(namespace, folderOf(node), { node, store: options.store })
+  for (const node of options.nodes) addNode({ namespace, folder: folderOf(node), node, options })
 
-  function folderOf(node: Node): Folder {
+  function folderOf(node: NodeFace): Folder {
     const [first = '', ...rest] = node.name.split('/')
     if (rest.length === 0) return machine
     const folder = folders.get(first) ?? namespace.addFolder(machine, { browseName: first, nodeId: `s=${first}` })
@@ -79,7 +73,14 @@ function addNodes({ engine: { addressSpace } }: OPCUAServer, options: OpcuaServe
   }
 }
 
-function addNode(namespace: Namespace, folder: Folder, { node, store }: { readonly node: Node; readonly store: NodeStore }): void {
+interface Placing {
+  readonly namespace: Namespace
+  readonly folder: Folder
+  readonly node: NodeFace
+  readonly options: OpcuaServerOptions
+}
+
+function addNode({ namespace, folder, node, options }: Placing): void {
   const accessLevel = node.write ? 'CurrentRead | CurrentWrite' : 'CurrentRead'
   const common = {
     organizedBy: folder,
@@ -90,8 +91,8 @@ function addNode(namespace: Namespace, folder: Folder, { node, store }: { readon
     userAccessLevel: accessLevel,
     minimumSamplingInterval: 50,
     value: {
-      timestamped_get: () => dataValueOf(node, store),
-      ...(node.write ? { timestamped_set: async (wanted: DataValue) => write(node, wanted, store) } : {}),
+      timestamped_get: () => dataValueOf(node, options),
+      ...(node.write ? { timestamped_set: async (wanted: DataValue) => write(node, wanted, options) } : {}),
     },
   }
   if (node.range === undefined) {
@@ -107,12 +108,12 @@ function addNode(namespace: Namespace, folder: Folder, { node, store }: { readon
   })
 }
 
-function dataValueOf(node: Node, store: NodeStore): DataValue {
-  const { value, time } = store.read(node.name)
+function dataValueOf(node: NodeFace, { read, status }: OpcuaServerOptions): DataValue {
+  const { value, timeMs } = read(node.name)
   return new DataValue({
     value: new Variant({ dataType: DataType[node.dataType], value }),
-    statusCode: statusOf(store.status),
-    sourceTimestamp: time,
+    statusCode: statusOf(status()),
+    sourceTimestamp: new Date(timeMs),
     serverTimestamp: new Date(),
   })
 }
@@ -123,12 +124,12 @@ function statusOf(code: number | undefined): StatusCode {
   return (known as StatusCode | undefined) ?? StatusCodes.BadDeviceFailure
 }
 
-function write(node: Node, wanted: DataValue, store: NodeStore): StatusCode {
+function write(node: NodeFace, wanted: DataValue, options: OpcuaServerOptions): StatusCode {
   const value: unknown = wanted.value.value
   const { min = 0, max = 0 } = node.write ?? {}
   if (typeof value !== 'number' && typeof value !== 'string') return StatusCodes.BadTypeMismatch
   const size = typeof value === 'number' ? value : value.length
   if (!(size >= min && size <= max)) return StatusCodes.BadOutOfRange
-  store.write(node, value)
+  options.write(node.name, value)
   return StatusCodes.Good
 }

@@ -59,7 +59,9 @@ describe('the simulated OPC UA device', () => {
     const write = (name: string, dataType: string, value: unknown): Promise<{ readonly name: string }> =>
       peer.session.write({ nodeId: node(name), attributeId: AttributeIds.Value, value: { value: { dataType, value } } } as never)
     expect(await write('batch/code', 'String', 'L2612-B')).toMatchObject({ name: 'Good' })
-    expect(line.labeller.batchCode).toBe('L2612-B')
+    await vi.waitFor(() => expect(line.labeller.batchCode).toBe('L2612-B'))
+    const code = { nodeId: node('batch/code'), attributeId: AttributeIds.Value }
+    expect((await peer.session.read(code)).value.value).toBe('L2612-B')
     expect(await write('speed/limit', 'Double', 900)).toMatchObject({ name: 'BadOutOfRange' })
     expect(await write('web/tension', 'Double', 20)).toMatchObject({ name: 'BadNotWritable' })
   })

@@ -19,8 +19,10 @@ export function startSimulator(program: 'main' | 'load', args: readonly string[]
   createInterface({ input: child.stdout }).on('line', (line) => said.push(JSON.parse(line) as Readonly<Record<string, unknown>>))
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve))
   const stop = async (): Promise<void> => {
-    child.kill('SIGKILL')
+    child.stdin.end()
+    const timer = setTimeout(() => child.kill('SIGKILL'), 5_000)
     await ended
+    clearTimeout(timer)
   }
   return { child, said, say: (line) => child.stdin.write(`${line}\n`), ended, [Symbol.asyncDispose]: stop }
 }
