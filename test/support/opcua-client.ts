@@ -155,7 +155,17 @@ async function attack(): Promise<unknown> {
   for (let at = 0; at < variables.length; at += 1_000) await monitor(variables.slice(at, at + 1_000), 0)
   for (const samplingInterval of [-1, -1e300, Number.NaN, Number.POSITIVE_INFINITY])
     await monitor(variables.slice(0, 100), samplingInterval)
-  return { variables: variables.length }
+  return { variables: variables.length, intervalMin: await leastSamplingInterval(variables) }
+}
+
+async function leastSamplingInterval(variables: readonly string[]): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let at = 0; at < variables.length; at += 1_000) {
+    const attributeId = AttributeIds.MinimumSamplingInterval
+    const values = await live().read(variables.slice(at, at + 1_000).map((nodeId) => ({ nodeId, attributeId })))
+    for (const { value } of values) least = Math.min(least, Number(value?.value ?? 0))
+  }
+  return least
 }
 
 async function perform(request: Request): Promise<unknown> {

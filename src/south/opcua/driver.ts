@@ -1,6 +1,7 @@
 import { AttributeIds, DataType, type DataValue, type NodeId, VariantArrayType } from 'node-opcua-client'
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
+import { errorFields } from '../../base/log.ts'
 import type { Reading, Tag } from '../../model/tag.ts'
 import type { ConnectContext, Connection, Driver, RawWrite, SubscribedSource, WriteOutcome } from '../driver.ts'
 import { type Channel, openChannel } from './channel.ts'
@@ -14,9 +15,6 @@ import { type MonitoredValue, Subscription } from './subscription.ts'
 import { readingOf } from './values.ts'
 
 type Tags = readonly Tag<OpcuaAddress>[]
-
-/** Which namespaces the indexes of a device file meant when it was first connected to; forgotten with the list of tags. */
-const pins = new WeakMap<Tags, NamespacePins>()
 
 /** Talks OPC UA by subscription. One connection is one session: when it is lost everything is made anew, from the namespaces on. */
 export const opcuaDriver: Driver<OpcuaConfig, OpcuaAddress> = {
@@ -77,12 +75,17 @@ class OpcuaConnection implements Connection {
     try {
       signal.throwIfAborted()
       this.#limits = await readLimits(this.#requests)
-      const pinned = pins.get(tags) ?? new NamespacePins()
-      pins.set(tags, pinned)
+      const pinned = await NamespacePins.load(this.#options.context.stateFolder)
       this.#places = await resolveTags(tags, { requests: this.#requests, limits: this.#limits, pinned })
+      await pinned.save().catch((error: unknown) => this.#cannotSave(error))
     } finally {
       signal.removeEventListener('abort', abort)
     }
+  }
+
+  /** A full disk is no reason to leave a PLC alone; the next connection tries again. */
+  #cannotSave(error: unknown): void {
+    this.#options.context.log.warn('Cannot keep which namespaces the indexes of a device file mean.', errorFields(error))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

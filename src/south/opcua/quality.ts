@@ -1,5 +1,5 @@
 import { StatusCodes } from 'node-opcua-client'
-import type { Quality } from '../../model/sample.ts'
+import type { Quality } from '../../model/quality.ts'
 
 /** Only the code; the lower half holds flags (overflow, limits, semantics changed) that come and go without the value being better or worse. */
 const codeMask = 0xffff_0000

@@ -1,3 +1,5 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import {
   AttributeIds,
   type BrowsePath,
@@ -7,6 +9,7 @@ import {
   type NodeId,
   QualifiedName,
 } from 'node-opcua-client'
+import { z } from 'zod'
 import type { Tag } from '../../model/tag.ts'
 import { type PathStep, parseBrowsePath, parseNodeText } from './address.ts'
 import type { OpcuaAddress } from './config.ts'
@@ -61,9 +64,32 @@ export async function resolveTags(
   return places
 }
 
-/** Which URI the indexes of a site file mean. Lives as long as the device. */
+const pinsFile = 'namespaces.json'
+const pinsSchema = z.record(z.string().regex(/^\d{1,5}$/), z.string())
+
+/**
+ * Which URI the indexes of a site file mean: what the server said when each was first used. Kept in the device's state folder, since a
+ * namespace may be given another index while this gateway is not running too.
+ */
 export class NamespacePins {
-  readonly #uris = new Map<number, string>()
+  readonly #path: string
+  readonly #uris: Map<number, string>
+  #isChanged = false
+
+  private constructor(path: string, uris: Map<number, string>) {
+    this.#path = path
+    this.#uris = uris
+  }
+
+  static async load(folder: string): Promise<NamespacePins> {
+    const path = join(folder, pinsFile)
+    try {
+      const kept = pinsSchema.parse(JSON.parse(await readFile(path, 'utf8')))
+      return new NamespacePins(path, new Map(Object.entries(kept).map(([index, uri]) => [Number(index), uri])))
+    } catch {
+      return new NamespacePins(path, new Map()) // not there yet, or damaged: pinned anew
+    }
+  }
 
   on(uris: readonly string[]): (namespace: string | number) => number {
     return (namespace) => {
@@ -71,9 +97,18 @@ export class NamespacePins {
       if (typeof namespace === 'string') return uris.indexOf(namespace)
       const pinned = this.#uris.get(namespace) ?? uris[namespace]
       if (pinned === undefined) return -1
+      if (!this.#uris.has(namespace)) this.#isChanged = true
       this.#uris.set(namespace, pinned)
       return uris.indexOf(pinned)
     }
+  }
+
+  async save(): Promise<void> {
+    if (!this.#isChanged) return
+    this.#isChanged = false
+    await mkdir(dirname(this.#path), { recursive: true, mode: 0o700 })
+    await writeFile(`${this.#path}.new`, `${JSON.stringify(Object.fromEntries(this.#uris), undefined, 2)}\n`)
+    await rename(`${this.#path}.new`, this.#path)
   }
 }
 

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { createConnection, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
@@ -227,11 +227,29 @@ describe('the OPC UA server', () => {
 
   it('survives a session that asks for everything, at once, for ever', { timeout: 60_000 }, async () => {
     await using bench = await connected()
-    const { variables } = await bench.client.ask<{ variables: number }>('attack')
+    const { variables, intervalMin } = await bench.client.ask<{ variables: number; intervalMin: number }>('attack')
     expect(variables).toBeGreaterThan(1_000)
+    expect(intervalMin).toBe(0) // with -1 anywhere, the library's own assertion ends the process
     await using other = startOpcuaClient()
     await other.ask('connect', { url: bench.url })
     expect(await other.ask<Read[]>('read', { nodes: [node('motor')] })).toMatchObject([{ status: 'BadWaitingForInitialData' }])
+  })
+
+  it('survives garbage, half messages and more connections than it allows', async () => {
+    await using bench = await startBench()
+    const hello = Buffer.from('HELF', 'latin1')
+    const lengths = [0, 7, 28, 0x7fff_ffff, 0xffff_ffff].map((length) =>
+      Buffer.concat([hello, Buffer.from(new Uint32Array([length]).buffer)]),
+    )
+    const garbage = [...lengths, Buffer.alloc(10_000, 0xff), Buffer.from('GET / HTTP/1.1\r\n\r\n'), Buffer.from('OPNF'), Buffer.alloc(0)]
+    const sockets = Array.from({ length: 60 }, (_, place) => {
+      const socket = createConnection(bench.server.port, '127.0.0.1').on('error', () => {})
+      socket.write(garbage[place % garbage.length] ?? '')
+      return socket
+    })
+    for (const socket of sockets) socket.end()
+    await expect.poll(() => bench.client.ask('connect', { url: bench.url }), { timeout: 15_000 }).toBeDefined()
+    for (const socket of sockets) socket.destroy()
   })
 
   it('names the port that is taken', async () => {
