@@ -38,7 +38,7 @@ export async function listenTo(port: number, filter: string, signal: AbortSignal
 }
 
 /** Tries until the port opens. */
-export async function connected(port: number, signal: AbortSignal): Promise<Socket> {
+async function connected(port: number, signal: AbortSignal): Promise<Socket> {
   for (;;) {
     signal.throwIfAborted()
     const socket = await new Promise<Socket | undefined>((resolve) => {

@@ -3,8 +3,9 @@ import type { BenchOptions } from '../main.ts'
 import type { Measure } from '../report.ts'
 import { freePort } from './free-port.ts'
 import { runSite, writeSite } from './lineside.ts'
-import { connected, type Listener, listenTo } from './listener.ts'
+import { type Listener, listenTo } from './listener.ts'
 import { monotonicMs } from './load-value.ts'
+import { opcuaAnswers } from './opcua-probe.ts'
 import { type PlantPorts, plantPorts, startPlant, writePlantDevices } from './plant.ts'
 import { type Program, residentMb } from './process.ts'
 import { temporaryFolder } from './round.ts'
@@ -58,7 +59,7 @@ interface Recover {
   readonly program: Program
 }
 
-/** ms from the port being open again to a good value of every tag that was good before. */
+/** ms from the server answering again to a good value of every tag that was good before. */
 async function recover({ plants, listener, device, awaySeconds, program }: Recover): Promise<number> {
   const watch = watchDevice(listener, `bench/line/${device}/`)
   const killedMs = monotonicMs()
@@ -67,12 +68,11 @@ async function recover({ plants, listener, device, awaySeconds, program }: Recov
   await sleep(awaySeconds * 1_000)
   const stale = watch.notGoodSince(killedMs)
   const isBack = plants.start()
-  const probe = await connected(plants.ports.opcuaPort, AbortSignal.timeout(timeoutMs))
+  await opcuaAnswers(plants.ports.opcuaPort, AbortSignal.timeout(timeoutMs))
   const openMs = monotonicMs()
-  probe.destroy()
   await isBack
-  await until(() => watch.goodSince(openMs) >= stale, { what: `${stale} OPC UA values`, timeoutMs, program })
-  return watch.lastGoodMs - openMs
+  await until(() => watch.goodSince(killedMs) >= stale, { what: `${stale} OPC UA values`, timeoutMs, program })
+  return monotonicMs() - openMs
 }
 
 /** One plant after another on the same ports. */

@@ -8,9 +8,8 @@ export interface TagWatch {
   goodSince(ms: number): number
   /** How many have not been good since, and said so. */
   notGoodSince(ms: number): number
-  /** When the last one came, and the last good one. */
+  /** When the last of them came. */
   readonly lastMs: number
-  readonly lastGoodMs: number
 }
 
 interface Seen {
@@ -20,13 +19,12 @@ interface Seen {
 
 export function watchDevice(listener: Listener, prefix: string): TagWatch {
   const tags = new Map<string, Seen>()
-  const state = { lastMs: 0, lastGoodMs: 0 }
+  const state = { lastMs: 0 }
   listener.onMessage(({ topic, payload, atMs, atEpochMs }) => {
     if (!topic.startsWith(prefix)) return
     const { quality } = readValue({ topic, payload, atMs, atEpochMs })
     tags.set(topic, { atMs, quality })
     state.lastMs = atMs
-    if (quality === 'good') state.lastGoodMs = atMs
   })
   const count = (is: (seen: Seen) => boolean): number => [...tags.values()].filter(is).length
   return {
@@ -35,9 +33,6 @@ export function watchDevice(listener: Listener, prefix: string): TagWatch {
     notGoodSince: (ms) => count((seen) => seen.atMs >= ms && seen.quality !== 'good'),
     get lastMs() {
       return state.lastMs
-    },
-    get lastGoodMs() {
-      return state.lastGoodMs
     },
   }
 }
