@@ -94,7 +94,7 @@ const statusByCode: Readonly<Record<string, StatusCode>> = {
 }
 
 /** `unknown` is BadTimeout: OPC UA has no other way to say that the value may have arrived or not. */
-export function statusOfResult(result: CommandResult): StatusCode {
+function statusOfResult(result: CommandResult): StatusCode {
   if (result.status === 'done') return StatusCodes.Good
   if (result.status === 'unknown') return StatusCodes.BadTimeout
   const known = statusByCode[result.code ?? '']
