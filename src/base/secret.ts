@@ -20,14 +20,8 @@ export const secretSchema = z
   .transform((text): SecretRef => ({ secret: secretPattern.exec(text)?.[1] ?? '' }))
   .describe('A secret by name, `${secret:NAME}`: read from the systemd credential NAME, else from LINESIDE_SECRET_NAME in the environment.')
 
-export function isSecretRef(value: unknown): value is SecretRef {
-  return (
-    typeof value === 'object' && value !== null && 'secret' in value && typeof value.secret === 'string' && Object.keys(value).length === 1
-  )
-}
-
 /** Where `NAME` is looked up in the environment: upper case, and `_` for what a variable name cannot hold. */
-export function secretVariable(name: string): string {
+function secretVariable(name: string): string {
   return `LINESIDE_SECRET_${name.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`
 }
 

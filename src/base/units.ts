@@ -7,13 +7,13 @@ const durationPattern = /^(\d+(?:\.\d+)?)(ms|s|m|h|d)$/
 const sizePattern = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB|TiB)$/
 
 /** `250ms`, `5s`, `2h`, `7d` as milliseconds; undefined when the text is no duration. */
-export function parseDuration(text: string): number | undefined {
+function parseDuration(text: string): number | undefined {
   const [, amount, unit] = durationPattern.exec(text) ?? []
   return amount === undefined ? undefined : Number(amount) * msPerUnit[unit as keyof typeof msPerUnit]
 }
 
 /** `64KiB`, `2GiB` as bytes; undefined when the text is no size. */
-export function parseSize(text: string): number | undefined {
+function parseSize(text: string): number | undefined {
   const [, amount, unit] = sizePattern.exec(text) ?? []
   return amount === undefined ? undefined : Math.round(Number(amount) * bytesPerUnit[unit as keyof typeof bytesPerUnit])
 }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { isoTime } from '../base/clock.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
+import { cloudEvent } from '../model/cloud-event.ts'
 import type { SiteEvent } from '../model/event.ts'
 import type { LocalMessage } from './contract.ts'
 
@@ -53,7 +53,7 @@ export class Events {
     }
     this.#tellings += 1
     const topic = `lineside/${node}/events/${event.type}`
-    const payload = cloudEvent(node, event)
+    const payload = JSON.stringify(cloudEvent(event, { node, id: randomUUID() }))
     try {
       await outbox(topic, payload)
       await broker({ topic, payload, qos: 1, isRetained: false })
@@ -64,18 +64,4 @@ export class Events {
       this.#tellings -= 1
     }
   }
-}
-
-/** CloudEvents 1.0, JSON format. */
-function cloudEvent(node: string, event: SiteEvent): string {
-  return JSON.stringify({
-    specversion: '1.0',
-    id: randomUUID(),
-    source: `lineside/${node}`,
-    type: event.type,
-    subject: event.subject,
-    time: isoTime(event.timeMs),
-    datacontenttype: 'application/json',
-    data: event.data,
-  })
 }

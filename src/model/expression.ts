@@ -3,7 +3,8 @@ import { type Operators, registerMixedNumbers } from './expression-numbers.ts'
 import { celProblem, type ExpressionProblem } from './expression-problem.ts'
 import { type Rewritten, variable, withVariables } from './expression-rewrite.ts'
 import { forbiddenUse, tagUses } from './expression-rules.ts'
-import type { Quality, Sample } from './sample.ts'
+import type { Quality } from './quality.ts'
+import type { Sample } from './sample.ts'
 import type { TagValue, ValueType } from './tag.ts'
 
 /**

@@ -1,11 +1,6 @@
 import type { EpochMs } from '../base/clock.ts'
+import type { Quality } from './quality.ts'
 import type { TagIndex, TagValue } from './tag.ts'
-
-/**
- * `good`: as the device says now. `uncertain`: the device doubts it. `bad`: the device has no usable value.
- * `stale`: was good, but the device has not been heard for longer than it should; the value is the last known.
- */
-export type Quality = 'good' | 'uncertain' | 'bad' | 'stale'
 
 /** The current state of one tag. */
 export interface Sample {

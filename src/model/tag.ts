@@ -1,4 +1,4 @@
-import type { Quality } from './sample.ts'
+import type { Quality } from './quality.ts'
 
 declare const tagId: unique symbol
 declare const tagIndex: unique symbol
@@ -24,7 +24,7 @@ export type TagValue = Scalar | readonly Scalar[]
 export type ValueType = 'bool' | 'i8' | 'u8' | 'i16' | 'u16' | 'i32' | 'u32' | 'i64' | 'u64' | 'f32' | 'f64' | 'string' | 'bytes' | 'time'
 
 export type Role = 'viewer' | 'operator' | 'engineer' | 'admin'
-export const roles: readonly Role[] = ['viewer', 'operator', 'engineer', 'admin']
+const roles: readonly Role[] = ['viewer', 'operator', 'engineer', 'admin']
 
 /** Whether somebody with `role` may do what asks for `needed`: each role may do all that the ones before it may. */
 export function roleAllows(role: Role, needed: Role): boolean {

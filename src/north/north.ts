@@ -62,7 +62,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const tags = new LiveTagsCopy(data.tags)
   const statuses = new Map<string, DeviceStatus>()
   const commands = commandRoad(ports)
-  const upstreams = parts.use(await startUpstreams(data, ports))
+  const upstreams = parts.use(await startUpstreams({ ...data, ...ports }))
   const broker = parts.use(await startBroker({ config: data.mqtt, access: openAccess({ anonymous: data.mqtt.anonymous }), clock, log }))
   const topics = parts.use(await startTagTopics({ broker, site, node, tags, commands, clock, log }))
   const opcua = data.opcua === undefined ? undefined : parts.use(await openOpcuaServer(data.opcua, { data, ports, tags, commands }))

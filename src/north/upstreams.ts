@@ -1,7 +1,21 @@
+import type { Chance } from '../base/chance.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Door } from '../base/door.ts'
+import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { firstFailure, type Running } from '../base/running.ts'
-import type { NorthData, NorthPorts } from './north.ts'
+import type { StoreCalls } from '../store/contract.ts'
 import type { UpstreamConfig } from './upstream/config.ts'
+
+export interface UpstreamsOptions {
+  readonly site: string
+  readonly node: string
+  readonly upstreams: Readonly<Record<string, UpstreamConfig>>
+  readonly store: Door<StoreCalls>
+  readonly clock: Clock
+  readonly chance: Chance
+  readonly log: Log
+}
 
 export interface Upstreams extends Running {
   /** The store says that there is something new to send. */
@@ -10,7 +24,7 @@ export interface Upstreams extends Running {
 }
 
 /** Starts every upstream of the site. Their library is loaded only where there is one. */
-export async function startUpstreams({ site, node, upstreams }: NorthData, { store, clock, chance, log }: NorthPorts): Promise<Upstreams> {
+export async function startUpstreams({ site, node, upstreams, store, clock, chance, log }: UpstreamsOptions): Promise<Upstreams> {
   await using parts = new AsyncDisposableStack()
   const listeners = new Set<() => void>()
   const running: Awaited<ReturnType<typeof openUpstream>>[] = []

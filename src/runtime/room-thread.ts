@@ -62,22 +62,12 @@ export async function startRoomThread(options: RoomThreadOptions): Promise<RoomT
     { name: `runtime to ${plan.name}`, unansweredMax: 64 },
   )
   door.attach(channel.port1)
-  const birth: RoomBirth<unknown> = {
-    room: plan.name,
-    logLevel: options.logLevel,
-    runtime: channel.port2,
-    ports: options.ports,
-    data: plan.data,
-  }
-  const worker = new Worker(plan.entry, {
-    workerData: birth,
-    transferList: [channel.port2, ...Object.values(options.ports)],
-    resourceLimits,
-    name: plan.name,
-  })
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-  worker.on('error', (error) => died.reject(error))
-  exited.then(() => died.reject(ended(plan.name)))
+  const { logLevel, ports } = options
+  const birth: RoomBirth<unknown> = { room: plan.name, logLevel, runtime: channel.port2, ports, data: plan.data }
+  const transferList = [channel.port2, ...Object.values(ports)]
+  const worker = new Worker(plan.entry, { workerData: birth, transferList, resourceLimits, name: plan.name })
+  worker.on('error', died.reject)
+  worker.once('exit', () => died.reject(ended(plan.name)))
   try {
     await within(Promise.race([ready.promise, died.promise]), { ms: readyMs, clock, what: `${plan.name} to be ready` })
   } catch (error) {
@@ -108,7 +98,7 @@ async function stop({ door, worker, clock, name }: StopOptions): Promise<void> {
 }
 
 /** Waits for work, but no longer than `ms`. */
-export async function within<Result>(
+async function within<Result>(
   work: Promise<Result>,
   limit: { readonly ms: number; readonly clock: Clock; readonly what: string },
 ): Promise<Result> {

@@ -1,5 +1,5 @@
 import { type Backoff, backoffMs, type Chance } from '../base/chance.ts'
-import { type Clock, type EpochMs, epochMs } from '../base/clock.ts'
+import { type Clock, epochMs } from '../base/clock.ts'
 import { Fault, plainFault } from '../base/fault.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
@@ -7,18 +7,9 @@ import { type Running, startLoop } from '../base/running.ts'
 import type { DeviceState, DeviceStatus } from '../model/device.ts'
 import type { Reading } from '../model/tag.ts'
 import type { DeviceConfig } from './config.ts'
+import type { DeviceListener } from './device-listener.ts'
 import type { Connection, Driver, RawWrite, WriteOutcome } from './driver.ts'
 import { pollScanClasses } from './polling.ts'
-
-/** What a device tells, always about its own tags by their position in its device file. Called often; must not block or throw. */
-export interface DeviceListener {
-  readings(readings: readonly Reading[], receivedMs: EpochMs): void
-  /** Read again, and as they were. */
-  heard(tags: readonly number[], receivedMs: EpochMs): void
-  /** Not heard for longer than they should be. */
-  stale(tags: readonly number[]): void
-  status(status: DeviceStatus): void
-}
 
 export interface DeviceOptions {
   readonly config: DeviceConfig

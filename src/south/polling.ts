@@ -2,7 +2,7 @@ import type { Chance } from '../base/chance.ts'
 import type { Clock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import type { DeviceConfig } from './config.ts'
-import type { DeviceListener } from './device.ts'
+import type { DeviceListener } from './device-listener.ts'
 import type { PolledSource, PollResult } from './driver.ts'
 
 export interface PollingOptions {

@@ -5,7 +5,7 @@ import { executeRun, type Run, type RunPorts } from '../../src/control/flows/run
 import { Trigger } from '../../src/control/flows/trigger.ts'
 import { TagTable } from '../../src/control/tag-table.ts'
 import type { CommandResult } from '../../src/model/command.ts'
-import type { Quality } from '../../src/model/sample.ts'
+import type { Quality } from '../../src/model/quality.ts'
 import { asTagId, type TagMeta, type TagValue } from '../../src/model/tag.ts'
 import type { RunRecord } from '../../src/store/contract.ts'
 import { startManualClock } from '../support/manual-clock.ts'

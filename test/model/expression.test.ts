@@ -7,7 +7,7 @@ import {
   type ExpressionScope,
   type ExpressionTypes,
 } from '../../src/model/expression.ts'
-import type { Quality } from '../../src/model/sample.ts'
+import type { Quality } from '../../src/model/quality.ts'
 import type { TagValue } from '../../src/model/tag.ts'
 import { compileTemplate, payloadText } from '../../src/model/template.ts'
 

@@ -4,10 +4,8 @@ import { Fault, plainFault } from '../../base/fault.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import type { CommandRoad, LiveTags, LocalMessage } from '../../control/contract.ts'
-import { cloudEvent } from '../../model/cloud-event.ts'
 import type { CommandResult } from '../../model/command.ts'
 import type { DeviceStatus } from '../../model/device.ts'
-import type { SiteEvent } from '../../model/event.ts'
 import { jsonValue, samplePayload } from '../../model/payload.ts'
 import { asTagId, asTagIndex, roleAllows, type TagMeta } from '../../model/tag.ts'
 import type { Broker } from './broker.ts'
@@ -29,8 +27,6 @@ export interface TagTopicsOptions {
 export interface TagTopics extends AsyncDisposable {
   /** What control tells of its devices. */
   devices(statuses: readonly DeviceStatus[]): void
-  /** What has happened, as CloudEvents. */
-  events(events: readonly SiteEvent[]): void
   metrics(): readonly Metric[]
 }
 
@@ -59,15 +55,6 @@ export async function startTagTopics(options: TagTopicsOptions): Promise<TagTopi
   await say(retained(`lineside/${node}/status`, 'online'))
   return {
     devices: (statuses) => mention(statuses.map((status) => retained(`lineside/${node}/devices/${status.device}`, devicePayload(status)))),
-    events: (events) =>
-      mention(
-        events.map((event) => ({
-          topic: `lineside/${node}/events/${event.type}`,
-          payload: JSON.stringify(cloudEvent(event, { node, id: randomUUID() })),
-          qos: 1,
-          isRetained: false,
-        })),
-      ),
     metrics: () => writes.metrics(),
     [Symbol.asyncDispose]: async () => {
       stop.dispose()

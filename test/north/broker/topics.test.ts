@@ -197,22 +197,4 @@ describe('the gateway', () => {
       expect(reader.lines).toEqual([`1 0 lineside/${node}/devices/press-07 {"state":"online","since":"1970-01-01T00:00:00.000Z"}`]),
     )
   })
-
-  it('tells what has happened, as CloudEvents', async () => {
-    await using gateway = await startGateway()
-    await using client = await connectClient(gateway)
-    await client.mqtt.subscribeAsync(`lineside/${node}/events/#`)
-    gateway.topics.events([{ type: 'device.lost', subject: 'press-07', timeMs: epochMs(0), data: { why: 'cable' } }])
-    await vi.waitFor(() => expect(client.got.map(({ topic }) => topic)).toEqual([`lineside/${node}/events/device.lost`]))
-    expect(JSON.parse(client.got[0]?.payload ?? '')).toEqual({
-      specversion: '1.0',
-      id: expect.any(String),
-      source: 'urn:lineside:edge-07',
-      type: 'device.lost',
-      subject: 'press-07',
-      time: '1970-01-01T00:00:00.000Z',
-      datacontenttype: 'application/json',
-      data: { why: 'cable' },
-    })
-  })
 })

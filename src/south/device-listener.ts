@@ -1,0 +1,13 @@
+import type { EpochMs } from '../base/clock.ts'
+import type { DeviceStatus } from '../model/device.ts'
+import type { Reading } from '../model/tag.ts'
+
+/** What a device tells, always about its own tags by their position in its device file. Called often; must not block or throw. */
+export interface DeviceListener {
+  readings(readings: readonly Reading[], receivedMs: EpochMs): void
+  /** Read again, and as they were. */
+  heard(tags: readonly number[], receivedMs: EpochMs): void
+  /** Not heard for longer than they should be. */
+  stale(tags: readonly number[]): void
+  status(status: DeviceStatus): void
+}

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest'
+import { epochMs } from '../../src/base/clock.ts'
+import { Fault } from '../../src/base/fault.ts'
+import { Events } from '../../src/control/events.ts'
+import { keptLog } from '../support/quiet-log.ts'
+
+const lost = { type: 'device.lost', subject: 'press-07', timeMs: epochMs(0), data: { why: 'cable' } }
+
+function startEvents(options: { readonly isNorthAway?: boolean } = {}) {
+  const told: { readonly by: string; readonly topic: string; readonly payload: string }[] = []
+  const events = new Events({
+    node: 'edge-07',
+    journal: async (event) => void told.push({ by: 'journal', topic: event.type, payload: '' }),
+    outbox: async (topic, payload) => void told.push({ by: 'outbox', topic, payload }),
+    broker: async ({ topic, payload }) => {
+      if (options.isNorthAway === true) throw new Fault('door.closed', 'Nobody.', { remedy: 'Wait.', isRetryable: true })
+      told.push({ by: 'broker', topic, payload })
+    },
+    log: keptLog(),
+  })
+  return { events, told }
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+
+describe('an event', () => {
+  it('is journalled first, then told to upstreams and clients as one CloudEvent', async () => {
+    const { events, told } = startEvents()
+    await events.record(lost)
+    await turn()
+    expect(told.map(({ by, topic }) => [by, topic])).toEqual([
+      ['journal', 'device.lost'],
+      ['outbox', 'lineside/edge-07/events/device.lost'],
+      ['broker', 'lineside/edge-07/events/device.lost'],
+    ])
+    expect(told[1]?.payload).toBe(told[2]?.payload)
+    expect(JSON.parse(told[2]?.payload ?? '')).toEqual({
+      specversion: '1.0',
+      id: expect.any(String),
+      source: 'urn:lineside:edge-07',
+      type: 'device.lost',
+      subject: 'press-07',
+      time: '1970-01-01T00:00:00.000Z',
+      datacontenttype: 'application/json',
+      data: { why: 'cable' },
+    })
+  })
+
+  it('that cannot be told is in the journal all the same, and counted', async () => {
+    const { events, told } = startEvents({ isNorthAway: true })
+    await events.record(lost)
+    await turn()
+    expect(told.map(({ by }) => by)).toEqual(['journal', 'outbox'])
+    expect(events.metrics()).toMatchObject([{ name: 'lineside_events_untold_total', value: 1 }])
+  })
+})
