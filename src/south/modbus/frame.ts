@@ -28,7 +28,7 @@ export function buildFrames(plans: readonly FramePlan[]): Buffer {
   return bytes
 }
 
-/** One frame as it came; the bytes are only good until the listener returns. */
+/** One frame as it came; the bytes are only good until the reader gets more. */
 export interface Frame {
   readonly transaction: number
   readonly unit: number
@@ -40,52 +40,52 @@ export class FrameViolation extends Error {}
 
 /** Takes a stream apart into frames, however it was cut. Holds at most one frame. */
 export class FrameReader {
-  readonly #listener: (frame: Frame) => void
   readonly #held = Buffer.alloc(frameBytesMax)
   #heldBytes = 0
 
-  constructor(listener: (frame: Frame) => void) {
-    this.#listener = listener
+  /** Whose frame has begun and not ended. */
+  get begunTransaction(): number | undefined {
+    return this.#heldBytes < 2 ? undefined : this.#held.readUInt16BE(0)
   }
 
-  /** Throws a FrameViolation; the reader is of no more use then. */
-  push(chunk: Buffer): void {
+  /** The frames that are whole now. Throws a FrameViolation; the reader is of no more use then. */
+  push(chunk: Buffer): readonly Frame[] {
+    const frames: Frame[] = []
     let at = 0
-    while (at < chunk.length) at = this.#heldBytes === 0 ? this.#takeWhole(chunk, at) : this.#takePart(chunk, at)
+    while (at < chunk.length) at = this.#heldBytes === 0 ? this.#takeWhole(chunk, at, frames) : this.#takePart(chunk, at, frames)
+    return frames
   }
 
   /** The usual case: frames that lie in the chunk whole are not copied. */
-  #takeWhole(chunk: Buffer, at: number): number {
-    if (chunk.length - at < headerBytes) return this.#takePart(chunk, at)
-    const frameBytes = frameLength(chunk, at)
-    if (chunk.length - at < frameBytes) return this.#takePart(chunk, at)
-    this.#tell(chunk, at, frameBytes)
+  #takeWhole(chunk: Buffer, at: number, frames: Frame[]): number {
+    const leftBytes = chunk.length - at
+    const frameBytes = leftBytes < headerBytes ? headerBytes : frameLength(chunk.subarray(at))
+    if (leftBytes < frameBytes) return this.#takePart(chunk, at, frames)
+    frames.push(frameOf(chunk.subarray(at, at + frameBytes)))
     return at + frameBytes
   }
 
-  #takePart(chunk: Buffer, at: number): number {
-    const wantedBytes = this.#heldBytes < headerBytes ? headerBytes : frameLength(this.#held, 0)
+  #takePart(chunk: Buffer, at: number, frames: Frame[]): number {
+    const wantedBytes = this.#heldBytes < headerBytes ? headerBytes : frameLength(this.#held)
     const takenBytes = chunk.copy(this.#held, this.#heldBytes, at, at + wantedBytes - this.#heldBytes)
     this.#heldBytes += takenBytes
-    if (this.#heldBytes >= headerBytes && this.#heldBytes === frameLength(this.#held, 0)) {
-      const frameBytes = this.#heldBytes
+    if (this.#heldBytes >= headerBytes && this.#heldBytes === frameLength(this.#held)) {
+      frames.push(frameOf(Buffer.from(this.#held.subarray(0, this.#heldBytes))))
       this.#heldBytes = 0
-      this.#tell(this.#held, 0, frameBytes)
     }
     return at + takenBytes
   }
-
-  #tell(bytes: Buffer, at: number, frameBytes: number): void {
-    const pdu = bytes.subarray(at + headerBytes, at + frameBytes)
-    this.#listener({ transaction: bytes.readUInt16BE(at), unit: bytes.readUInt8(at + 6), pdu })
-  }
 }
 
-/** Of the whole frame whose header stands at `at`. */
-function frameLength(bytes: Buffer, at: number): number {
-  const protocol = bytes.readUInt16BE(at + 2)
+function frameOf(bytes: Buffer): Frame {
+  return { transaction: bytes.readUInt16BE(0), unit: bytes.readUInt8(6), pdu: bytes.subarray(headerBytes) }
+}
+
+/** Of the whole frame that begins with these bytes. */
+function frameLength(bytes: Buffer): number {
+  const protocol = bytes.readUInt16BE(2)
   if (protocol !== 0) throw new FrameViolation(`protocol id ${protocol} instead of 0`)
-  const length = bytes.readUInt16BE(at + 4)
+  const length = bytes.readUInt16BE(4)
   if (length < lengthMin || length > lengthMax) throw new FrameViolation(`length ${length} instead of ${lengthMin} to ${lengthMax}`)
   return headerBytes - 1 + length
 }

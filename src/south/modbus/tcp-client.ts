@@ -25,6 +25,8 @@ const waitingMax = 1_024
 /** Ids whose answers may still come. The oldest is let go when there are more: by then its answer is thousands of requests late. */
 const quarantineMax = 4_096
 const transactionMax = 0xffff
+/** Odd, so that all ids come round; large, so that an id that is off by a little is nobody's, and not that of the next request on its way. */
+const transactionStep = 0x9e37
 /** A peer that vanished without a word is noticed by the kernel too, where nothing is asked that could time out. */
 const keepAliveDelayMs = 10_000
 const receiveBytes = 4_096
@@ -41,6 +43,12 @@ interface Sent {
   readonly reject: (fault: Fault) => void
 }
 
+interface Match {
+  readonly transaction: number
+  readonly sent: Sent
+  readonly answer: Answer
+}
+
 /** A Modbus TCP connection with up to `inflightMax` requests on their way. It trusts nothing that it did not ask for. */
 class TcpClient implements Line {
   readonly peer: string
@@ -50,7 +58,7 @@ class TcpClient implements Line {
   readonly #options: TcpClientOptions
   readonly #lose: (fault: Fault) => void
   readonly #queue: RequestQueue
-  readonly #reader = new FrameReader((frame) => this.#take(frame))
+  readonly #reader = new FrameReader()
   /** By transaction id, oldest first. */
   readonly #sent = new Map<number, Sent>()
   readonly #quarantine = new Set<number>()
@@ -182,7 +190,7 @@ class TcpClient implements Line {
 
   #nextTransaction(): number {
     do {
-      this.#lastTransaction = this.#lastTransaction === transactionMax ? 0 : this.#lastTransaction + 1
+      this.#lastTransaction = (this.#lastTransaction + transactionStep) & transactionMax
     } while (this.#sent.has(this.#lastTransaction) || this.#quarantine.has(this.#lastTransaction))
     return this.#lastTransaction
   }
@@ -224,29 +232,41 @@ class TcpClient implements Line {
 
   #receive(sizeBytes: number, buffer: Uint8Array): boolean {
     if (this.#loss !== undefined) return false
+    const matches: Match[] = []
     try {
-      this.#reader.push(Buffer.from(buffer.buffer, buffer.byteOffset, sizeBytes))
+      for (const frame of this.#reader.push(Buffer.from(buffer.buffer, buffer.byteOffset, sizeBytes))) this.#match(frame, matches)
+      const { begunTransaction } = this.#reader
+      if (begunTransaction !== undefined) this.#expect(begunTransaction)
     } catch (error) {
       if (!(error instanceof FrameViolation)) throw error
+      // Where an answer was cut short, the next one fills it up: what came before a violation in the same breath is no truer than it is.
+      for (const { transaction, sent } of matches) this.#sent.set(transaction, sent)
       this.#end(noModbus(this.peer, error.message))
       return false
     }
+    for (const { sent, answer } of matches) sent.resolve(answer)
+    this.#settled()
     this.#pump()
     return true
   }
 
-  #take({ transaction, unit, pdu }: Frame): void {
-    const sent = this.#sent.get(transaction)
+  #match({ transaction, unit, pdu }: Frame, matches: Match[]): void {
+    const sent = this.#expect(transaction)
     if (sent === undefined) {
-      if (!this.#quarantine.delete(transaction)) throw new FrameViolation(`transaction ${transaction}, which nobody asked for`)
+      this.#quarantine.delete(transaction)
       this.counts.lateAnswers += 1
       return
     }
     if (unit !== sent.ask.unit) throw new FrameViolation(`unit ${unit} answers for unit ${sent.ask.unit}`)
-    const answer = readAnswer(sent.ask, pdu)
+    matches.push({ transaction, sent, answer: readAnswer(sent.ask, pdu) })
     this.#sent.delete(transaction)
-    this.#settled()
-    sent.resolve(answer)
+  }
+
+  /** undefined where the answer is too late. */
+  #expect(transaction: number): Sent | undefined {
+    const sent = this.#sent.get(transaction)
+    if (sent !== undefined || this.#quarantine.has(transaction)) return sent
+    throw new FrameViolation(`transaction ${transaction}, which nobody asked for`)
   }
 
   #settled(): void {
