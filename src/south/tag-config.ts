@@ -5,7 +5,7 @@ import type { WriteRules } from '../model/tag.ts'
 const number = z.number().describe('A finite number.')
 
 /** What may be written to a tag, by whom, and how it is confirmed. */
-export const writeSchema = z
+const writeSchema = z
   .strictObject({
     min: number.optional().describe('Smallest value that may be written, in engineering units.'),
     max: number.optional().describe('Largest value that may be written, in engineering units.'),
