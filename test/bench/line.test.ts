@@ -45,7 +45,7 @@ describe('the subscriber of the bench', () => {
     const folder = mkdtempSync(join(tmpdir(), 'lineside-listener-'))
     const port = await freePort()
     writeFileSync(join(folder, 'mosquitto.conf'), `listener ${port} 127.0.0.1\nallow_anonymous true\npersistence false\n`)
-    const broker = spawn('mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: 'ignore' })
+    const broker = spawn('/usr/sbin/mosquitto', ['-c', join(folder, 'mosquitto.conf')], { stdio: 'ignore' })
     try {
       await using listener = await listenTo(port, 'bench/#', AbortSignal.timeout(10_000))
       const heard: Message[] = []
