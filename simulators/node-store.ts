@@ -26,8 +26,8 @@ export interface NodeStore {
   /** Keeps one node, or all, from changing. Returns whether there is such a node. */
   freeze(name: string | undefined): boolean
   spoil(status: number): void
-  /** Ends what freeze and spoil did. */
-  mend(): void
+  /** Ends what freeze and spoil did; whether they had done anything. */
+  mend(): boolean
 }
 
 export interface NodeStoreOptions {
@@ -64,8 +64,10 @@ export function createNodeStore({ nodes, line, tell }: NodeStoreOptions): NodeSt
     },
     spoil: setStatus,
     mend: () => {
+      const isHurt = frozen.size > 0 || status !== undefined
       frozen.clear()
       setStatus(undefined)
+      return isHurt
     },
   }
 }

@@ -65,10 +65,11 @@ async function fail(fault: PlantFault, parties: Parties): Promise<void> {
     case 'namespace':
       return restart(parties, { isShifted: true })
     case 'exception':
-      return store.spoil(fault.code)
+      store.spoil(fault.code)
+      return plc.settled()
     case 'freeze':
       if (!store.freeze(fault.point)) throw new Error(`${name} has no point "${fault.point}"`)
-      return
+      return plc.settled()
     case 'refuse':
       await relay.close()
       return plc.stop()
@@ -78,9 +79,11 @@ async function fail(fault: PlantFault, parties: Parties): Promise<void> {
 }
 
 async function clear(parties: Parties): Promise<void> {
-  parties.relay.setFault(undefined)
-  parties.store.mend()
-  if (!parties.plc.isRunning || parties.plc.isShifted) await restart(parties, { isShifted: false })
+  const { store, plc, relay } = parties
+  relay.setFault(undefined)
+  const isMended = store.mend()
+  if (!plc.isRunning || plc.isShifted) await restart(parties, { isShifted: false })
+  else if (isMended) await plc.settled()
 }
 
 async function restart({ plc, relay }: Parties, { isShifted }: { readonly isShifted: boolean }): Promise<void> {

@@ -24,7 +24,8 @@ async function main(): Promise<void> {
     },
   })
   say({ port: server.port })
-  parentPort?.on('message', async (message: NodeUpdate | 'stop') => {
+  parentPort?.on('message', async (message: NodeUpdate | 'settle' | 'stop') => {
+    if (message === 'settle') return say('settled')
     if (message === 'stop') {
       await server[Symbol.asyncDispose]()
       process.exit(0) // ends this thread alone

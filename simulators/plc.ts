@@ -21,6 +21,7 @@ export interface PlcStart extends PlcSettings {
 
 /** What the thread says. */
 export type PlcMessage =
+  | 'settled'
   | { readonly port: number }
   | { readonly failed: string }
   | { readonly name: string; readonly value: number | string }
@@ -71,6 +72,23 @@ export class Plc implements AsyncDisposable {
     this.#worker?.postMessage(update)
   }
 
+  /** Resolves when the server shows all it was told. */
+  async settled(): Promise<void> {
+    const worker = this.#worker
+    if (worker === undefined) return
+    const answered = new Promise<void>((resolve) => {
+      const look = (message: PlcMessage): void => {
+        if (message !== 'settled') return
+        worker.off('message', look)
+        resolve()
+      }
+      worker.on('message', look)
+      worker.once('exit', () => resolve())
+    })
+    worker.postMessage('settle')
+    await answered
+  }
+
   async stop(): Promise<void> {
     const worker = this.#worker
     if (worker === undefined) return
@@ -96,6 +114,7 @@ export class Plc implements AsyncDisposable {
         fail(why)
       }
       worker.on('message', (message: PlcMessage) => {
+        if (message === 'settled') return
         if ('port' in message) resolve(message.port)
         else if ('failed' in message) complain(message.failed)
         else this.#options.onWrite(message.name, message.value)
