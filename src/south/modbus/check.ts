@@ -59,65 +59,43 @@ function checkRange(config: ModbusConfig, address: ModbusAddress): readonly Comp
 }
 
 function checkBit(address: ModbusAddress): readonly Complaint[] {
-  const { area, bit, type, length, offset } = address
-  const at = `${area}:${offset}`
-  if (isBitArea(area)) {
-    if (bit !== undefined) {
-      return [
-        {
-          code: 'modbus.bit-of-bit',
-          message: `${at} is a bit already; it has no bit ${bit}.`,
-          remedy: `Write ${at} or ${area}:${offset + bit}.`,
-        },
-      ]
-    }
-    if (type === 'bool') return []
-    return [
-      {
-        key: 'type',
-        code: 'modbus.type-of-bit',
-        message: `${at} is a bit, not a ${type}.`,
-        remedy: 'Make it `type: bool`, or use hr or ir.',
-      },
-    ]
-  }
-  if (bit === undefined) {
-    if (type !== 'bool') return []
-    return [
-      {
-        code: 'modbus.bit-needed',
-        message: `${at} is a whole register, not a bool.`,
-        remedy: `Say which bit, like ${at}.0, or use co or di.`,
-      },
-    ]
-  }
-  if (type !== 'bool') {
-    return [
-      {
-        key: 'type',
-        code: 'modbus.type-of-bit',
-        message: `${at}.${bit} is a bit, not a ${type}.`,
-        remedy: 'Make it `type: bool`, or remove the bit.',
-      },
-    ]
-  }
-  if (length !== undefined) {
-    return [
-      {
-        code: 'modbus.bit-array',
-        message: `${at}.${bit}[${length}] is an array of bits of a register, which there is not.`,
-        remedy: 'Give each bit a tag of its own, or read the register as u16.',
-      },
-    ]
-  }
-  if (bit <= 15) return []
+  if (isBitArea(address.area)) return checkCoil(address)
+  if (address.bit !== undefined) return checkRegisterBit(address, address.bit)
+  if (address.type !== 'bool') return []
+  const at = `${address.area}:${address.offset}`
   return [
     {
-      code: 'modbus.bit-range',
-      message: `A register has the bits 0 to 15, so there is no ${at}.${bit}.`,
-      remedy: `Write ${area}:${offset + Math.floor(bit / 16)}.${bit % 16} if the next register is meant.`,
+      code: 'modbus.bit-needed',
+      message: `${at} is a whole register, not a bool.`,
+      remedy: `Say which bit, like ${at}.0, or use co or di.`,
     },
   ]
+}
+
+function checkCoil({ area, offset, bit, type }: ModbusAddress): readonly Complaint[] {
+  const at = `${area}:${offset}`
+  if (bit !== undefined) {
+    const remedy = `Write ${at} or ${area}:${offset + bit}.`
+    return [{ code: 'modbus.bit-of-bit', message: `${at} is a bit already; it has no bit ${bit}.`, remedy }]
+  }
+  if (type === 'bool') return []
+  const remedy = 'Make it `type: bool`, or use hr or ir.'
+  return [{ key: 'type', code: 'modbus.type-of-bit', message: `${at} is a bit, not a ${type}.`, remedy }]
+}
+
+function checkRegisterBit({ area, offset, type, length }: ModbusAddress, bit: number): readonly Complaint[] {
+  const at = `${area}:${offset}.${bit}`
+  if (type !== 'bool') {
+    const remedy = 'Make it `type: bool`, or remove the bit.'
+    return [{ key: 'type', code: 'modbus.type-of-bit', message: `${at} is a bit, not a ${type}.`, remedy }]
+  }
+  if (length !== undefined) {
+    const remedy = 'Give each bit a tag of its own, or read the register as u16.'
+    return [{ code: 'modbus.bit-array', message: `${at}[${length}] is an array of bits of a register, which there is not.`, remedy }]
+  }
+  if (bit <= 15) return []
+  const remedy = `Write ${area}:${offset + Math.floor(bit / 16)}.${bit % 16} if the next register is meant.`
+  return [{ code: 'modbus.bit-range', message: `A register has the bits 0 to 15, so there is no ${at}.`, remedy }]
 }
 
 function checkLength(config: ModbusConfig, address: ModbusAddress): readonly Complaint[] {

@@ -102,7 +102,7 @@ function numberCodec(kind: NumberKind, order: Order, sizeBytes: number): Element
 }
 
 /** Where on the wire each byte of a value stands, most significant byte first. Each order is its own inverse. */
-export function byteOrder(order: Order, sizeBytes: number): readonly number[] {
+function byteOrder(order: Order, sizeBytes: number): readonly number[] {
   const ofByte: Readonly<Record<Order, (byte: number) => number>> = {
     ABCD: (byte) => byte,
     CDAB: (byte) => sizeBytes - 2 - (byte & ~1) + (byte & 1),
