@@ -8,6 +8,8 @@ import type { Running } from './running.ts'
 
 /** What the runtime may ask of every room. */
 export interface RoomCalls {
+  /** Starts the room: its own data, and doors to the rooms that run already. Answered when it is ready. */
+  begin(ask: { readonly data: unknown; readonly ports: Readonly<Record<string, MessagePort>> }): null
   /** Answered only by a thread whose loop turns: the watchdog's question. */
   ping(ask: null): null
   metrics(ask: null): readonly Metric[]
@@ -19,7 +21,6 @@ export interface RoomCalls {
 
 /** What a room tells the runtime. */
 export interface RuntimeCalls {
-  ready(ask: null): null
   failed(ask: PlainFault): null
   /** All metrics of the process, for whoever serves them. */
   metricsOfAll(ask: null): readonly Metric[]
@@ -37,14 +38,11 @@ export interface RoomHealth {
   readonly restarts: number
 }
 
-/** What each room gets at birth beside its own data. */
-export interface RoomBirth<Data> {
+/** What each thread gets at birth. Its room begins later: modules load while the site is still being read. */
+export interface RoomBirth {
   readonly room: string
   readonly logLevel: LogLevel
   readonly runtime: MessagePort
-  /** To the rooms that run already, by name. */
-  readonly ports: Readonly<Record<string, MessagePort>>
-  readonly data: Data
 }
 
 export interface RoomContext<Data> {
@@ -60,13 +58,26 @@ export interface Room extends Running {
   metrics(): readonly Metric[]
 }
 
-/** The entry of a room's thread: starts it, answers the runtime, and dies loudly when the room does. */
-export async function runRoom<Data>(start: (context: RoomContext<Data>) => Promise<Room>): Promise<void> {
-  const birth = workerData as RoomBirth<Data>
+/** The entry of a room's thread: starts it when told, answers the runtime, and dies loudly when the room does. */
+export function runRoom<Data>(start: (context: RoomContext<Data>) => Promise<Room>): void {
+  const birth = workerData as RoomBirth
   const log = openLog(birth.logLevel).with({ room: birth.room })
   const starting = Promise.withResolvers<Room>()
+  starting.promise.catch(() => {}) // told by `begin`
   const doors = new Map<string, { attach(port: MessagePort): void }>()
   const handlers: Handlers<RoomCalls> = {
+    begin: async ({ data, ports }) => {
+      try {
+        const room = await start({ data: data as Data, log, runtime, connect: connector(doors, ports) })
+        room.failure.catch(die)
+        starting.resolve(room)
+      } catch (error) {
+        starting.reject(error)
+        die(error)
+        throw error
+      }
+      return null
+    },
     ping: () => null,
     metrics: async () => (await starting.promise).metrics(),
     stop: async () => {
@@ -80,7 +91,6 @@ export async function runRoom<Data>(start: (context: RoomContext<Data>) => Promi
     },
   }
   const runtime = createDoor<RuntimeCalls, RoomCalls>(handlers, { name: `${birth.room} to runtime`, unansweredMax: 64 })
-  runtime.attach(birth.runtime)
   const die = (error: unknown): void => {
     log.error('This part of Lineside failed.', errorFields(error))
     runtime.call('failed', plainFault(error)).catch(() => {})
@@ -88,19 +98,16 @@ export async function runRoom<Data>(start: (context: RoomContext<Data>) => Promi
   }
   process.on('uncaughtException', die)
   process.on('unhandledRejection', die)
-  try {
-    const connect: RoomContext<Data>['connect'] = (name, door) => {
-      doors.set(name, door)
-      const port = birth.ports[name]
-      if (port !== undefined) door.attach(port)
-    }
-    const room = await start({ data: birth.data, log, runtime, connect })
-    starting.resolve(room)
-    room.failure.catch(die)
-    await runtime.call('ready', null)
-  } catch (error) {
-    starting.promise.catch(() => {})
-    starting.reject(error)
-    die(error)
+  runtime.attach(birth.runtime)
+}
+
+function connector(
+  doors: Map<string, { attach(port: MessagePort): void }>,
+  ports: Readonly<Record<string, MessagePort>>,
+): RoomContext<unknown>['connect'] {
+  return (name, door) => {
+    doors.set(name, door)
+    const port = ports[name]
+    if (port !== undefined) door.attach(port)
   }
 }

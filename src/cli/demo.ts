@@ -29,21 +29,25 @@ export async function demo(options: DemoOptions): Promise<number> {
   const started = systemClock.elapsed()
   await using parts = new AsyncDisposableStack()
   const state = options.state ?? (await temporaryFolder(parts))
-  const { site: example, problems } = await loadSiteApart(exampleSite)
-  for (const problem of problems.filter(({ severity }) => severity === 'error')) process.stderr.write(`${problemText(problem)}\n`)
-  if (example === undefined) return 1
-  const plant = parts.use(await startPlant())
-  const site = await onFreePorts({ ...withPlant(example, plant.devices), storage: { ...example.storage, path: state } })
   const log = openLog('warn').with({ room: 'runtime' })
-  return await runSite(site, {
+  return await runSite(demoSite(parts, state), {
     logLevel: 'warn',
     log,
     stop,
-    onReady: () => {
+    onReady: (site) => {
       process.stdout.write(welcome(site, state))
       parts.use(startLoop((signal) => showLiveLine(site, started, signal)))
     },
   })
+}
+
+/** The example site on the plant's ports and on free ports of this machine; the plant starts while the site is read. */
+async function demoSite(parts: AsyncDisposableStack, state: string): Promise<Site | undefined> {
+  const [plant, { site, problems }] = await Promise.all([startPlant(), loadSiteApart(exampleSite)])
+  parts.use(plant)
+  for (const problem of problems.filter(({ severity }) => severity === 'error')) process.stderr.write(`${problemText(problem)}\n`)
+  if (site === undefined) return undefined
+  return await onFreePorts({ ...withPlant(site, plant.devices), storage: { ...site.storage, path: state } })
 }
 
 async function temporaryFolder(parts: AsyncDisposableStack): Promise<string> {

@@ -1,8 +1,9 @@
 import { systemChance } from '../base/chance.ts'
 import { systemClock } from '../base/clock.ts'
+import { Fault } from '../base/fault.ts'
 import { errorFields, type Log, type LogLevel, openLog } from '../base/log.ts'
 import { type Daemon, startDaemon } from '../runtime/daemon.ts'
-import { planRooms } from '../runtime/rooms.ts'
+import { roomData, roomEntries } from '../runtime/rooms.ts'
 import { startWatchdog } from '../runtime/watchdog.ts'
 import { loadSiteApart } from '../site/load-apart.ts'
 import type { Site } from '../site/site.ts'
@@ -14,11 +15,15 @@ export interface RunOptions {
 
 /** `lineside run`: the daemon in the foreground until SIGTERM or SIGINT; the exit code. */
 export async function run(folder: string, options: RunOptions = {}): Promise<number> {
+  const logLevel = options.logLevel ?? 'info'
+  return await runSite(checkedSite(folder), { logLevel, log: openLog(logLevel).with({ room: 'runtime' }), stop: stopSignal() })
+}
+
+/** The site, its warnings told; undefined, and why, where it has errors. */
+async function checkedSite(folder: string): Promise<Site | undefined> {
   const { site, problems } = await loadSiteApart(folder)
   for (const problem of problems) process.stderr.write(`${problemText(problem)}\n`)
-  if (site === undefined) return 1
-  const logLevel = options.logLevel ?? 'info'
-  return await runSite(site, { logLevel, log: openLog(logLevel).with({ room: 'runtime' }), stop: stopSignal() })
+  return site
 }
 
 export interface RunSiteOptions {
@@ -26,31 +31,51 @@ export interface RunSiteOptions {
   readonly log: Log
   /** Aborted when the daemon is to stop. */
   readonly stop: AbortSignal
-  readonly onReady?: (daemon: Daemon) => void
+  readonly onReady?: (site: Site) => void
 }
 
-/** Runs a checked site until `stop`; 0 when it was asked to stop, 1 when control died. */
-export async function runSite(site: Site, options: RunSiteOptions): Promise<number> {
+/** Runs a checked site until `stop`; 0 when it was asked to stop, 1 when there is no site to run or control died. */
+export async function runSite(loading: Promise<Site | undefined>, options: RunSiteOptions): Promise<number> {
   const { log, logLevel, stop } = options
-  const { openNotify } = await import('../runtime/notify.ts')
-  const notify = await openNotify(process.env)
   await using parts = new AsyncDisposableStack()
   try {
-    const daemon = parts.use(await startDaemon({ rooms: planRooms(site), clock: systemClock, chance: systemChance, log, logLevel }))
-    if (notify?.watchdogMs !== undefined) {
-      parts.use(startWatchdog({ notify, periodMs: notify.watchdogMs, ping: (ms) => daemon.ping(ms), clock: systemClock, log }))
-    }
-    notify?.ready()
+    const data = loading.then((site) => (site === undefined ? Promise.reject(noSite()) : roomData(site)))
+    const daemon = parts.use(await startDaemon({ rooms: roomEntries, data, clock: systemClock, chance: systemChance, log, logLevel }))
+    const notify = parts.use(await tellSystemd(daemon, log))
+    const site = await loading
+    if (site === undefined) return 1
     log.info('Lineside is running.', { site: site.site, node: site.node, devices: site.devices.length, tags: site.tags.length })
-    options.onReady?.(daemon)
+    options.onReady?.(site)
     await Promise.race([daemon.failure, aborted(stop)])
     log.info('Lineside is stopping.')
-    notify?.stopping()
+    notify.stopping()
     return 0
   } catch (error) {
-    log.error('Lineside ends.', errorFields(error))
+    if (!(error instanceof Fault && error.code === 'run.no-site')) log.error('Lineside ends.', errorFields(error))
     return 1
   }
+}
+
+function noSite(): Fault {
+  return new Fault('run.no-site', 'The site has errors.', { remedy: 'Mend what is listed above.' })
+}
+
+interface Telling extends AsyncDisposable {
+  stopping(): void
+}
+
+/** Says that all is up, and feeds the watchdog from now on; nothing where systemd did not start us. */
+async function tellSystemd(daemon: Daemon, log: Log): Promise<Telling> {
+  const { openNotify } = await import('../runtime/notify.ts')
+  const notify = await openNotify(process.env)
+  if (notify === undefined) return { stopping: () => {}, [Symbol.asyncDispose]: async () => {} }
+  notify.ready()
+  const { watchdogMs } = notify
+  const watchdog =
+    watchdogMs === undefined
+      ? undefined
+      : startWatchdog({ notify, periodMs: watchdogMs, ping: (ms) => daemon.ping(ms), clock: systemClock, log })
+  return { stopping: () => notify.stopping(), [Symbol.asyncDispose]: async () => await watchdog?.[Symbol.asyncDispose]() }
 }
 
 /** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */

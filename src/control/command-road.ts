@@ -9,7 +9,7 @@ import type { TagIndex, TagMeta, TagValue, WriteRules } from '../model/tag.ts'
 import type { Device } from '../south/device.ts'
 import { checkAsker, checkRate, checkValue, RateWindow } from './command-rules.ts'
 import { Locks } from './locks.ts'
-import { isSameValue, rawValue, scaledValue, type TagTable } from './tag-table.ts'
+import { eachNumber, isSameValue, rawValue, scaledValue, type TagTable } from './tag-table.ts'
 
 /** Where a device's tags begin in the site's list. */
 export interface DevicePlace {
@@ -170,8 +170,7 @@ export class CommandRoad {
 
 function rawFor(meta: TagMeta, value: TagValue): TagValue {
   const raw = rawValue(value, meta.scale)
-  // A scaled register is an integer in the device: 21.5 °C lies between two raw values, and the nearest is what is meant.
-  return meta.scale !== undefined && typeof raw === 'number' ? Math.round(raw) : raw
+  return meta.scale?.isRawWhole === true ? eachNumber(raw, Math.round) : raw
 }
 
 function isWithin(seen: TagValue, asked: TagValue, tolerance: number): boolean {

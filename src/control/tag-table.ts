@@ -165,7 +165,7 @@ export function rawValue(value: TagValue, scale: LinearScale | undefined): TagVa
   return scale === undefined ? value : scaledValue(value, { raw: scale.to, to: scale.raw })
 }
 
-function eachNumber(value: TagValue, change: (value: number) => number): TagValue {
+export function eachNumber(value: TagValue, change: (value: number) => number): TagValue {
   if (typeof value === 'number') return change(value)
   if (typeof value === 'bigint') return change(Number(value))
   return Array.isArray(value) ? value.map((item) => eachNumber(item, change) as number) : value

@@ -10,7 +10,7 @@ import { type Control, type ControlData, startControl } from './control.ts'
 const northCallsMax = 1_000
 const storeCallsMax = 1_000
 
-await runRoom(startControlRoom)
+runRoom(startControlRoom)
 
 async function startControlRoom({ data, log, connect }: RoomContext<ControlData>): Promise<Room> {
   const started = Promise.withResolvers<Control>()

@@ -35,6 +35,8 @@ export function roleAllows(role: Role, needed: Role): boolean {
 export interface LinearScale {
   readonly raw: readonly [number, number]
   readonly to: readonly [number, number]
+  /** The device holds whole numbers: what is written lies between two of them, and the nearest is meant. */
+  readonly isRawWhole?: boolean
 }
 
 /** The rules of the command road for one tag. A tag without them is read-only. */

@@ -21,6 +21,7 @@ import type { MqttConfig } from './broker/config.ts'
 import { startTagTopics } from './broker/topics.ts'
 import { LiveTagsCopy } from './live-tags.ts'
 import type { OpcuaServerConfig } from './opcua-server/config.ts'
+import type { OpcuaServer } from './opcua-server/server.ts'
 import type { UpstreamConfig } from './upstream/config.ts'
 import { startUpstreams } from './upstreams.ts'
 
@@ -46,6 +47,8 @@ export interface NorthPorts {
 }
 
 export interface North extends Running {
+  /** Resolves when the OPC UA server, too, is open: it takes seconds, in which MQTT and HTTP serve already. */
+  readonly opened: Promise<void>
   changes(batch: ChangeBatch): void
   devices(statuses: readonly DeviceStatus[]): void
   publish(messages: readonly LocalMessage[]): Promise<void>
@@ -65,7 +68,6 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const upstreams = parts.use(await startUpstreams({ ...data, ...ports }))
   const broker = parts.use(await startBroker({ config: data.mqtt, access: openAccess({ anonymous: data.mqtt.anonymous }), clock, log }))
   const topics = parts.use(await startTagTopics({ broker, site, node, tags, commands, clock, log }))
-  const opcua = data.opcua === undefined ? undefined : parts.use(await openOpcuaServer(data.opcua, { data, ports, tags, commands }))
   const api = parts.use(
     await startApi({
       config: data.api,
@@ -76,9 +78,12 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       clock,
     }),
   )
+  const opcua = new OpcuaPart(data.opcua === undefined ? undefined : openOpcuaServer(data.opcua, { data, ports, tags, commands }))
+  parts.use(opcua)
   const started = parts.move()
   return {
-    failure: firstFailure([broker, api, upstreams, ...(opcua === undefined ? [] : [opcua])]),
+    failure: firstFailure([broker, api, upstreams, opcua]),
+    opened: opcua.opened,
     changes: (batch) => tags.take(batch),
     devices: (told) => {
       for (const status of told) statuses.set(status.device, status)
@@ -86,13 +91,41 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     },
     publish: (messages) => broker.publish(messages),
     accepted: () => upstreams.accepted(),
-    metrics: () => metricsOf([broker, topics, api, upstreams, ...(opcua === undefined ? [] : [opcua])]),
+    metrics: () => metricsOf([broker, topics, api, upstreams, opcua]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
 
 function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {
   return parts.flatMap((part) => part.metrics())
+}
+
+/** The OPC UA server while it opens, once it is open, or where there is none. */
+class OpcuaPart implements Running {
+  readonly opened: Promise<void>
+  readonly failure: Promise<never>
+  readonly #opening: Promise<OpcuaServer> | undefined
+  #server: OpcuaServer | undefined
+
+  constructor(opening: Promise<OpcuaServer> | undefined) {
+    this.#opening = opening
+    this.opened = this.#open()
+    this.failure = this.opened.then(() => this.#server?.failure ?? new Promise<never>(() => {}))
+    this.failure.catch(() => {}) // seen by whoever watches the room
+  }
+
+  metrics(): readonly Metric[] {
+    return this.#server?.metrics() ?? []
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.opened.catch(() => {})
+    await this.#server?.[Symbol.asyncDispose]()
+  }
+
+  async #open(): Promise<void> {
+    this.#server = await this.#opening
+  }
 }
 
 interface ServerContext {
@@ -103,10 +136,7 @@ interface ServerContext {
 }
 
 /** Loaded only by a site that has one: the server's library costs some hundred megabytes. */
-async function openOpcuaServer(
-  config: OpcuaServerConfig,
-  { data, ports, tags, commands }: ServerContext,
-): ReturnType<typeof import('./opcua-server/server.ts').startOpcuaServer> {
+async function openOpcuaServer(config: OpcuaServerConfig, { data, ports, tags, commands }: ServerContext): Promise<OpcuaServer> {
   const { startOpcuaServer } = await import('./opcua-server/server.ts')
   const { clock, log } = ports
   return await startOpcuaServer({

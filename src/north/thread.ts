@@ -9,7 +9,7 @@ import { type North, type NorthData, startNorth } from './north.ts'
 const controlCallsMax = 1_000
 const storeCallsMax = 200
 
-await runRoom(startNorthRoom)
+runRoom(startNorthRoom)
 
 async function startNorthRoom({ data, log, runtime, connect }: RoomContext<NorthData>): Promise<Room> {
   const started = Promise.withResolvers<North>()
@@ -44,5 +44,6 @@ async function startNorthRoom({ data, log, runtime, connect }: RoomContext<North
   connect('store', store)
   const north = await startNorth(data, { control, store, runtime, clock: systemClock, chance: systemChance, log })
   started.resolve(north)
+  await north.opened
   return { failure: north.failure, metrics: north.metrics, [Symbol.asyncDispose]: () => north[Symbol.asyncDispose]() }
 }

@@ -1,4 +1,4 @@
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { backoffMs, type Chance } from '../base/chance.ts'
 import type { Clock } from '../base/clock.ts'
 import { createDoor, type Door } from '../base/door.ts'
@@ -9,11 +9,13 @@ import { type Running, startLoop } from '../base/running.ts'
 import type { Health, RoomHealth } from '../base/thread.ts'
 import type { SiteEvent } from '../model/event.ts'
 import type { StoreCalls } from '../store/contract.ts'
-import { type RoomPlan, type RoomThread, startRoomThread } from './room-thread.ts'
+import { type RoomEntry, type RoomName, type RoomThread, type SpawnedRoom, spawnRoom } from './room-thread.ts'
 
 export interface DaemonOptions {
   /** In the order of starting: consumers before producers. */
-  readonly rooms: readonly [store: RoomPlan, north: RoomPlan, control: RoomPlan]
+  readonly rooms: readonly [store: RoomEntry, north: RoomEntry, control: RoomEntry]
+  /** What each room is told. The threads load their code while this is being worked out; if it rejects, so does the start. */
+  readonly data: Promise<Readonly<Record<RoomName, unknown>>>
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -36,9 +38,13 @@ const soundAfterMs = 60_000
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   await using parts = new AsyncDisposableStack()
   const house = new House(options)
-  for (const plan of options.rooms) {
-    parts.use(await house.open(plan))
-  }
+  const spawned = options.rooms.map((room) => parts.use(house.spawn(room)))
+  const data = await options.data
+  const [store, north, control] = spawned.map((room) => ({ room, data: data[room.name] }))
+  if (store === undefined || north === undefined || control === undefined) throw new Error('three rooms make a house')
+  parts.use(await house.open([store]))
+  // Control need not wait for north, whose OPC UA server takes its time to open: whoever attaches later is told everything there is.
+  parts.use(await house.open([north, control]))
   const watch = parts.use(startLoop((signal) => house.watch(signal)))
   const started = parts.move()
   return {
@@ -53,6 +59,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
 class House {
   readonly #options: DaemonOptions
   readonly #rooms = new Map<string, RoomThread>()
+  readonly #data = new Map<string, unknown>()
   readonly #restarts = new Map<string, number>()
   readonly #store: Door<StoreCalls>
 
@@ -61,10 +68,19 @@ class House {
     this.#store = createDoor<StoreCalls, Record<never, never>>({}, { name: 'runtime to store', unansweredMax: 100 })
   }
 
-  /** Starts a room, connects it to those that run, and gives what stops whatever stands in its place at the end. */
-  async open(plan: RoomPlan): Promise<AsyncDisposable> {
-    await this.#start(plan)
-    return { [Symbol.asyncDispose]: async () => await this.#rooms.get(plan.name)?.[Symbol.asyncDispose]() }
+  spawn(room: RoomEntry): SpawnedRoom {
+    const { clock, logLevel } = this.#options
+    return spawnRoom({ room, logLevel, clock, metricsOfAll: () => this.metrics(), health: () => this.health() })
+  }
+
+  /** Starts rooms side by side, connects them with each other and with those that run, and gives what stops whatever stands in their places at the end. */
+  async open(rooms: readonly { readonly room: SpawnedRoom; readonly data: unknown }[]): Promise<AsyncDisposable> {
+    for (const { room, data } of rooms) this.#data.set(room.name, data)
+    await this.#start(rooms.map(({ room }) => room))
+    const stop = async (): Promise<void> => {
+      for (const { room } of rooms.toReversed()) await this.#rooms.get(room.name)?.[Symbol.asyncDispose]()
+    }
+    return { [Symbol.asyncDispose]: stop }
   }
 
   /** Ends only by rejecting: when control dies, for then nobody talks to the plant any more. */
@@ -113,16 +129,36 @@ class House {
     ]
   }
 
-  async #start(plan: RoomPlan): Promise<void> {
-    const { clock, logLevel } = this.#options
-    const channels = [...this.#rooms.values()].map((other) => ({ other, ...new MessageChannel() }))
-    const ports = Object.fromEntries(channels.map(({ other, port1 }) => [other.name, port1]))
-    // The others may call at once: what they send waits in the port until the new room listens.
-    const attached = channels.map(({ other, port2 }) => other.attach(plan.name, port2).catch((error: unknown) => this.#unconnected(error)))
-    const thread = await startRoomThread({ plan, ports, logLevel, clock, metricsOfAll: () => this.metrics(), health: () => this.health() })
-    this.#rooms.set(plan.name, thread)
+  async #start(spawned: readonly SpawnedRoom[]): Promise<void> {
+    const doors = new Map(spawned.map(({ name }): [string, Record<string, MessagePort>] => [name, {}]))
+    const attached = spawned.flatMap(({ name }) =>
+      [...this.#rooms.values()].map((running) => this.#connect(running, { name, ports: doors.get(name) })),
+    )
+    for (const [place, one] of spawned.entries()) {
+      for (const other of spawned.slice(place + 1)) {
+        const { port1, port2 } = new MessageChannel()
+        Object.assign(doors.get(one.name) ?? {}, { [other.name]: port1 })
+        Object.assign(doors.get(other.name) ?? {}, { [one.name]: port2 })
+      }
+    }
+    await Promise.all(
+      spawned.map(async (room) => {
+        this.#rooms.set(room.name, await room.begin(this.#data.get(room.name), doors.get(room.name) ?? {}))
+      }),
+    )
     await Promise.all(attached)
-    if (plan.name === 'store') await this.#connectStore(thread)
+    const store = spawned.find(({ name }) => name === 'store') && this.#rooms.get('store')
+    if (store !== undefined) await this.#connectStore(store)
+  }
+
+  /** A running room may call the new one at once: what it sends waits in the port until the new one listens. */
+  async #connect(
+    running: RoomThread,
+    { name, ports }: { readonly name: string; readonly ports: Record<string, MessagePort> | undefined },
+  ): Promise<void> {
+    const { port1, port2 } = new MessageChannel()
+    if (ports !== undefined) ports[running.name] = port1
+    await running.attach(name, port2).catch((error: unknown) => this.#unconnected(error))
   }
 
   /** The other room is dying just now: it will be connected when it is back. */
@@ -137,7 +173,7 @@ class House {
   }
 
   /** Restarts a room for as long as the daemon lives. */
-  async #keep(plan: RoomPlan, signal: AbortSignal): Promise<void> {
+  async #keep(plan: RoomEntry, signal: AbortSignal): Promise<void> {
     const { clock, chance, log } = this.#options
     for (let attempt = 1; !signal.aborted; attempt += 1) {
       const bornAt = clock.elapsed()
@@ -165,11 +201,11 @@ class House {
     }
   }
 
-  async #restart(plan: RoomPlan, failure: unknown): Promise<void> {
+  async #restart(plan: RoomEntry, failure: unknown): Promise<void> {
     const { clock, log } = this.#options
     this.#restarts.set(plan.name, (this.#restarts.get(plan.name) ?? 0) + 1)
     try {
-      await this.#start(plan)
+      await this.#start([this.spawn(plan)])
     } catch (error) {
       log.error('A part of Lineside could not be started again.', { room: plan.name, ...errorFields(error) })
       return

@@ -7,20 +7,26 @@ import type { Metric } from '../base/metric.ts'
 import type { Running } from '../base/running.ts'
 import type { Health, RoomBirth, RoomCalls, RuntimeCalls } from '../base/thread.ts'
 
-export interface RoomPlan {
-  readonly name: 'store' | 'north' | 'control'
+export type RoomName = 'store' | 'north' | 'control'
+
+export interface RoomEntry {
+  readonly name: RoomName
   readonly entry: URL
-  readonly data: unknown
 }
 
-export interface RoomThreadOptions {
-  readonly plan: RoomPlan
-  /** Doors to the rooms that run already, by name. */
-  readonly ports: Readonly<Record<string, MessagePort>>
+export interface SpawnOptions {
+  readonly room: RoomEntry
   readonly logLevel: LogLevel
   readonly clock: Clock
   readonly metricsOfAll: () => Promise<readonly Metric[]>
   readonly health: () => Health
+}
+
+/** A thread that loads its code and waits to be told what its room is about. */
+export interface SpawnedRoom extends AsyncDisposable {
+  readonly name: RoomName
+  /** Resolves when the room is ready; when it cannot start, its thread is gone. `ports` are doors to the rooms that run already. */
+  begin(data: unknown, ports: Readonly<Record<string, MessagePort>>): Promise<RoomThread>
 }
 
 /** A room in its thread, ready. Its failure rejects when the thread ends in any way that was not asked for. */
@@ -40,18 +46,14 @@ const metricsMs = 1_000
 /** Small young generations: three threads with the default would cost 48 MB of memory that is only garbage. */
 const resourceLimits = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 512 }
 
-export async function startRoomThread(options: RoomThreadOptions): Promise<RoomThread> {
-  const { plan, clock } = options
+export function spawnRoom(options: SpawnOptions): SpawnedRoom {
+  const { room, clock, logLevel } = options
+  const { name } = room
   const channel = new MessageChannel()
-  const ready = Promise.withResolvers<void>()
   const died = Promise.withResolvers<never>()
   died.promise.catch(() => {})
   const door = createDoor<RoomCalls, RuntimeCalls>(
     {
-      ready: () => {
-        ready.resolve()
-        return null
-      },
       failed: (fault) => {
         died.reject(faultOf(fault))
         return null
@@ -59,28 +61,38 @@ export async function startRoomThread(options: RoomThreadOptions): Promise<RoomT
       metricsOfAll: options.metricsOfAll,
       health: options.health,
     },
-    { name: `runtime to ${plan.name}`, unansweredMax: 64 },
+    { name: `runtime to ${name}`, unansweredMax: 64 },
   )
   door.attach(channel.port1)
-  const { logLevel, ports } = options
-  const birth: RoomBirth<unknown> = { room: plan.name, logLevel, runtime: channel.port2, ports, data: plan.data }
-  const transferList = [channel.port2, ...Object.values(ports)]
-  const worker = new Worker(plan.entry, { workerData: birth, transferList, resourceLimits, name: plan.name })
+  const birth: RoomBirth = { room: name, logLevel, runtime: channel.port2 }
+  const worker = new Worker(room.entry, { workerData: birth, transferList: [channel.port2], resourceLimits, name })
   worker.on('error', died.reject)
-  worker.once('exit', () => died.reject(ended(plan.name)))
-  try {
-    await within(Promise.race([ready.promise, died.promise]), { ms: readyMs, clock, what: `${plan.name} to be ready` })
-  } catch (error) {
-    await worker.terminate()
-    throw error
-  }
+  worker.once('exit', () => died.reject(ended(name)))
+  const thread = runningRoom({ door, worker, clock, name, failure: died.promise })
   return {
-    name: plan.name,
-    failure: died.promise,
+    name,
+    begin: async (data, ports) => {
+      const begun = door.call('begin', { data, ports }, Object.values(ports))
+      await within(Promise.race([begun, died.promise]), { ms: readyMs, clock, what: `${name} to be ready` }).catch(
+        async (error: unknown) => {
+          await worker.terminate()
+          throw error
+        },
+      )
+      return thread
+    },
+    [Symbol.asyncDispose]: async () => void (await worker.terminate()),
+  }
+}
+
+function runningRoom({ door, worker, clock, name, failure }: StopOptions & { readonly failure: Promise<never> }): RoomThread {
+  return {
+    name,
+    failure,
     attach: (room, port) => door.call('attach', { room, port }, [port]),
-    ping: async (ms) => void (await within(door.call('ping', null), { ms, clock, what: `${plan.name} to answer` })),
-    metrics: () => within(door.call('metrics', null), { ms: metricsMs, clock, what: `${plan.name} to tell its metrics` }),
-    [Symbol.asyncDispose]: () => stop({ door, worker, clock, name: plan.name }),
+    ping: async (ms) => void (await within(door.call('ping', null), { ms, clock, what: `${name} to answer` })),
+    metrics: () => within(door.call('metrics', null), { ms: metricsMs, clock, what: `${name} to tell its metrics` }),
+    [Symbol.asyncDispose]: () => stop({ door, worker, clock, name }),
   }
 }
 

@@ -3,10 +3,17 @@ import type { ControlData } from '../control/control.ts'
 import type { NorthData } from '../north/north.ts'
 import type { Site } from '../site/site.ts'
 import type { StoreData } from '../store/thread.ts'
-import type { RoomPlan } from './room-thread.ts'
+import type { RoomEntry, RoomName } from './room-thread.ts'
 
-/** The rooms of a site in the order of starting, each told just what it needs. */
-export function planRooms(site: Site): readonly [store: RoomPlan, north: RoomPlan, control: RoomPlan] {
+/** The rooms in the order of starting. */
+export const roomEntries: readonly [store: RoomEntry, north: RoomEntry, control: RoomEntry] = [
+  { name: 'store', entry: new URL('../store/thread.ts', import.meta.url) },
+  { name: 'north', entry: new URL('../north/thread.ts', import.meta.url) },
+  { name: 'control', entry: new URL('../control/thread.ts', import.meta.url) },
+]
+
+/** What each room of a site is told: just what it needs. */
+export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
   const stateFolder = site.storage.path
   const store: StoreData = { path: stateFolder, outbox: { upstreams: mapValues(site.upstreams, ({ buffer }) => buffer) } }
   const north: NorthData = {
@@ -28,11 +35,7 @@ export function planRooms(site: Site): readonly [store: RoomPlan, north: RoomPla
     flows: site.flows,
     upstreams: mapValues(site.upstreams, ({ send }) => ({ send })),
   }
-  return [
-    { name: 'store', entry: new URL('../store/thread.ts', import.meta.url), data: store },
-    { name: 'north', entry: new URL('../north/thread.ts', import.meta.url), data: north },
-    { name: 'control', entry: new URL('../control/thread.ts', import.meta.url), data: control },
-  ]
+  return { store, north, control }
 }
 
 function mapValues<Value, Result>(record: Readonly<Record<string, Value>>, change: (value: Value) => Result): Record<string, Result> {

@@ -63,17 +63,22 @@ function tagOf(path: string, common: CommonTag, where: { readonly address: unkno
     device: where.device,
     path,
     scan,
-    ...defined({ unit, range, scale, deadband, refreshMs: refresh, description, write }),
+    ...defined({ unit, range, deadband, refreshMs: refresh, description, write }),
     ...shapeOf(where.address, scale),
     address: where.address,
   }
 }
 
 /** What a value is once decoded and scaled, as far as the address says. */
-function shapeOf(address: unknown, scale: LinearScale | undefined): { readonly type?: ValueType; readonly length?: number } {
+function shapeOf(
+  address: unknown,
+  scale: LinearScale | undefined,
+): { readonly type?: ValueType; readonly length?: number; readonly scale?: LinearScale } {
   const { type, length } = fieldsOf(address)
   const valueType = typeof type === 'string' ? decodedTypes[type] : undefined
+  const isRawWhole = valueType !== undefined && /^[iu]\d+$/.test(valueType)
   return defined({
+    scale: scale && { ...scale, isRawWhole },
     type: valueType !== undefined && scale !== undefined ? 'f64' : valueType,
     length: typeof length === 'number' ? length : undefined,
   })

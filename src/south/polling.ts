@@ -44,6 +44,8 @@ class ScanClass {
   readonly #tags: readonly number[]
   #staleTimer: Disposable | undefined
   #isStale = false
+  /** When the poll under way was begun. */
+  #askedAt: number | undefined
   #silentPolls = 0
   #cycleMs = 0
 
@@ -87,7 +89,9 @@ class ScanClass {
   async #pollOnce(): Promise<void> {
     const { clock, source, signal, counts } = this.#options
     const started = clock.elapsed()
+    this.#askedAt = started
     const result = await source.poll(this.#scan, signal)
+    this.#askedAt = undefined
     if (signal.aborted) return
     this.#cycleMs = clock.elapsed() - started
     counts.polls += 1
@@ -124,10 +128,19 @@ class ScanClass {
   #watch(): void {
     this.#staleTimer?.[Symbol.dispose]()
     const limitMs = stalePolls * Math.max(this.#periodMs, this.#cycleMs)
-    this.#staleTimer = this.#options.clock.after(limitMs, () => {
-      this.#isStale = true
-      this.#options.listener.stale(this.#tags)
-    })
+    this.#staleTimer = this.#options.clock.after(limitMs, () => this.#lookWhetherStale(limitMs / stalePolls))
+  }
+
+  /** Only a question that has been open for a whole period says that the device is silent: when our own loop was late to ask, nobody is to blame. */
+  #lookWhetherStale(periodMs: number): void {
+    const { clock, listener } = this.#options
+    const openMs = this.#askedAt === undefined ? 0 : clock.elapsed() - this.#askedAt
+    if (openMs < periodMs) {
+      this.#staleTimer = clock.after(periodMs - openMs, () => this.#lookWhetherStale(periodMs))
+      return
+    }
+    this.#isStale = true
+    listener.stale(this.#tags)
   }
 }
 

@@ -47,4 +47,4 @@ function newsTeller(north: Door<StoreNews>): () => void {
   return tell
 }
 
-await runRoom(startStore)
+runRoom(startStore)

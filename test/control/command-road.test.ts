@@ -115,10 +115,13 @@ describe('the command road', () => {
     expect(plant.written).toEqual([])
   })
 
-  it('undoes the scaling before it writes', async () => {
-    const { ask, plant } = startRoad({}, { type: 'i16', scale: { raw: [0, 1000], to: [0, 150] } })
-    expect(await ask({ value: 75 })).toMatchObject({ status: 'done', value: 75 })
-    expect(plant.written).toEqual([500])
+  it('undoes the scaling before it writes, to a whole number where the device holds whole numbers', async () => {
+    const whole = startRoad({}, { type: 'f64', scale: { raw: [0, 1000], to: [0, 150], isRawWhole: true } })
+    expect(await whole.ask({ value: 75.07 })).toMatchObject({ status: 'done', value: 75 })
+    expect(whole.plant.written).toEqual([500])
+    const fraction = startRoad({}, { type: 'f64', scale: { raw: [0, 1], to: [0, 100] } })
+    expect(await fraction.ask({ value: 50 })).toMatchObject({ status: 'done', value: 50 })
+    expect(fraction.plant.written).toEqual([0.5])
   })
 
   it('fails when the device takes the write and holds another value', async () => {

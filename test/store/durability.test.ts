@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { createDoor } from '../../src/base/door.ts'
-import type { RoomCalls, RuntimeCalls } from '../../src/base/thread.ts'
+import type { RoomBirth, RoomCalls, RuntimeCalls } from '../../src/base/thread.ts'
 import type { StoreCalls } from '../../src/store/contract.ts'
 import { numberPragma, openDatabase } from '../../src/store/database.ts'
 import { journalSchema } from '../../src/store/journal.ts'
@@ -57,34 +57,13 @@ describe("the store's thread", () => {
     using folder = makeStateFolder()
     const runtime = new MessageChannel()
     const toControl = new MessageChannel()
-    const ready = Promise.withResolvers<null>()
-    const room = createDoor<RoomCalls, Pick<RuntimeCalls, 'ready' | 'failed'>>(
-      {
-        ready: () => {
-          ready.resolve(null)
-          return null
-        },
-        failed: (fault) => {
-          ready.reject(new Error(fault.message))
-          return null
-        },
-      },
-      { name: 'test to store', unansweredMax: 10 },
-    )
+    const room = createDoor<RoomCalls, Pick<RuntimeCalls, 'failed'>>({ failed: () => null }, { name: 'test to store', unansweredMax: 10 })
     room.attach(runtime.port1)
-    const birth = {
-      room: 'store',
-      logLevel: 'silent',
-      runtime: runtime.port2,
-      ports: { control: toControl.port2 },
-      data: { path: folder.path, outbox: { upstreams: { plant: roomy } } },
-    }
-    const worker = new Worker(new URL('../../src/store/thread.ts', import.meta.url), {
-      workerData: birth,
-      transferList: [runtime.port2, toControl.port2],
-    })
+    const birth: RoomBirth = { room: 'store', logLevel: 'silent', runtime: runtime.port2 }
+    const worker = new Worker(new URL('../../src/store/thread.ts', import.meta.url), { workerData: birth, transferList: [runtime.port2] })
     try {
-      await ready.promise
+      const data = { path: folder.path, outbox: { upstreams: { plant: roomy } } }
+      await room.call('begin', { data, ports: { control: toControl.port2 } }, [toControl.port2])
       const store = createDoor<StoreCalls, Record<never, never>>({}, { name: 'control to store', unansweredMax: 10 })
       store.attach(toControl.port1)
       expect(await store.call('accept', messages(3))).toEqual({ lastId: 3 })
@@ -105,18 +84,14 @@ describe("the store's thread", () => {
   it('leaves the state folder free when its thread is ended by force', async () => {
     using folder = makeStateFolder()
     const runtime = new MessageChannel()
-    const birth = {
-      room: 'store',
-      logLevel: 'silent',
-      runtime: runtime.port2,
-      ports: {},
-      data: { path: folder.path, outbox: { upstreams: {} } },
-    }
+    const room = createDoor<RoomCalls, Pick<RuntimeCalls, 'failed'>>({ failed: () => null }, { name: 'test to store', unansweredMax: 10 })
+    room.attach(runtime.port1)
+    const birth: RoomBirth = { room: 'store', logLevel: 'silent', runtime: runtime.port2 }
     const worker = new Worker(new URL('../../src/store/thread.ts', import.meta.url), { workerData: birth, transferList: [runtime.port2] })
-    await once(runtime.port1, 'message') // ready
+    await room.call('begin', { data: { path: folder.path, outbox: { upstreams: {} } }, ports: {} })
     await expect(openTestStore(folder.path)).rejects.toMatchObject({ code: 'store.folder-taken' })
     await worker.terminate()
-    runtime.port1.close()
+    room.close()
     await using store = await openTestStore(folder.path)
     expect(await store.openRuns(null)).toEqual([])
   })

@@ -25,7 +25,7 @@ interface Neighbour {
   append(ask: readonly unknown[]): null
 }
 
-await runRoom<MortalData>(async ({ data, connect }: RoomContext<MortalData>) => {
+runRoom<MortalData>(async ({ data, connect }: RoomContext<MortalData>) => {
   const tell = (what: string): void => appendFileSync(data.lifeFile, `${data.name} ${what}\n`)
   if (data.isStillborn) throw new Error('born dead')
   const handlers = {
