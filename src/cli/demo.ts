@@ -30,15 +30,15 @@ export async function demo(options: DemoOptions): Promise<number> {
   await using parts = new AsyncDisposableStack()
   const state = options.state ?? (await temporaryFolder(parts))
   const log = openLog('warn').with({ room: 'runtime' })
-  return await runSite(demoSite(parts, state), {
-    logLevel: 'warn',
-    log,
-    stop,
-    onReady: (site) => {
-      process.stdout.write(welcome(site, state))
-      parts.use(startLoop((signal) => showLiveLine(site, started, signal)))
-    },
+  const loading = demoSite(parts, state)
+  const shown = loading.then((site) => {
+    if (site === undefined) return
+    process.stdout.write(welcome(site, state))
+    parts.use(startLoop((signal) => showLiveLine(site, started, signal)))
   })
+  const code = await runSite(loading, { logLevel: 'warn', log, stop })
+  await shown
+  return code
 }
 
 /** The example site on the plant's ports and on free ports of this machine; the plant starts while the site is read. */

@@ -31,7 +31,6 @@ export interface RunSiteOptions {
   readonly log: Log
   /** Aborted when the daemon is to stop. */
   readonly stop: AbortSignal
-  readonly onReady?: (site: Site) => void
 }
 
 /** Runs a checked site until `stop`; 0 when it was asked to stop, 1 when there is no site to run or control died. */
@@ -45,7 +44,6 @@ export async function runSite(loading: Promise<Site | undefined>, options: RunSi
     const site = await loading
     if (site === undefined) return 1
     log.info('Lineside is running.', { site: site.site, node: site.node, devices: site.devices.length, tags: site.tags.length })
-    options.onReady?.(site)
     await Promise.race([daemon.failure, aborted(stop)])
     log.info('Lineside is stopping.')
     notify.stopping()

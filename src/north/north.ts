@@ -78,13 +78,19 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       clock,
     }),
   )
-  const opcua = new OpcuaPart(data.opcua === undefined ? undefined : openOpcuaServer(data.opcua, { data, ports, tags, commands }))
+  const fed = Promise.withResolvers<void>()
+  const opcua = new OpcuaPart(
+    data.opcua === undefined ? undefined : openOpcuaServer(data.opcua, { data, ports, tags, commands, fed: fed.promise }),
+  )
   parts.use(opcua)
   const started = parts.move()
   return {
     failure: firstFailure([broker, api, upstreams, opcua]),
     opened: opcua.opened,
-    changes: (batch) => tags.take(batch),
+    changes: (batch) => {
+      tags.take(batch)
+      if (batch.some(({ sample }) => sample.quality === 'good')) fed.resolve()
+    },
     devices: (told) => {
       for (const status of told) statuses.set(status.device, status)
       topics.devices(told)
@@ -129,16 +135,22 @@ class OpcuaPart implements Running {
 }
 
 interface ServerContext {
+  /** Resolves with the first good values. */
+  readonly fed: Promise<void>
   readonly data: NorthData
   readonly ports: NorthPorts
   readonly tags: LiveTagsCopy
   readonly commands: CommandRoad
 }
 
+/** Loading the server's library holds this thread up for about a second: so long at the most it lets the first values pass to MQTT and HTTP. */
+const feedMs = 500
+
 /** Loaded only by a site that has one: the server's library costs some hundred megabytes. */
-async function openOpcuaServer(config: OpcuaServerConfig, { data, ports, tags, commands }: ServerContext): Promise<OpcuaServer> {
-  const { startOpcuaServer } = await import('./opcua-server/server.ts')
+async function openOpcuaServer(config: OpcuaServerConfig, { data, ports, tags, commands, fed }: ServerContext): Promise<OpcuaServer> {
   const { clock, log } = ports
+  await Promise.race([fed, clock.sleep(feedMs)])
+  const { startOpcuaServer } = await import('./opcua-server/server.ts')
   return await startOpcuaServer({
     config,
     site: data.site,

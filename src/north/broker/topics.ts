@@ -10,7 +10,7 @@ import { jsonValue, samplePayload } from '../../model/payload.ts'
 import { asTagId, asTagIndex, roleAllows, type TagMeta } from '../../model/tag.ts'
 import type { Broker } from './broker.ts'
 import type { ReceivedMessage } from './clients.ts'
-import { parseWish, type Wish } from './set.ts'
+import type { Wish } from './set.ts'
 
 export interface TagTopicsOptions {
   readonly broker: Pick<Broker, 'publish' | 'serveValues' | 'own'>
@@ -127,6 +127,7 @@ class Writes {
   async #result({ payload, by }: ReceivedMessage, meta: TagMeta): Promise<CommandResult> {
     let id: string = randomUUID()
     try {
+      const { parseWish } = await import('./set.ts') // brings zod along, 10 MB that a gateway nobody writes to by MQTT does not need
       const wish = parseWish(payload, meta)
       id = wish.id ?? id
       this.#check(by, meta)
