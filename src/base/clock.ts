@@ -45,6 +45,12 @@ export function parseIsoTime(text: string): EpochMs | undefined {
   return Number.isNaN(ms) ? undefined : epochMs(ms)
 }
 
+/** Calls back after `ms` unless disposed of, or the process has nothing else to do by then. For last resorts: it keeps no process alive. */
+export function lastResort(ms: number, callback: () => void): Disposable {
+  const timer = setTimeout(callback, ms).unref()
+  return { [Symbol.dispose]: () => clearTimeout(timer) }
+}
+
 export const systemClock: Clock = {
   now: () => epochMs(Date.now()),
   elapsed: () => monotonicMs(performance.now()),

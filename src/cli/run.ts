@@ -1,5 +1,5 @@
 import { systemChance } from '../base/chance.ts'
-import { systemClock } from '../base/clock.ts'
+import { lastResort, systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { errorFields, type Log, type LogLevel, openLog } from '../base/log.ts'
 import { type Daemon, startDaemon } from '../runtime/daemon.ts'
@@ -39,7 +39,9 @@ export async function runSite(loading: Promise<Site | undefined>, options: RunSi
   await using parts = new AsyncDisposableStack()
   try {
     const data = loading.then((site) => (site === undefined ? Promise.reject(noSite()) : roomData(site)))
-    const daemon = parts.use(await startDaemon({ rooms: roomEntries, data, clock: systemClock, chance: systemChance, log, logLevel }))
+    const daemon = parts.use(
+      await startDaemon({ rooms: roomEntries, data, clock: systemClock, chance: systemChance, log, logLevel, signal: stop }),
+    )
     const notify = parts.use(await tellSystemd(daemon, log))
     const site = await loading
     if (site === undefined) return 1
@@ -49,9 +51,22 @@ export async function runSite(loading: Promise<Site | undefined>, options: RunSi
     notify.stopping()
     return 0
   } catch (error) {
+    if (stop.aborted) return 0
     if (!(error instanceof Fault && error.code === 'run.no-site')) log.error('Lineside ends.', errorFields(error))
     return 1
+  } finally {
+    endForSure(log)
   }
+}
+
+/** From the moment of stopping. A thread that hangs in the system holds up even `process.exit`; only the kernel ends such a process. */
+const endMs = 4_500
+
+function endForSure(log: Log): void {
+  lastResort(endMs, () => {
+    log.error('A thread hangs and cannot be ended; the process kills itself.', { endMs })
+    lastResort(200, () => process.kill(process.pid, 'SIGKILL'))
+  })
 }
 
 function noSite(): Fault {
@@ -80,7 +95,7 @@ async function tellSystemd(daemon: Daemon, log: Log): Promise<Telling> {
 export function stopSignal(): AbortSignal {
   const stop = new AbortController()
   const onSignal = (): void => {
-    if (stop.signal.aborted) process.exit(1)
+    if (stop.signal.aborted) process.kill(process.pid, 'SIGKILL') // process.exit would wait for a thread that hangs
     stop.abort()
   }
   process.on('SIGTERM', onSignal)

@@ -44,6 +44,9 @@ interface Admitted {
   readonly rules: WriteRules
   readonly value: TagValue
   readonly place: DevicePlace
+  /** As the device takes it, and what that means in engineering units: a whole raw value cannot be just any number of bar. */
+  readonly raw: TagValue
+  readonly meant: TagValue
 }
 
 type Ending = Omit<CommandResult, 'id' | 'tookMs'>
@@ -101,17 +104,17 @@ export class CommandRoad {
     const window = this.#rates.get(tag) ?? new RateWindow()
     this.#rates.set(tag, window)
     checkRate(window, { id: meta.id, perSecondMax: rules.ratePerSecondMax, now: clock.elapsed() })
-    return { command, tag, meta, rules, value, place }
+    const raw = rawFor(meta, value)
+    return { command, tag, meta, rules, value, place, raw, meant: scaledValue(raw, meta.scale) }
   }
 
   async #carryOut(admitted: Admitted): Promise<Ending> {
-    const { command, tag, meta, place, value } = admitted
+    const { command, tag, meta, place, raw } = admitted
     this.#checkMoment(admitted)
     await this.#record('command.asked', command, { status: 'done' })
     this.#checkMoment(admitted) // keeping it may have taken a while: the machine may have started meanwhile
     const limit = new AbortController()
     using _timer = this.#options.clock.after(writeTimeoutMs, () => limit.abort(timedOut(meta)))
-    const raw = rawFor(meta, value)
     const [outcome] = await place.device.write([{ tag: tag - place.first, value: raw }], limit.signal)
     if (outcome === undefined) throw new Error('a driver answered no outcome')
     const ending = outcome.outcome === 'failed' ? failed(plainFault(outcome.fault)) : await this.#confirm(admitted, outcome)
@@ -131,26 +134,31 @@ export class CommandRoad {
     admitted: Admitted,
     outcome: { readonly outcome: 'done' } | { readonly outcome: 'unknown' | 'failed'; readonly fault: Fault },
   ): Promise<Ending> {
-    const { rules, value, meta } = admitted
+    const { rules, meant, meta } = admitted
     if (rules.confirmMs === 0) return outcome.outcome === 'done' ? { status: 'done' } : unknown(plainFault(outcome.fault))
     const seen = await this.#readBack(admitted)
-    if (seen !== undefined && isWithin(seen, value, rules.tolerance)) return { status: 'done', value: seen }
+    if (seen !== undefined && isWithin(seen, meant, rules.tolerance)) return { status: 'done', value: seen }
     if (outcome.outcome !== 'done') return { ...unknown(plainFault(outcome.fault)), ...(seen === undefined ? {} : { value: seen }) }
     return seen === undefined
       ? unknown(plainFault(notReadBack(meta)))
-      : { ...failed(plainFault(notConfirmed(meta, value, seen))), value: seen }
+      : { ...failed(plainFault(notConfirmed(meta, meant, seen))), value: seen }
   }
 
-  async #readBack({ place, tag, rules, meta, value }: Admitted): Promise<TagValue | undefined> {
-    const { clock } = this.#options
+  /** What is read goes into the tag table before the asker hears of it: whoever looks at the tag then sees what was confirmed. */
+  async #readBack({ place, tag, rules, meta, meant }: Admitted): Promise<TagValue | undefined> {
+    const { clock, table } = this.#options
     const limit = new AbortController()
     using _timer = clock.after(rules.confirmMs, () => limit.abort(notReadBack(meta)))
     let seen: TagValue | undefined
     while (!limit.signal.aborted) {
       try {
         const [reading] = await place.device.read([tag - place.first], limit.signal)
-        if (reading !== undefined && reading.value !== null) seen = scaledValue(reading.value, meta.scale)
-        if (seen !== undefined && isWithin(seen, value, rules.tolerance)) return seen
+        if (reading !== undefined && reading.value !== null) {
+          seen = scaledValue(reading.value, meta.scale)
+          table.take(place.first, [reading], clock.now())
+          table.flush()
+        }
+        if (seen !== undefined && isWithin(seen, meant, rules.tolerance)) return seen
         await clock.sleep(readBackPauseMs, limit.signal)
       } catch {
         if (!limit.signal.aborted) await clock.sleep(readBackPauseMs, limit.signal).catch(() => {}) // lost: it may be back before the limit

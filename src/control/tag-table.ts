@@ -115,11 +115,13 @@ export class TagTable {
     this.#pending.set(asTagIndex(place), sample)
     if (this.#isFlushPlanned) return
     this.#isFlushPlanned = true
-    setImmediate(() => this.#flush())
+    setImmediate(() => this.flush())
   }
 
-  #flush(): void {
+  /** Tells the listeners now what they would be told at the end of this turn. */
+  flush(): void {
     this.#isFlushPlanned = false
+    if (this.#pending.size === 0) return
     const pending = this.#pending
     this.#pending = new Map()
     const batch: Change[] = []

@@ -28,8 +28,17 @@ export class LiveTagsCopy implements LiveTags {
     return { [Symbol.dispose]: () => this.#listeners.delete(listener) }
   }
 
+  /** Never throws: a listener that does must neither keep the others from the batch nor make control send it again. It is a bug, and ends this room. */
   take(batch: ChangeBatch): void {
     for (const { tag, sample } of batch) this.#samples[tag] = sample
-    for (const listener of this.#listeners) listener(batch)
+    for (const listener of this.#listeners) {
+      try {
+        listener(batch)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
   }
 }

@@ -65,7 +65,6 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const tags = new LiveTagsCopy(data.tags)
   const statuses = new Map<string, DeviceStatus>()
   const commands = commandRoad(ports)
-  const upstreams = parts.use(await startUpstreams({ ...data, ...ports }))
   const broker = parts.use(await startBroker({ config: data.mqtt, access: openAccess({ anonymous: data.mqtt.anonymous }), clock, log }))
   const topics = parts.use(await startTagTopics({ broker, site, node, tags, commands, clock, log }))
   const api = parts.use(
@@ -78,6 +77,8 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       clock,
     }),
   )
+  // Last: a gateway that cannot listen must not have told the upstream that it is there, and taken the place of the one that runs.
+  const upstreams = parts.use(await startUpstreams({ ...data, ...ports }))
   const fed = Promise.withResolvers<void>()
   const opcua = new OpcuaPart(
     data.opcua === undefined ? undefined : openOpcuaServer(data.opcua, { data, ports, tags, commands, fed: fed.promise }),

@@ -20,6 +20,8 @@ export interface DaemonOptions {
   readonly chance: Chance
   readonly log: Log
   readonly logLevel: LogLevel
+  /** Gives the start up when it is aborted; once the daemon is started, it is for the owner to stop it. */
+  readonly signal?: AbortSignal
 }
 
 /** The three rooms, running and watched. */
@@ -38,13 +40,14 @@ const soundAfterMs = 60_000
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   await using parts = new AsyncDisposableStack()
   const house = new House(options)
+  const aborted = abortionOf(options.signal)
   const spawned = options.rooms.map((room) => parts.use(house.spawn(room)))
-  const data = await options.data
+  const data = await Promise.race([options.data, aborted])
   const [store, north, control] = spawned.map((room) => ({ room, data: data[room.name] }))
   if (store === undefined || north === undefined || control === undefined) throw new Error('three rooms make a house')
-  parts.use(await house.open([store]))
+  parts.use(await Promise.race([house.open([store]), aborted]))
   // Control need not wait for north, whose OPC UA server takes its time to open: whoever attaches later is told everything there is.
-  parts.use(await house.open([north, control]))
+  parts.use(await Promise.race([house.open([north, control]), aborted]))
   const watch = parts.use(startLoop((signal) => house.watch(signal)))
   const started = parts.move()
   return {
@@ -54,6 +57,15 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     ping: (ms) => house.ping(ms),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
+}
+
+/** Rejects with the signal's reason. */
+function abortionOf(signal: AbortSignal | undefined): Promise<never> {
+  const aborted = Promise.withResolvers<never>()
+  aborted.promise.catch(() => {})
+  if (signal?.aborted === true) aborted.reject(signal.reason)
+  signal?.addEventListener('abort', () => aborted.reject(signal.reason), { once: true })
+  return aborted.promise
 }
 
 class House {

@@ -8,7 +8,7 @@ import type { DeviceState, DeviceStatus } from '../model/device.ts'
 import type { Reading } from '../model/tag.ts'
 import type { DeviceConfig } from './config.ts'
 import type { DeviceListener } from './device-listener.ts'
-import type { Connection, Driver, RawWrite, WriteOutcome } from './driver.ts'
+import type { Connection, Driver, RawWrite, SubscribedSource, WriteOutcome } from './driver.ts'
 import { pollScanClasses } from './polling.ts'
 
 export interface DeviceOptions {
@@ -142,28 +142,36 @@ class LiveDevice implements Device {
   }
 
   async #use(connection: Connection, signal: AbortSignal): Promise<void> {
-    const { config, listener, clock } = this.#options
     const stop = new AbortController()
     const until = AbortSignal.any([signal, stop.signal])
     const stopped = new Promise<void>((resolve) => until.addEventListener('abort', () => resolve(), { once: true }))
     this.#connection = connection
     this.counts.connects += 1
-    this.#online()
     try {
       const { source } = connection
       const listening =
         source.kind === 'polled'
-          ? pollScanClasses({ ...this.#options, source, counts: this.counts, chance: this.#options.chance, signal: until })
-          : source.subscribe((readings) => listener.readings(readings, clock.now()), until).then(() => stopped)
+          ? pollScanClasses({ ...this.#options, source, counts: this.counts, onAnswer: () => this.#online(), signal: until })
+          : this.#listen(source, until).then(() => stopped)
       await Promise.race([connection.failure, listening, stopped])
       until.throwIfAborted()
-      throw new Fault('device.ended', `The connection to ${config.device} ended.`, { remedy: 'Wait: it is made again.', isRetryable: true })
+      throw connectionEnded(this.#options.config.device)
+    } catch (error) {
+      if (!signal.aborted) this.#lost(error) // before the connection is disposed of: a hung one takes its time, and its values are dead now
     } finally {
       stop.abort()
     }
   }
 
+  async #listen(source: SubscribedSource, signal: AbortSignal): Promise<void> {
+    const { listener, clock } = this.#options
+    await source.subscribe((readings) => listener.readings(readings, clock.now()), signal)
+    this.#online()
+  }
+
+  /** A device is online when it has answered: one that takes connections and says nothing is not. */
   #online(): void {
+    if (this.#status.state === 'online') return
     const { log, config, clock } = this.#options
     log.info('The device is online.', { device: config.device, awayMs: clock.now() - this.#status.sinceMs })
     this.#enter('online')
@@ -173,13 +181,14 @@ class LiveDevice implements Device {
   #lost(error: unknown): void {
     const { log, config, listener } = this.#options
     const fault = plainFault(error)
-    const isNews = this.#connection !== undefined || this.#status.lastFault?.code !== fault.code
+    const wasOnline = this.#status.state === 'online'
+    const isNews = wasOnline || this.#status.lastFault?.code !== fault.code
     if (this.#connection !== undefined) {
       this.counts.losses += 1
       listener.stale(this.#allTags)
     }
     if (!isNews) return
-    log.warn(this.#connection === undefined ? 'Cannot reach the device.' : 'Lost the device.', {
+    log.warn(wasOnline ? 'Lost the device.' : 'Cannot reach the device.', {
       device: config.device,
       ...errorFields(error),
     })
@@ -200,6 +209,10 @@ class LiveDevice implements Device {
       isRetryable: true,
     })
   }
+}
+
+function connectionEnded(device: string): Fault {
+  return new Fault('device.ended', `The connection to ${device} ended.`, { remedy: 'Wait: it is made again.', isRetryable: true })
 }
 
 function connectTimedOut(device: string): Fault {

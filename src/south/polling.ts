@@ -12,6 +12,8 @@ export interface PollingOptions {
   readonly clock: Clock
   readonly chance: Chance
   readonly counts: PollCounts
+  /** Called at each poll that was answered, if only in part. */
+  readonly onAnswer: () => void
   readonly signal: AbortSignal
 }
 
@@ -103,6 +105,7 @@ class ScanClass {
     const nowMs = clock.now()
     if (result.readings.length > 0) listener.readings(result.readings, nowMs)
     if (result.silence === undefined) {
+      this.#options.onAnswer()
       listener.heard(this.#tags, nowMs)
       this.#silentPolls = 0
       this.#isStale = false
@@ -118,6 +121,7 @@ class ScanClass {
     const silent = new Set(silence.tags)
     const answered = this.#tags.filter((tag) => !silent.has(tag))
     listener.heard(answered, clock.now())
+    if (answered.length > 0) this.#options.onAnswer()
     this.#silentPolls += 1
     if (this.#silentPolls >= stalePolls || this.#isStale) listener.stale(silence.tags)
     if (answered.length > 0) this.#watch()

@@ -1,5 +1,5 @@
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import type { Clock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
@@ -17,13 +17,20 @@ export async function takeFolder(folder: string, clock: Clock): Promise<Disposab
   const path = join(folder, 'lineside.lock')
   try {
     // Only a folder of our own making is made private: one that was there is its owner's business.
-    if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makeFolder(folder)
     makePrivate(path)
     return await takeLock(path, folder, clock)
   } catch (error) {
     const failure = fileFailure(error, path)
     throw failure === undefined ? error : storeFault(failure, path, error)
   }
+}
+
+/** One level at a time: Node's own recursive mkdir never returns below /proc. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder))
+  mkdirSync(folder, { mode: 0o700 })
 }
 
 /** Creates the file where it is missing; in any case only its owner may read it. SQLite gives its side files the same mode. */

@@ -73,6 +73,15 @@ describe('the command road', () => {
     expect(journal.map(({ type }) => type)).toEqual(['command.asked', 'command.done'])
   })
 
+  it('shows the confirmed value to everybody before it answers', async () => {
+    const { ask, table } = startRoad()
+    const seen: unknown[] = []
+    table.onChanges((batch) => seen.push(...batch.map(({ sample }) => sample.value)))
+    await ask()
+    expect(table.sampleOf(asTagId('press/setpoint'))).toMatchObject({ value: 120, quality: 'good' })
+    expect(seen).toEqual([120])
+  })
+
   it.each<[string, Partial<WriteRules>, Partial<Command>]>([
     ['command.role', {}, { by: { road: 'mqtt', name: 'eve', role: 'viewer' } }],
     ['command.tag-unknown', {}, { tag: asTagId('press/nothing') }],
@@ -118,6 +127,8 @@ describe('the command road', () => {
   it('undoes the scaling before it writes, to a whole number where the device holds whole numbers', async () => {
     const whole = startRoad({}, { type: 'f64', scale: { raw: [0, 1000], to: [0, 150], isRawWhole: true } })
     expect(await whole.ask({ value: 75.07 })).toMatchObject({ status: 'done', value: 75 })
+    const coarse = startRoad({ tolerance: 0 }, { type: 'f64', scale: { raw: [0, 100], to: [0, 10], isRawWhole: true } })
+    expect(await coarse.ask({ value: 5.55 })).toMatchObject({ status: 'done', value: 5.6000000000000005 })
     expect(whole.plant.written).toEqual([500])
     const fraction = startRoad({}, { type: 'f64', scale: { raw: [0, 1], to: [0, 100] } })
     expect(await fraction.ask({ value: 50 })).toMatchObject({ status: 'done', value: 50 })

@@ -109,6 +109,15 @@ describe('a device', () => {
     expect(press.device.status().state).toBe('online')
   })
 
+  it('that takes connections and never answers is not online, and is told once', async () => {
+    await using press = await startPlant({ pollMs: 100, state: 'absent' })
+    press.plant.state = 'silent'
+    await press.clock.advance(60_000)
+    expect(press.plant.connects).toBeGreaterThan(10)
+    expect(press.statuses.map(({ state }) => state)).not.toContain('online')
+    expect(press.log.lines.length).toBeLessThanOrEqual(2)
+  })
+
   it('answers a write with a failed outcome while it is absent', async () => {
     await using press = await startPlant({ state: 'absent' })
     const [outcome] = await press.device.write([{ tag: 0, value: 1 }], new AbortController().signal)

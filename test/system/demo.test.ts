@@ -29,7 +29,8 @@ describe('lineside demo', () => {
     const [, api = ''] = /(http:\S+)\/api/.exec(said) ?? []
     expect(said).toContain('mqtt://127.0.0.1:')
     expect(said).toContain('opc.tcp://127.0.0.1:')
-    expect(((await (await fetch(`${api}/health/ready`)).json()) as { status: string }).status).toBe('ready')
+    const health = async () => (await (await fetch(`${api}/health/ready`)).json()) as { readonly status: string }
+    await vi.waitFor(async () => expect((await health()).status).toBe('ready'), { timeout: 30_000 }) // values come before the OPC UA server is open
     const plants = plantsOf(String(demo.pid))
     expect(plants).toHaveLength(1)
     demo.kill('SIGINT')

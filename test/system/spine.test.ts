@@ -129,6 +129,28 @@ steps:
   })
 })
 
+describe('a request that makes no sense', () => {
+  it('is refused with a code and a remedy, and disturbs nobody', { timeout: slow }, async () => {
+    await using line = await startLine()
+    for (const path of [
+      '/api/v1/tags/live?filter=a&filter=b',
+      '/api/v1/tags?filter=a&filter=b',
+      '/api/v1/tags?limit=x',
+      '/api/v1/tags?fliter=a',
+    ]) {
+      const answer = await fetch(`${line.daemon.url}${path}`)
+      expect([path, answer.status]).toEqual([path, 400])
+      expect(await answer.json()).toMatchObject({ code: 'api.bad-query', remedy: expect.any(String) })
+    }
+    line.press.registers[0] = 3
+    await vi.waitFor(async () => expect(await line.daemon.tag('press/count')).toMatchObject({ value: 3, quality: 'good' }), 5_000)
+    await using answers = subscribe(line.daemon, 'acme/test/line-1/press/nothing/set/result')
+    await vi.waitFor(async () => expect(await line.daemon.metric('lineside_mqtt_clients')).toBe(1), 5_000)
+    await using _wish = publish(line.daemon, 'acme/test/line-1/press/nothing/set', '1')
+    await vi.waitFor(() => expect(answers.lines[0]).toContain('command.tag-unknown'), 5_000)
+  })
+})
+
 describe('SIGTERM', () => {
   it('ends the daemon with 0 within five seconds, whoever is connected', { timeout: slow }, async () => {
     await using line = await startLine()

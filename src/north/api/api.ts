@@ -1,5 +1,6 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { type Clock, isoTime } from '../../base/clock.ts'
+import { Fault } from '../../base/fault.ts'
 import { type Metric, prometheusText } from '../../base/metric.ts'
 import type { Running } from '../../base/running.ts'
 import type { Health } from '../../base/thread.ts'
@@ -8,6 +9,7 @@ import type { DeviceStatus } from '../../model/device.ts'
 import type { ApiConfig } from './config.ts'
 import { LiveStreams } from './live-streams.ts'
 import { problemOf } from './problem.ts'
+import { plainQuery } from './query.ts'
 import { tagRows } from './tags.ts'
 
 export interface ApiOptions {
@@ -45,11 +47,12 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   routeHealth(server, options)
   routeTags(server, options.tags)
   server.get('/api/v1/devices', () => ({ items: options.devices().map(deviceRow) }))
-  server.get<{ Querystring: { filter?: string } }>('/api/v1/tags/live', (request, reply) => {
+  server.get('/api/v1/tags/live', (request, reply) => {
+    const { filter } = plainQuery(request.query, ['filter']) // may throw, so before the reply is taken over
     reply.hijack()
-    streams.open({ request: request.raw, response: reply.raw, filter: request.query.filter })
+    streams.open({ response: reply.raw, filter })
   })
-  await server.listen({ host: config.host, port: config.port })
+  await listen(server, config)
   const failed = Promise.withResolvers<never>()
   server.server.on('error', failed.reject)
   const address = server.server.address()
@@ -61,6 +64,17 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       streams[Symbol.dispose]()
       await server.close()
     },
+  }
+}
+
+async function listen(server: FastifyInstance, { host, port }: ApiConfig): Promise<void> {
+  try {
+    await server.listen({ host, port })
+  } catch (cause) {
+    throw new Fault('api.cannot-listen', `The HTTP API cannot listen on ${host}:${port}.`, {
+      remedy: 'End what uses this port (`ss -ltnp` names it), or set `api: { port, host }` in lineside.yaml.',
+      cause,
+    })
   }
 }
 
@@ -100,7 +114,5 @@ function deviceRow({ device, state, sinceMs, lastFault }: DeviceStatus): Readonl
 }
 
 function routeTags(server: FastifyInstance, tags: LiveTags): void {
-  server.get<{ Querystring: { filter?: string; cursor?: string; limit?: string } }>('/api/v1/tags', (request) =>
-    tagRows(tags, request.query),
-  )
+  server.get('/api/v1/tags', (request) => tagRows(tags, plainQuery(request.query, ['filter', 'cursor', 'limit'])))
 }

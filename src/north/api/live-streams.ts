@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ServerResponse } from 'node:http'
 import type { Clock } from '../../base/clock.ts'
 import type { Metric } from '../../base/metric.ts'
 import { KeepLatestQueue } from '../../base/queue.ts'
@@ -40,8 +40,7 @@ export class LiveStreams implements Disposable {
     })
   }
 
-  open(request: { readonly request: IncomingMessage; readonly response: ServerResponse; readonly filter: string | undefined }): void {
-    const { response, filter } = request
+  open({ response, filter }: { readonly response: ServerResponse; readonly filter: string | undefined }): void {
     if (this.#streams.size >= streamsMax) {
       response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '10' })
       response.end(

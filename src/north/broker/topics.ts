@@ -78,6 +78,11 @@ function retained(topic: string, payload: string): LocalMessage {
   return { topic, payload, qos: 1, isRetained: true }
 }
 
+function noSuchTag(id: string): Omit<CommandResult, 'id'> {
+  const remedy = 'Check the name: it is DEVICE/TAG, as in the device files.'
+  return { status: 'refused', code: 'command.tag-unknown', message: `There is no tag ${id}.`, remedy, tookMs: 0 }
+}
+
 /** The way of `…/set` through the command road to `…/set/result`. */
 class Writes {
   readonly #options: TagTopicsOptions
@@ -95,7 +100,10 @@ class Writes {
     const id = message.topic.slice(site.length + 1, -setSuffix.length)
     const tag = tags.find(asTagId(id))
     const meta = tag === undefined ? undefined : tags.metas[tag]
-    if (meta === undefined) return 'discard'
+    if (meta === undefined) {
+      void this.#tell(message, { id: randomUUID(), ...noSuchTag(id) })
+      return 'discard'
+    }
     void this.#answer(message, meta)
     return 'passOn'
   }
@@ -113,14 +121,17 @@ class Writes {
   }
 
   async #answer(message: ReceivedMessage, meta: TagMeta): Promise<void> {
+    await this.#tell(message, await this.#result(message, meta))
+  }
+
+  async #tell(message: ReceivedMessage, result: CommandResult): Promise<void> {
     const { broker, log } = this.#options
-    const result = await this.#result(message, meta)
     const { value, ...rest } = result
     const payload = JSON.stringify({ ...rest, ...(value === undefined ? {} : { value: jsonValue(value) }) })
     try {
       await broker.publish([{ topic: `${message.topic}/result`, payload, qos: 1, isRetained: false }])
     } catch (error) {
-      log.error('The result of a write was not published.', { tag: meta.id, ...errorFields(error) })
+      log.error('The result of a write was not published.', { topic: message.topic, ...errorFields(error) })
     }
   }
 
