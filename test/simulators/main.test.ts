@@ -31,7 +31,7 @@ async function opcuaIsUp(port: number): Promise<void> {
 
 describe('the plant as a process', () => {
   it('says in one line where its devices listen, and all of them do', async () => {
-    await using plant = startSimulator('main', ['--ports', 'auto'])
+    await using plant = startSimulator(['--ports', 'auto'])
     const devices = await ready(plant)
     expect(Object.keys(devices)).toEqual(['infeed-1', 'filler-1', 'capper-1', 'palletiser-1', 'meter-1', 'labeller-1'])
     for (const { port } of Object.values(devices)) {
@@ -43,7 +43,7 @@ describe('the plant as a process', () => {
   })
 
   it('moves by itself', async () => {
-    await using plant = startSimulator('main', ['--ports', 'auto'])
+    await using plant = startSimulator(['--ports', 'auto'])
     using filler = await connectRaw(portOf(await ready(plant), 'filler-1'))
     const filled = async (): Promise<number> => (await filler.ask([3, 0, 20, 0, 2])).data.readUInt32BE(1)
     const before = await filled()
@@ -51,7 +51,7 @@ describe('the plant as a process', () => {
   })
 
   it('fails as it was told on the command line, and is mended by a line on its standard input', async () => {
-    await using plant = startSimulator('main', ['--ports', 'auto', '--fail', 'filler-1:exception=6', '--fail', 'capper-1:late=5:0.2'])
+    await using plant = startSimulator(['--ports', 'auto', '--fail', 'filler-1:exception=6', '--fail', 'capper-1:late=5:0.2'])
     using filler = await connectRaw(portOf(await ready(plant), 'filler-1'))
     expect((await filler.ask([3, 0, 0, 0, 1])).code).toBe(0x83)
     plant.say('{"clear":"filler-1"}')
@@ -60,7 +60,7 @@ describe('the plant as a process', () => {
   })
 
   it('fails as it is told while it runs, and only for as long', async () => {
-    await using plant = startSimulator('main', ['--ports', 'auto'])
+    await using plant = startSimulator(['--ports', 'auto'])
     const port = portOf(await ready(plant), 'capper-1')
     plant.say('{"fail":"capper-1","fault":"refuse","seconds":0.4}')
     await vi.waitFor(() => expect(plant.said[1]).toMatchObject({ done: expect.any(String) }))
@@ -74,7 +74,7 @@ describe('the plant as a process', () => {
     'ends within a second when %s, and leaves nothing behind',
     async (how) => {
       const folder = await mkdtemp(join(tmpdir(), 'lineside-test-'))
-      await using plant = startSimulator('main', ['--ports', 'auto'], { TMPDIR: folder })
+      await using plant = startSimulator(['--ports', 'auto'], { TMPDIR: folder })
       const devices = await ready(plant)
       const port = portOf(devices, 'filler-1')
       await opcuaIsUp(portOf(devices, 'labeller-1'))
@@ -92,7 +92,7 @@ describe('the plant as a process', () => {
   )
 
   it('says on standard error what is wrong with its arguments, and ends', async () => {
-    await using plant = startSimulator('main', ['--fail', 'filler-1:nonsense'])
+    await using plant = startSimulator(['--fail', 'filler-1:nonsense'])
     expect(await plant.ended).toBe(2)
   })
 })

@@ -10,8 +10,8 @@ export interface Simulator extends AsyncDisposable {
   readonly ended: Promise<number | null>
 }
 
-export function startSimulator(program: 'main' | 'load', args: readonly string[], environment: NodeJS.ProcessEnv = {}): Simulator {
-  const child = spawn(process.execPath, [new URL(`../../simulators/${program}.ts`, import.meta.url).pathname, ...args], {
+export function startSimulator(args: readonly string[], environment: NodeJS.ProcessEnv = {}): Simulator {
+  const child = spawn(process.execPath, [new URL(`../../simulators/main.ts`, import.meta.url).pathname, ...args], {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...environment },
   })
