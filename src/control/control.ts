@@ -15,7 +15,7 @@ import type { DeviceListener } from '../south/device-listener.ts'
 import type { StoreCalls } from '../store/contract.ts'
 import { CommandRoad, type DevicePlace } from './command-road.ts'
 import type { ControlCalls, NorthCalls } from './contract.ts'
-import { loadDriver } from './drivers.ts'
+import { loadDriver, loadsSlowly } from './drivers.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
 import type { FlowConfig } from './flows/config.ts'
@@ -53,6 +53,8 @@ export interface Control extends Running {
 /** Batches of changes that north may be behind before newer values overtake older ones. */
 const changesInflightMax = 2
 const refreshPauseMs = 250
+/** Enough for a PLC in the same hall to be connected to and polled once. */
+const firstPollMs = 100
 
 /** Starts everything that talks to the plant. Consumers before producers, so that no first sample is missed. */
 export async function startControl(data: ControlData, ports: ControlPorts): Promise<Control> {
@@ -72,11 +74,12 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
     flows.take(batch)
   })
   const refreshing = parts.use(startLoop((signal) => refreshForever(table, clock, signal)))
-  let first = 0
-  for (const config of data.devices) {
+  const [quick, slow] = inOrderOfLoading(data.devices)
+  for (const { config, first } of [...quick, ...slow]) {
+    // Loading an OPC UA client holds this thread up for half a second: those that need none have their first values before it.
+    if (config === slow[0]?.config && quick.length > 0) await clock.sleep(firstPollMs)
     const device = parts.use(await openDevice({ config, first, data, ports, table, onStatus: feeds.status, record }))
     places.set(config.device, { device, first })
-    first += config.tags.length
   }
   const devices = [...places.values()].map(({ device }) => device)
   const started = parts.move()
@@ -86,6 +89,23 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
     metrics: () => [...devices, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
+}
+
+interface PlacedDevice {
+  readonly config: DeviceConfig
+  /** TagIndex of its first tag. */
+  readonly first: number
+}
+
+/** First those whose driver is here at once, then those whose driver must be loaded. */
+function inOrderOfLoading(configs: readonly DeviceConfig[]): readonly [quick: readonly PlacedDevice[], slow: readonly PlacedDevice[]] {
+  let next = 0
+  const placed = configs.map((config): PlacedDevice => {
+    const first = next
+    next += config.tags.length
+    return { config, first }
+  })
+  return [placed.filter(({ config }) => !loadsSlowly(config.driver)), placed.filter(({ config }) => loadsSlowly(config.driver))]
 }
 
 interface Sinks {

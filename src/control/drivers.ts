@@ -15,6 +15,11 @@ export async function loadDriver(name: string): Promise<Driver<unknown, unknown>
   return await load()
 }
 
+/** Whether loading the driver holds up the thread noticeably. */
+export function loadsSlowly(name: string): boolean {
+  return name === 'opcua'
+}
+
 /** The driver's own types end here: `site` has parsed its config and addresses by the schema of the same name. */
 function erased<Config, Address>(driver: Driver<Config, Address>): Driver<unknown, unknown> {
   return driver as Driver<unknown, unknown>
