@@ -146,11 +146,13 @@ interface ServerContext {
 
 /** Loading the server's library holds this thread up for about a second: so long at the most it lets the first values pass to MQTT and HTTP. */
 const feedMs = 500
+/** For those values to reach whoever asks for them. */
+const handOverMs = 120
 
 /** Loaded only by a site that has one: the server's library costs some hundred megabytes. */
 async function openOpcuaServer(config: OpcuaServerConfig, { data, ports, tags, commands, fed }: ServerContext): Promise<OpcuaServer> {
   const { clock, log } = ports
-  await Promise.race([fed, clock.sleep(feedMs)])
+  await Promise.race([fed.then(() => clock.sleep(handOverMs)), clock.sleep(feedMs)])
   const { startOpcuaServer } = await import('./opcua-server/server.ts')
   return await startOpcuaServer({
     config,
