@@ -1,4 +1,5 @@
 import type { Clock } from '../base/clock.ts'
+import { Fault } from '../base/fault.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { DropOldestQueue } from '../base/queue.ts'
@@ -21,6 +22,7 @@ export class JournalSink {
   readonly #options: JournalSinkOptions
   readonly #late = new DropOldestQueue<SiteEvent>({ sizeMax: lateMax })
   #lateTotal = 0
+  #refused = 0
   #isCatchingUp = false
 
   constructor(options: JournalSinkOptions) {
@@ -51,7 +53,7 @@ export class JournalSink {
         name: 'lineside_journal_lost_total',
         help: 'Events lost because the store was away too long.',
         type: 'counter',
-        value: this.#late.dropped,
+        value: this.#late.dropped + this.#refused,
       },
     ]
   }
@@ -74,13 +76,23 @@ export class JournalSink {
     if (!this.#isCatchingUp) void this.#catchUp()
   }
 
+  /** What the store will never take must not stand in the way of what follows. */
+  #again(batch: readonly SiteEvent[], error: unknown): void {
+    if (!(error instanceof Fault) || error.isRetryable) {
+      this.#late.unshift(batch)
+      return
+    }
+    this.#refused += batch.length
+    this.#options.log.error('The journal refused events for good.', { events: batch.length, ...errorFields(error) })
+  }
+
   async #catchUp(): Promise<void> {
     this.#isCatchingUp = true
     this.#options.log.warn('The journal does not answer; events wait in memory.')
     while (this.#late.size > 0) {
       await this.#options.clock.sleep(retryPauseMs)
       const batch = this.#late.take(1_000)
-      await this.#options.append(batch).catch(() => this.#late.unshift(batch))
+      await this.#options.append(batch).catch((error: unknown) => this.#again(batch, error))
     }
     this.#isCatchingUp = false
     this.#options.log.info('The journal answers again and holds all that waited.')
