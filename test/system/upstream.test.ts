@@ -1,49 +1,12 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
-import { freePort, type Program, startProgram } from '../north/support/program.ts'
+import { startBrokerAbove } from '../support/broker-above.ts'
 import { DaemonProcess, plcFile } from '../support/daemon-process.ts'
 import { startModbusDevice } from '../support/modbus-device.ts'
 
-/** mosquitto above us, which keeps what it has over a restart, and a subscriber whose session it keeps too. */
+/** The broker above, and the payloads of the counter that it passed on, in order. */
 async function startAbove() {
-  const folder = await mkdtemp(join(tmpdir(), 'lineside-above-'))
-  const port = await freePort()
-  const config = join(folder, 'mosquitto.conf')
-  const lines = [
-    `listener ${port} 127.0.0.1`,
-    'allow_anonymous true',
-    'persistence true',
-    `persistence_location ${folder}/`,
-    'max_queued_messages 0',
-    'user root',
-  ]
-  await writeFile(config, `${lines.join('\n')}\n`)
-  let broker: Program | undefined
-  const start = async (): Promise<void> => {
-    const program = startProgram('/usr/sbin/mosquitto', ['-v', '-c', config])
-    broker = program
-    await vi.waitFor(() => expect(program.lines.join('\n')).toContain('running'), 5_000)
-  }
-  await start()
-  const subscriber = startProgram('mosquitto_sub', ['-p', String(port), '-t', 'acme/#', '-q', '1', '-c', '-i', 'watcher', '-R', '-v'])
-  await vi.waitFor(() => expect(broker?.lines.join('\n')).toContain('SUBACK to watcher'), 5_000)
-  return {
-    url: `mqtt://127.0.0.1:${port}`,
-    start,
-    stop: async () => {
-      broker?.kill('SIGTERM')
-      await broker?.exit
-    },
-    /** Payloads of the counter, in order. */
-    values: () => subscriber.lines.flatMap((line) => /\/press\/count (\{.*\})/.exec(line)?.[1] ?? []),
-    [Symbol.asyncDispose]: async () => {
-      await subscriber[Symbol.asyncDispose]()
-      await broker?.[Symbol.asyncDispose]()
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
+  const broker = await startBrokerAbove()
+  return Object.assign(broker, { values: () => broker.lines.flatMap((line) => /\/press\/count (\{.*\})/.exec(line)?.[1] ?? []) })
 }
 
 async function startLine(url: string) {
