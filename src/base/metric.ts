@@ -2,7 +2,9 @@
 export interface Metric {
   readonly name: string
   readonly help: string
-  readonly type: 'counter' | 'gauge'
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  /** Which of a histogram's numbers it is; stands behind the name. */
+  readonly part?: '_bucket' | '_sum' | '_count'
   readonly value: number
   readonly labels?: Readonly<Record<string, string>>
 }
@@ -17,7 +19,7 @@ function familyText(name: string, rows: readonly Metric[]): string {
   const [first] = rows
   if (first === undefined) return ''
   const head = `# HELP ${name} ${first.help.replaceAll('\\', '\\\\').replaceAll('\n', '\\n')}\n# TYPE ${name} ${first.type}\n`
-  return head + rows.map((row) => `${name}${labelText(row.labels ?? {})} ${row.value}\n`).join('')
+  return head + rows.map((row) => `${name}${row.part ?? ''}${labelText(row.labels ?? {})} ${row.value}\n`).join('')
 }
 
 function labelText(labels: Readonly<Record<string, string>>): string {

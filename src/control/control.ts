@@ -86,7 +86,7 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   return {
     calls: { write: (command) => road.write(command) },
     failure: firstFailure([flows, sinks.outbox, refreshing, ...devices]),
-    metrics: () => [...devices, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
+    metrics: () => [...devices, table, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
@@ -167,8 +167,16 @@ function openFeeds({
     take(table.snapshot())
     for (const { device } of places.values()) status(device.status())
   })
-  const help = 'Values that north did not see because newer ones came.'
-  return { take, status, metrics: () => [{ name: 'lineside_north_overtaken_total', help, type: 'counter', value: changes.overtaken }] }
+  return { take, status, metrics: () => feedMetrics(changes) }
+}
+
+function feedMetrics(changes: Feed<TagIndex, Sample>): readonly Metric[] {
+  const taken = 'Values that north has taken in.'
+  const overtaken = 'Values that north did not see because newer ones came.'
+  return [
+    { name: 'lineside_north_values_total', help: taken, type: 'counter', value: changes.delivered },
+    { name: 'lineside_north_overtaken_total', help: overtaken, type: 'counter', value: changes.overtaken },
+  ]
 }
 
 async function refreshForever(table: TagTable, clock: Clock, signal: AbortSignal): Promise<void> {

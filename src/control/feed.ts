@@ -15,6 +15,7 @@ export class Feed<Key, Item> {
   readonly #options: FeedOptions<Key, Item>
   readonly #waiting = new KeepLatestQueue<Key, Item>()
   #inflight = 0
+  #delivered = 0
 
   constructor(options: FeedOptions<Key, Item>) {
     this.#options = options
@@ -23,6 +24,11 @@ export class Feed<Key, Item> {
   /** How often something newer came before the older had been handed on. */
   get overtaken(): number {
     return this.#waiting.overtaken
+  }
+
+  /** How many items the far side has taken in. */
+  get delivered(): number {
+    return this.#delivered
   }
 
   push(key: Key, item: Item): void {
@@ -35,13 +41,14 @@ export class Feed<Key, Item> {
     const batch = this.#waiting.takeAll()
     this.#inflight += 1
     this.#options.deliver(batch).then(
-      () => this.#settled(),
+      () => this.#settled(batch.size),
       () => this.#failed(batch),
     )
   }
 
-  #settled(): void {
+  #settled(count: number): void {
     this.#inflight -= 1
+    this.#delivered += count
     this.send()
   }
 

@@ -1,5 +1,6 @@
 import type { Clock, EpochMs } from '../base/clock.ts'
 import { epochMs } from '../base/clock.ts'
+import type { Metric } from '../base/metric.ts'
 import type { Change, ChangeBatch, Sample } from '../model/sample.ts'
 import { asTagIndex, type LinearScale, type Reading, type TagId, type TagIndex, type TagMeta, type TagValue } from '../model/tag.ts'
 
@@ -24,6 +25,7 @@ export class TagTable {
   readonly #listeners = new Set<ChangeListener>()
   #pending = new Map<TagIndex, Sample>()
   #isFlushPlanned = false
+  #passedOn = 0
 
   constructor(metas: readonly TagMeta[], clock: Clock) {
     this.metas = metas
@@ -34,6 +36,11 @@ export class TagTable {
     this.#passedOnMs = new Float64Array(metas.length)
     this.#indexById = new Map(metas.map((meta, place) => [meta.id, asTagIndex(place)]))
     this.#refreshed = metas.flatMap((meta, place) => (meta.refreshMs === undefined ? [] : [place]))
+  }
+
+  metrics(): readonly Metric[] {
+    const help = 'Changes of tags that were passed on.'
+    return [{ name: 'lineside_tag_changes_total', help, type: 'counter', value: this.#passedOn }]
   }
 
   find(id: TagId): TagIndex | undefined {
@@ -123,6 +130,7 @@ export class TagTable {
     this.#isFlushPlanned = false
     if (this.#pending.size === 0) return
     const pending = this.#pending
+    this.#passedOn += pending.size
     this.#pending = new Map()
     const batch: Change[] = []
     for (const [tag, sample] of pending) batch.push({ tag, sample })

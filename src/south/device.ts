@@ -1,6 +1,7 @@
 import { type Backoff, backoffMs, type Chance } from '../base/chance.ts'
 import { type Clock, epochMs } from '../base/clock.ts'
 import { Fault, plainFault } from '../base/fault.ts'
+import { Histogram } from '../base/histogram.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { type Running, startLoop } from '../base/running.ts'
@@ -36,6 +37,8 @@ const reconnect: Backoff = { firstMs: 100, maxMs: 700 }
 const connectTimeoutMs = 5_000
 /** A connection that lived this long was a good one: the next loss starts from the first back-off again. */
 const settledAfterMs = 5_000
+/** s; finest where a loop that is well lies, up to where it is a nuisance. */
+const latenessBounds = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1]
 
 /** Starts the one loop that owns a device: connecting, polling or listening, and connecting again. Ready at once: an absent device is a state, not an error. */
 export function startDevice(options: DeviceOptions): Device {
@@ -47,7 +50,7 @@ class LiveDevice implements Device {
   readonly #options: DeviceOptions
   readonly #loop: Running
   readonly #allTags: readonly number[]
-  readonly counts = { connects: 0, losses: 0, polls: 0, overruns: 0, silences: 0, latenessMaxMs: 0 }
+  readonly counts = { connects: 0, losses: 0, polls: 0, overruns: 0, silences: 0, lateness: new Histogram(latenessBounds) }
   #connection: Connection | undefined
   #status: DeviceStatus
 
@@ -106,6 +109,11 @@ class LiveDevice implements Device {
         value: this.counts.silences,
         labels,
       },
+      ...this.counts.lateness.metrics({
+        name: 'lineside_poll_lateness_seconds',
+        help: 'How much later than due polls began.',
+        labels,
+      }),
     ]
   }
 

@@ -1,6 +1,7 @@
 import type { Chance } from '../base/chance.ts'
 import type { Clock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
+import type { Histogram } from '../base/histogram.ts'
 import type { DeviceConfig } from './config.ts'
 import type { DeviceListener } from './device-listener.ts'
 import type { PolledSource, PollResult } from './driver.ts'
@@ -21,7 +22,8 @@ export interface PollCounts {
   polls: number
   overruns: number
   silences: number
-  latenessMaxMs: number
+  /** From when a poll was due to when it began, s. */
+  readonly lateness: Histogram
 }
 
 /** A device that answered nothing at all this many times running is taken for lost, and connected to anew. */
@@ -71,7 +73,7 @@ class ScanClass {
       let due = clock.elapsed() + this.#periodMs * chance()
       while (!signal.aborted) {
         await clock.sleep(Math.max(0, due - clock.elapsed()), signal)
-        this.#options.counts.latenessMaxMs = Math.max(this.#options.counts.latenessMaxMs, clock.elapsed() - due)
+        this.#options.counts.lateness.observe(Math.max(0, clock.elapsed() - due) / 1_000)
         await this.#pollOnce()
         due = this.#nextDue(due)
       }
