@@ -203,6 +203,9 @@ async function openDevice({ config, first, data, ports, table, onStatus, record 
     readings: (readings, receivedMs) => table.take(first, readings, receivedMs),
     heard: (tags, receivedMs) => table.heard(first, tags, receivedMs),
     stale: (tags) => table.stale(first, tags),
+    events: (events) => {
+      for (const event of events) record({ ...event, subject: config.device })
+    },
     status: (status) => {
       onStatus(status)
       if (status.state === state) return

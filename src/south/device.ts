@@ -9,7 +9,7 @@ import type { DeviceState, DeviceStatus } from '../model/device.ts'
 import type { Reading } from '../model/tag.ts'
 import type { DeviceConfig } from './config.ts'
 import type { DeviceListener } from './device-listener.ts'
-import type { Connection, Driver, RawWrite, SubscribedSource, WriteOutcome } from './driver.ts'
+import type { CallOutcome, Connection, Driver, MethodCall, RawWrite, SubscribedSource, WriteOutcome } from './driver.ts'
 import { pollScanClasses } from './polling.ts'
 
 export interface DeviceOptions {
@@ -28,6 +28,8 @@ export interface Device extends Running {
   read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]>
   /** Never rejects: an absent device is a failed outcome. */
   write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
+  /** Never rejects: an absent device, or one that knows no methods, is a failed outcome. */
+  call(call: MethodCall, signal: AbortSignal): Promise<CallOutcome>
   status(): DeviceStatus
   metrics(): readonly Metric[]
 }
@@ -82,9 +84,16 @@ class LiveDevice implements Device {
     return writes.map(() => ({ outcome: 'failed', fault }))
   }
 
+  async call(call: MethodCall, signal: AbortSignal): Promise<CallOutcome> {
+    const connection = this.#connection
+    if (connection === undefined) return { outcome: 'failed', fault: this.#absent() }
+    return (await connection.call?.(call, signal)) ?? { outcome: 'failed', fault: noMethods(this.#options.config) }
+  }
+
   metrics(): readonly Metric[] {
     const labels = { device: this.#options.config.device }
     return [
+      ...(this.#connection?.metrics?.().map((metric) => ({ ...metric, labels: { ...metric.labels, ...labels } })) ?? []),
       {
         name: 'lineside_device_online',
         help: 'Whether the device answers.',
@@ -156,7 +165,8 @@ class LiveDevice implements Device {
     this.#connection = connection
     this.counts.connects += 1
     try {
-      const { source } = connection
+      const { source, events } = connection
+      void events?.listen((told) => this.#options.listener.events?.(told), until)
       const listening =
         source.kind === 'polled'
           ? pollScanClasses({ ...this.#options, source, counts: this.counts, onAnswer: () => this.#online(), signal: until })
@@ -217,6 +227,12 @@ class LiveDevice implements Device {
       isRetryable: true,
     })
   }
+}
+
+function noMethods({ device, driver }: DeviceConfig): Fault {
+  return new Fault('device.no-methods', `The device ${device} has no methods that could be called: it speaks ${driver}.`, {
+    remedy: 'Call methods of OPC UA devices only; write a tag instead.',
+  })
 }
 
 function connectionEnded(device: string): Fault {

@@ -1,7 +1,8 @@
 import type { z } from 'zod'
-import type { Clock } from '../base/clock.ts'
+import type { Clock, EpochMs } from '../base/clock.ts'
 import type { Fault } from '../base/fault.ts'
 import type { Log } from '../base/log.ts'
+import type { Metric } from '../base/metric.ts'
 import type { Running } from '../base/running.ts'
 import type { Reading, Tag, TagValue } from '../model/tag.ts'
 
@@ -48,7 +49,40 @@ export interface Connection extends Running {
   read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]>
   /** Writes raw values, ahead of any poll; one outcome a write, in order. Never rejects for what a device does. */
   write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
+  /** Calls a method of the device, where its protocol has such. Never rejects for what a device does. */
+  call?(call: MethodCall, signal: AbortSignal): Promise<CallOutcome>
+  /** What the device tells beside its tags, where its device file asks for it. */
+  readonly events?: EventSource
+  /** Of this connection, without the label `device`. */
+  metrics?(): readonly Metric[]
 }
+
+/** A device that has things to tell which are no values. */
+export interface EventSource {
+  /** Starts the reports; resolves when they have been asked for. A device that refuses is told of in the log and is no failure. */
+  listen(report: (events: readonly DeviceEvent[]) => void, signal: AbortSignal): Promise<void>
+}
+
+export interface DeviceEvent {
+  /** Dotted, as site events are: `opcua.event`. */
+  readonly type: string
+  /** By the device's own clock. */
+  readonly timeMs: EpochMs
+  /** JSON-safe. */
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+/** Object and method are written as the driver's addresses are. */
+export interface MethodCall {
+  readonly object: string
+  readonly method: string
+  readonly args: readonly TagValue[]
+}
+
+/** `values` are the output arguments, null where one holds what no tag can. `unknown`: it was sent, and the reply was lost. */
+export type CallOutcome =
+  | { readonly outcome: 'done'; readonly values: readonly (TagValue | null)[] }
+  | { readonly outcome: 'failed' | 'unknown'; readonly fault: Fault }
 
 /** A device that is asked. */
 export interface PolledSource {

@@ -40,6 +40,7 @@ function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta> = {})
   const device: Device = {
     failure: new Promise(() => {}),
     status: () => ({ device: 'press', state: 'online', sinceMs: clock.now() }),
+    call: () => Promise.reject(new Error('no methods here')),
     metrics: () => [],
     read: async (tags) => tags.map((tag) => ({ tag, value: plant.holds[tag] ?? null, quality: 'good' })),
     write: async (writes) => {
