@@ -31,3 +31,17 @@ export const tagIdSchema = z
   .max(pathLengthMax)
   .regex(tagId, 'a tag is named DEVICE/TAG, like filler/bowl/level')
   .describe('A tag of the site, DEVICE/TAG.')
+
+const nameLengthMax = 64
+
+/** The nearest name to a text of somebody else's making; `_` stands for what a name cannot hold. */
+export function nameFrom(text: string): string {
+  const name = text
+    .normalize('NFC')
+    .replaceAll(/[^\p{L}\p{N}_.-]+/gu, '_')
+    .replace(/^[.-]/, '_')
+    .slice(0, nameLengthMax)
+  const whole = name.isWellFormed() ? name : name.slice(0, -1) // the cut may have gone through a character
+  if (whole === '') return '_'
+  return whole === 'set' ? 'set_' : whole // `…/set` is the topic of writes
+}

@@ -10,10 +10,11 @@ import {
   QualifiedName,
 } from 'node-opcua-client'
 import { z } from 'zod'
+import { Fault } from '../../base/fault.ts'
 import type { Tag } from '../../model/tag.ts'
 import { type PathStep, parseBrowsePath, parseNodeText } from './address.ts'
 import type { OpcuaAddress } from './config.ts'
-import { badNodeIdUnknown, badNoMatch, statusOf } from './quality.ts'
+import { badNodeIdUnknown, badNoMatch, statusName, statusOf } from './quality.ts'
 import type { Requests } from './requests.ts'
 
 /** How many nodes the server takes in one request; 0 where it names no limit (OPC 10000-5, 6.3.11). */
@@ -32,6 +33,30 @@ export async function readLimits(requests: Requests): Promise<ServerLimits> {
   const limits = values.map((data) => (data.statusCode.isGood() && typeof data.value?.value === 'number' ? data.value.value : 0))
   const [read = 0, write = 0, translate = 0, monitor = 0] = limits
   return { read, write, translate, monitor }
+}
+
+/** What a browse may ask for at once; 0 where the server names no limit. */
+export async function browseLimits(requests: Requests): Promise<{ readonly browse: number; readonly read: number }> {
+  const nodes = [11710, limitNodes.read].map((id) => ({ nodeId: `i=${id}`, attributeId: AttributeIds.Value }))
+  const values = await requests.ask('a read of its limits', (session) => session.read(nodes))
+  const [browse = 0, read = 0] = values.map((data) => (data.statusCode.isGood() ? Number(data.value?.value) || 0 : 0))
+  return { browse, read }
+}
+
+/** The node of a node id or browse path that a person wrote. Throws the Fault `opcua.no-such-node`. */
+export async function findNode(
+  text: string,
+  { requests, uris }: { readonly requests: Requests; readonly uris: readonly string[] },
+): Promise<NodeId> {
+  const namespaces = (namespace: string | number): number => (typeof namespace === 'string' ? uris.indexOf(namespace) : namespace)
+  const path = text.startsWith('/') ? browsePath(parseBrowsePath(text) ?? [], namespaces) : undefined
+  const [result] = path === undefined ? [] : await requests.ask('a translation of a path', (session) => session.translateBrowsePath([path]))
+  const place = result === undefined ? nodePlace(text, namespaces) : pathPlace(result)
+  if ('node' in place) return place.node
+  throw new Fault('opcua.no-such-node', `There is no ${text.slice(0, 200)} on this server: ${statusName(place.status)}.`, {
+    remedy:
+      'Write a node id (nsu=http://…;s=…, ns=2;s=…, i=85) or a browse path from the root (/Objects/2:Line); browse without a root to see what there is.',
+  })
 }
 
 /** Where a tag's node is on this server today, or the status code that says why it is nowhere. */
