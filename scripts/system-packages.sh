@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The Debian packages that the tests use as real peers and tools. `npm test` runs this first: it is a no-op when all are there,
-# installs them when it may (root, or sudo without a password), and otherwise names what is missing and fails.
+# installs them when it may (root, or sudo without a password), and otherwise names what is missing and fails. Arguments are more packages.
 # It starts no service and leaves none enabled: mosquitto's own would take port 1883.
 set -euo pipefail
 
@@ -12,6 +12,7 @@ packages=(
   python3 python3-pymodbus      # another Modbus server; datagram sockets for sd_notify
   socat                         # pairs of serial lines
   systemd                       # systemd-analyze, systemd-sysusers, systemd-tmpfiles
+  "$@"
 )
 policy="${POLICY_RC_D:-/usr/sbin/policy-rc.d}"
 
@@ -31,7 +32,7 @@ cannot() {
 command -v apt-get >/dev/null || cannot 'no apt-get: this is no Debian'
 if [ "$(id -u)" -ne 0 ]; then
   command -v sudo >/dev/null && sudo -n true 2>/dev/null || cannot 'neither root nor sudo without a password'
-  exec sudo -n bash "$0"
+  exec sudo -n bash "$0" "$@"
 fi
 
 echo "Installing Debian packages for the tests: ${missing[*]}" >&2

@@ -1,4 +1,5 @@
-// Prints `N passed, N failed[, N skipped]` from vitest's JSON report named by the argument. Exits 1 when a test failed or none ran.
+// Prints `N passed, N failed[, N skipped]`, the sum of vitest's JSON reports named by the arguments. Exits 1 when a test failed, or when one of the
+// reports has none that passed.
 // Plain JavaScript, so that the machine's own Node may be an old one.
 import { readFileSync } from 'node:fs'
 
@@ -10,13 +11,13 @@ function readReport(file) {
   }
 }
 
-const report = readReport(process.argv[2])
+const reports = process.argv.slice(2).map(readReport)
+const sum = (count) => reports.reduce((total, report) => total + count(report), 0)
 /** A file that could not be loaded has no tests to count; it counts as one that failed. */
-const brokenFiles = report.testResults.filter(
-  (file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed'),
-).length
-const passed = report.numPassedTests
-const failed = report.numFailedTests + brokenFiles
-const skipped = (report.numPendingTests ?? 0) + (report.numTodoTests ?? 0)
+const brokenFiles = (report) =>
+  report.testResults.filter((file) => file.status === 'failed' && !file.assertionResults.some((test) => test.status === 'failed')).length
+const passed = sum((report) => report.numPassedTests)
+const failed = sum((report) => report.numFailedTests + brokenFiles(report))
+const skipped = sum((report) => (report.numPendingTests ?? 0) + (report.numTodoTests ?? 0))
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`)
-process.exit(report.success && failed === 0 && passed > 0 ? 0 : 1)
+process.exit(failed === 0 && reports.every((report) => report.success && report.numPassedTests > 0) ? 0 : 1)
