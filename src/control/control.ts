@@ -217,7 +217,17 @@ async function openDevice({ config, first, data, ports, table, onStatus, record 
   return startDevice({ config, driver, listener, stateFolder: `${data.stateFolder}/devices/${config.device}`, clock, chance, log })
 }
 
+const deviceEvents: Readonly<Record<DeviceStatus['state'], string>> = {
+  connecting: 'device.lost',
+  online: 'device.online',
+  degraded: 'device.degraded',
+}
+
 function deviceEvent(status: DeviceStatus): SiteEvent {
-  const type = status.state === 'online' ? 'device.online' : 'device.lost'
-  return { type, subject: status.device, timeMs: status.sinceMs, data: status.lastFault === undefined ? {} : { fault: status.lastFault } }
+  return {
+    type: deviceEvents[status.state],
+    subject: status.device,
+    timeMs: status.sinceMs,
+    data: status.lastFault === undefined ? {} : { fault: status.lastFault },
+  }
 }

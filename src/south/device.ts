@@ -96,9 +96,16 @@ class LiveDevice implements Device {
       ...(this.#connection?.metrics?.().map((metric) => ({ ...metric, labels: { ...metric.labels, ...labels } })) ?? []),
       {
         name: 'lineside_device_online',
-        help: 'Whether the device answers.',
+        help: 'Whether the device answers, if only in part.',
         type: 'gauge',
-        value: this.#connection === undefined ? 0 : 1,
+        value: this.#status.state === 'connecting' ? 0 : 1,
+        labels,
+      },
+      {
+        name: 'lineside_device_degraded',
+        help: 'Whether a part of the device (a unit, a block) keeps silent while the rest answers.',
+        type: 'gauge',
+        value: this.#status.state === 'degraded' ? 1 : 0,
         labels,
       },
       { name: 'lineside_device_connects_total', help: 'Connections made.', type: 'counter', value: this.counts.connects, labels },
@@ -169,7 +176,7 @@ class LiveDevice implements Device {
       void events?.listen((told) => this.#options.listener.events?.(told), until)
       const listening =
         source.kind === 'polled'
-          ? pollScanClasses({ ...this.#options, source, counts: this.counts, onAnswer: () => this.#online(), signal: until })
+          ? pollScanClasses({ ...this.#options, source, counts: this.counts, onAnswer: (silence) => this.#answers(silence), signal: until })
           : this.#listen(source, until).then(() => stopped)
       await Promise.race([connection.failure, listening, stopped])
       until.throwIfAborted()
@@ -184,22 +191,27 @@ class LiveDevice implements Device {
   async #listen(source: SubscribedSource, signal: AbortSignal): Promise<void> {
     const { listener, clock } = this.#options
     await source.subscribe((readings) => listener.readings(readings, clock.now()), signal)
-    this.#online()
+    this.#answers(undefined)
   }
 
-  /** A device is online when it has answered: one that takes connections and says nothing is not. */
-  #online(): void {
-    if (this.#status.state === 'online') return
+  /** A device is online when it has answered: one that takes connections and says nothing is not. One that keeps silent in part is degraded. */
+  #answers(silence: Fault | undefined): void {
+    const { state, sinceMs } = this.#status
+    const next = silence === undefined ? 'online' : 'degraded'
+    if (next === state) return
     const { log, config, clock } = this.#options
-    log.info('The device is online.', { device: config.device, awayMs: clock.now() - this.#status.sinceMs })
-    this.#enter('online')
+    if (silence !== undefined) log.warn('The device answers only in part.', { device: config.device, ...errorFields(silence) })
+    else if (state === 'degraded')
+      log.info('The device answers in full again.', { device: config.device, degradedMs: clock.now() - sinceMs })
+    else log.info('The device is online.', { device: config.device, awayMs: clock.now() - sinceMs })
+    this.#enter(next, silence === undefined ? this.#status.lastFault : plainFault(silence))
   }
 
   /** The first loss is news; the hundredth failed attempt in a row is not. */
   #lost(error: unknown): void {
     const { log, config, listener } = this.#options
     const fault = plainFault(error)
-    const wasOnline = this.#status.state === 'online'
+    const wasOnline = this.#status.state !== 'connecting'
     const isNews = wasOnline || this.#status.lastFault?.code !== fault.code
     if (this.#connection !== undefined) {
       this.counts.losses += 1

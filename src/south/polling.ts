@@ -13,8 +13,8 @@ export interface PollingOptions {
   readonly clock: Clock
   readonly chance: Chance
   readonly counts: PollCounts
-  /** Called at each poll that was answered, if only in part. */
-  readonly onAnswer: () => void
+  /** Called after each poll while the device answers, with what keeps silent though the rest answers. */
+  readonly onAnswer: (silence: Fault | undefined) => void
   readonly signal: AbortSignal
 }
 
@@ -31,18 +31,32 @@ const silentPollsMax = 3
 /** Values are stale when two polls have gone by without an answer. */
 const stalePolls = 2
 
-/** Polls every scan class at its own pace until the signal; rejects with the Fault of the device's silence. */
+/** When one class is silent, others that have not been answered for this long are polled at once: only they can tell whether the device is lost. */
+const answerAgeMsMax = 5_000
+
+/** Polls every scan class at its own pace until the signal; rejects with the Fault of the device's silence, when none of them is answered. */
 export async function pollScanClasses(options: PollingOptions): Promise<void> {
-  const classes = Object.entries(options.config.scanMs)
-    .map(([scan, periodMs]) => new ScanClass(options, scan, periodMs))
-    .filter((scanClass) => scanClass.hasTags)
+  const classes: ScanClass[] = []
+  for (const [scan, periodMs] of Object.entries(options.config.scanMs)) {
+    const scanClass = new ScanClass({ ...options, classes }, scan, periodMs)
+    if (scanClass.hasTags) classes.push(scanClass)
+  }
   if (classes.length === 0)
     return await new Promise<void>((resolve) => options.signal.addEventListener('abort', () => resolve(), { once: true }))
   await Promise.all(classes.map((scanClass) => scanClass.run()))
 }
 
+interface ScanClassOptions extends PollingOptions {
+  /** All of the connection. */
+  readonly classes: readonly ScanClass[]
+}
+
 class ScanClass {
-  readonly #options: PollingOptions
+  /** Whether the last poll was answered, if only in part. */
+  isAnswered = false
+  /** Why some or all of its tags have not been read for a while; undefined while all is well. */
+  silence: Fault | undefined
+  readonly #options: ScanClassOptions
   readonly #scan: string
   readonly #periodMs: number
   readonly #tags: readonly number[]
@@ -50,10 +64,14 @@ class ScanClass {
   #isStale = false
   /** When the poll under way was begun. */
   #askedAt: number | undefined
+  /** Running: those not answered in full, and those not answered at all. */
   #silentPolls = 0
+  #deafPolls = 0
+  #answeredAt = 0
+  #isDoubted = false
   #cycleMs = 0
 
-  constructor(options: PollingOptions, scan: string, periodMs: number) {
+  constructor(options: ScanClassOptions, scan: string, periodMs: number) {
     this.#options = options
     this.#scan = scan
     this.#periodMs = periodMs
@@ -72,7 +90,7 @@ class ScanClass {
       // The first poll is made at once; from there on devices keep a phase of their own, so that fifty of them spread over the period.
       let due = clock.elapsed() + this.#periodMs * chance()
       while (!signal.aborted) {
-        await clock.sleep(Math.max(0, due - clock.elapsed()), signal)
+        due = await this.#sleepUntil(due)
         this.#options.counts.lateness.observe(Math.max(0, clock.elapsed() - due) / 1_000)
         await this.#pollOnce()
         due = this.#nextDue(due)
@@ -80,6 +98,17 @@ class ScanClass {
     } finally {
       this.#staleTimer?.[Symbol.dispose]()
     }
+  }
+
+  /** A slow class looks up now and then whether it is asked to poll sooner; when the poll is due then. */
+  async #sleepUntil(due: number): Promise<number> {
+    const { clock, signal } = this.#options
+    do {
+      const nowAt = clock.elapsed()
+      if (this.#isDoubted) return nowAt
+      await clock.sleep(Math.min(Math.max(0, due - nowAt), answerAgeMsMax), signal)
+    } while (clock.elapsed() < due)
+    return due
   }
 
   /** A poll that took longer than its period leaves out those it overran, and says so, rather than chase them. */
@@ -107,27 +136,53 @@ class ScanClass {
     const nowMs = clock.now()
     if (result.readings.length > 0) listener.readings(result.readings, nowMs)
     if (result.silence === undefined) {
-      this.#options.onAnswer()
       listener.heard(this.#tags, nowMs)
+      this.#answered()
       this.#silentPolls = 0
       this.#isStale = false
-      this.#watch()
-      return
+      this.silence = undefined
+    } else {
+      counts.silences += 1
+      this.#takeSilence(result.silence)
     }
-    counts.silences += 1
-    this.#takeSilence(result.silence)
+    const { classes, onAnswer } = this.#options
+    if (classes.some(({ isAnswered }) => isAnswered)) onAnswer(classes.find(({ silence }) => silence !== undefined)?.silence)
   }
 
-  #takeSilence(silence: NonNullable<PollResult['silence']>): void {
-    const { listener, clock } = this.#options
-    const silent = new Set(silence.tags)
+  #answered(): void {
+    this.isAnswered = true
+    this.#isDoubted = false
+    this.#answeredAt = this.#options.clock.elapsed()
+    this.#deafPolls = 0
+    this.#watch()
+  }
+
+  #takeSilence({ tags, fault }: NonNullable<PollResult['silence']>): void {
+    const { listener, clock, config } = this.#options
+    const silent = new Set(tags)
     const answered = this.#tags.filter((tag) => !silent.has(tag))
     listener.heard(answered, clock.now())
-    if (answered.length > 0) this.#options.onAnswer()
     this.#silentPolls += 1
-    if (this.#silentPolls >= stalePolls || this.#isStale) listener.stale(silence.tags)
-    if (answered.length > 0) this.#watch()
-    else if (this.#silentPolls >= silentPollsMax) throw silenceFault(this.#options.config.device, silence.fault)
+    if (this.#silentPolls >= stalePolls || this.#isStale) {
+      listener.stale(tags)
+      this.silence = fault
+    }
+    if (answered.length > 0) {
+      this.#answered()
+      return
+    }
+    this.isAnswered = false
+    this.#isDoubted = false
+    this.#deafPolls += 1
+    if (this.#deafPolls >= silentPollsMax && !this.#areOthersAnswered()) throw silenceFault(config.device, fault)
+  }
+
+  /** The other classes may lie on other units, or on blocks that still answer: then the device is not lost. */
+  #areOthersAnswered(): boolean {
+    const answered = this.#options.classes.filter((other) => other !== this && other.isAnswered)
+    const newestAt = Math.max(...answered.map((other) => other.#answeredAt))
+    if (this.#options.clock.elapsed() - newestAt > answerAgeMsMax) for (const other of answered) other.#isDoubted = true
+    return answered.length > 0
   }
 
   /** A device that is slower than its scan class is no dead device: its own pace counts, if that is longer than the period. */

@@ -7,11 +7,17 @@ import { fakeDeviceConfig, fakePlant } from '../support/fake-device.ts'
 import { startManualClock } from '../support/manual-clock.ts'
 import { keptLog } from '../support/quiet-log.ts'
 
-async function startPlant({ pollMs = 1_000, state = 'answers' as 'answers' | 'absent' | 'hangs' } = {}) {
+interface PlantOptions {
+  readonly pollMs?: number
+  readonly state?: 'answers' | 'absent' | 'hangs'
+  readonly scanMs?: Readonly<Record<string, number>>
+}
+
+async function startPlant({ pollMs = 1_000, state = 'answers', scanMs = { normal: pollMs } }: PlantOptions = {}) {
   const clock = startManualClock()
   const plant = fakePlant([42, 7])
   plant.state = state
-  const config = fakeDeviceConfig('press', { tags: 2, pollMs })
+  const config = fakeDeviceConfig('press', { tags: 2, pollMs, scanMs })
   const table = new TagTable(config.tags, clock)
   const statuses: DeviceStatus[] = []
   const log = keptLog()
@@ -128,5 +134,73 @@ describe('a device', () => {
     const press = await startPlant({ state: 'hangs' })
     await press.device[Symbol.asyncDispose]()
     expect(press.plant.connects).toBe(0)
+  })
+})
+
+describe('a device that answers only in part', () => {
+  it('is degraded while a part of it keeps silent, with the fault, and online again when it is whole', async () => {
+    await using press = await startPlant({ pollMs: 100 })
+    press.plant.silentTags = [1]
+    await press.clock.advance(5_000)
+    expect(press.device.status()).toMatchObject({ state: 'degraded', lastFault: { code: 'fake.gone' } })
+    expect([press.tag(0), press.tag(1)]).toMatchObject([{ quality: 'good' }, { value: 7, quality: 'stale' }])
+    press.plant.silentTags = []
+    await press.clock.advance(200)
+    expect(press.tag(1)).toMatchObject({ value: 7, quality: 'good' })
+    expect(press.statuses.map((status) => status.state)).toEqual(['connecting', 'online', 'degraded', 'online'])
+    expect(press.plant.connects).toBe(1)
+  })
+
+  it('is not degraded for a single poll that was not answered in full', async () => {
+    await using press = await startPlant({ pollMs: 100 })
+    press.plant.silentTags = [1]
+    await press.clock.advance(100)
+    press.plant.silentTags = []
+    await press.clock.advance(1_000)
+    expect(press.statuses.map((status) => status.state)).toEqual(['connecting', 'online'])
+  })
+
+  it('says so in its metrics', async () => {
+    await using press = await startPlant({ pollMs: 100 })
+    const shown = () =>
+      Object.fromEntries(press.device.metrics().flatMap(({ name, value }) => (name.startsWith('lineside_device_') ? [[name, value]] : [])))
+    press.plant.silentTags = [1]
+    await press.clock.advance(1_000)
+    expect(shown()).toMatchObject({ lineside_device_online: 1, lineside_device_degraded: 1 })
+    press.plant.unplug()
+    await press.clock.settle()
+    expect(shown()).toMatchObject({ lineside_device_online: 0, lineside_device_degraded: 0 })
+  })
+
+  it('is not taken for lost when all of one scan class is silent, however slow the others are', async () => {
+    await using press = await startPlant({ scanMs: { fast: 100, slow: 60_000 } })
+    press.plant.silentTags = [0]
+    await press.clock.advance(120_000)
+    expect(press.device.status().state).toBe('degraded')
+    expect([press.tag(0), press.tag(1)]).toMatchObject([{ quality: 'stale' }, { quality: 'good' }])
+    expect(press.plant.connects).toBe(1)
+  })
+
+  it('is taken for lost soon when the rest goes silent, too', async () => {
+    await using press = await startPlant({ scanMs: { fast: 100, slow: 60_000 } })
+    press.plant.silentTags = [0]
+    await press.clock.advance(1_000)
+    press.plant.silentTags = [0, 1]
+    await press.clock.advance(11_000)
+    expect(press.device.status().lastFault?.code).toBe('device.silent')
+    expect(press.tag(1)).toMatchObject({ quality: 'stale' })
+    expect(press.plant.connects).toBeGreaterThan(1)
+  })
+
+  it('is not taken for lost by a single poll without any answer, after many with some', async () => {
+    await using press = await startPlant({ pollMs: 100 })
+    press.plant.silentTags = [1]
+    await press.clock.advance(1_000)
+    press.plant.silentTags = [0, 1]
+    await press.clock.advance(200)
+    press.plant.silentTags = [1]
+    await press.clock.advance(1_000)
+    expect(press.plant.connects).toBe(1)
+    expect(press.device.status().state).toBe('degraded')
   })
 })

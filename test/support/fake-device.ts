@@ -10,6 +10,8 @@ export interface FakePlant {
   readonly values: number[]
   /** `answers`, `hangs` (until the signal), `silent` (says that it timed out), or `absent`. */
   state: 'answers' | 'hangs' | 'silent' | 'absent'
+  /** Tags that are not answered while the others are. */
+  silentTags: readonly number[]
   connects: number
   polls: number
   unplug(): void
@@ -21,6 +23,7 @@ export function fakePlant(values: number[]): FakePlant {
   const plant: FakePlant = {
     values,
     state: 'answers',
+    silentTags: [],
     connects: 0,
     polls: 0,
     unplug: () => {
@@ -56,9 +59,10 @@ function connectionTo(plant: FakePlant, { tags, failure, fault }: FakeContext): 
     if (plant.state === 'hangs') await aborted(signal)
     const wanted = tags.flatMap((tag, place) => (tag.scan === scan ? [place] : []))
     if (plant.state === 'silent') return { readings: [], silence: { tags: wanted, fault } }
-    const changed = wanted.filter((tag) => last.get(tag) !== plant.values[tag])
+    const silent = wanted.filter((tag) => plant.silentTags.includes(tag))
+    const changed = wanted.filter((tag) => !silent.includes(tag) && last.get(tag) !== plant.values[tag])
     for (const tag of changed) last.set(tag, plant.values[tag] ?? 0)
-    return { readings: changed.map(readingOf) }
+    return { readings: changed.map(readingOf), ...(silent.length === 0 ? {} : { silence: { tags: silent, fault } }) }
   }
   return {
     failure,
@@ -80,7 +84,13 @@ function aborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-export function fakeDeviceConfig(device: string, options: { readonly tags: number; readonly pollMs: number }): DeviceConfig {
+/** All tags in the class `normal`, or one each in the classes of `scanMs`. */
+export function fakeDeviceConfig(
+  device: string,
+  options: { readonly tags: number; readonly pollMs: number; readonly scanMs?: Readonly<Record<string, number>> },
+): DeviceConfig {
+  const scanMs = options.scanMs ?? { normal: options.pollMs }
+  const scans = Object.keys(scanMs)
   const tags = Array.from(
     { length: options.tags },
     (_, place): Tag<unknown> => ({
@@ -88,9 +98,9 @@ export function fakeDeviceConfig(device: string, options: { readonly tags: numbe
       device,
       path: `t${place}`,
       type: 'f64',
-      scan: 'normal',
+      scan: scans[place % scans.length] ?? 'normal',
       address: {},
     }),
   )
-  return { device, driver: 'fake', config: {}, capabilities: [], scanMs: { normal: options.pollMs }, tags }
+  return { device, driver: 'fake', config: {}, capabilities: [], scanMs, tags }
 }

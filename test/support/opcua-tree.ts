@@ -70,15 +70,46 @@ namespace.addAnalogDataItem({
   dataType: 'Double',
   description: 'Of the press',
   engineeringUnitsRange: { low: 0, high: 250 },
-  engineeringUnits: { namespaceUri: 'http://www.opcfoundation.org/UA/units/un/cefact', unitId: 4_342_098, displayName: 'bar', description: 'bar' },
+  engineeringUnits: {
+    namespaceUri: 'http://www.opcfoundation.org/UA/units/un/cefact',
+    unitId: 4_342_098,
+    displayName: 'bar',
+    description: 'bar',
+  },
   accessLevel: 'CurrentRead | CurrentWrite',
   userAccessLevel: 'CurrentRead | CurrentWrite',
 })
 namespace.addVariable({ componentOf: odd, browseName: 'Read only', nodeId: 's=Odd.ro', dataType: 'Int16', accessLevel: 'CurrentRead' })
-namespace.addVariable({ componentOf: odd, browseName: 'Secret', nodeId: 's=Odd.secret', dataType: 'Int16', accessLevel: 'CurrentWrite', userAccessLevel: 'CurrentWrite' })
-namespace.addVariable({ componentOf: odd, browseName: 'Array', nodeId: 's=Odd.array', dataType: 'Float', valueRank: 1, arrayDimensions: [3] })
-namespace.addVariable({ componentOf: odd, browseName: 'Any', nodeId: 's=Odd.any', dataType: 'Number', value: { dataType: DataType.Double, value: 1 } })
-namespace.addVariable({ componentOf: odd, browseName: 'Enum', nodeId: 's=Odd.enum', dataType: 'ServerState', value: { dataType: DataType.Int32, value: 1 } })
+namespace.addVariable({
+  componentOf: odd,
+  browseName: 'Secret',
+  nodeId: 's=Odd.secret',
+  dataType: 'Int16',
+  accessLevel: 'CurrentWrite',
+  userAccessLevel: 'CurrentWrite',
+})
+namespace.addVariable({
+  componentOf: odd,
+  browseName: 'Array',
+  nodeId: 's=Odd.array',
+  dataType: 'Float',
+  valueRank: 1,
+  arrayDimensions: [3],
+})
+namespace.addVariable({
+  componentOf: odd,
+  browseName: 'Any',
+  nodeId: 's=Odd.any',
+  dataType: 'Number',
+  value: { dataType: DataType.Double, value: 1 },
+})
+namespace.addVariable({
+  componentOf: odd,
+  browseName: 'Enum',
+  nodeId: 's=Odd.enum',
+  dataType: 'ServerState',
+  value: { dataType: DataType.Int32, value: 1 },
+})
 namespace.addVariable({ componentOf: odd, browseName: 'Structure', nodeId: 's=Odd.structure', dataType: 'Range' })
 namespace.addVariable({ componentOf: odd, browseName: 'set', nodeId: 's=Odd.set', dataType: 'Boolean' })
 namespace.addVariable({ componentOf: odd, browseName: 'a/b:c', nodeId: 's=Odd.a;b', dataType: 'String' })
