@@ -206,6 +206,7 @@ async function openDevice({ config, first, data, ports, table, onStatus, record 
     events: (events) => {
       for (const event of events) record({ ...event, subject: config.device })
     },
+    learnt: ({ sinceMs, ...note }) => record({ type: 'device.learnt', subject: config.device, timeMs: sinceMs, data: note }),
     status: (status) => {
       onStatus(status)
       if (status.state === state) return

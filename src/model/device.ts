@@ -9,4 +9,6 @@ export interface DeviceStatus {
   readonly state: DeviceState
   readonly sinceMs: EpochMs
   readonly lastFault?: PlainFault
+  /** What was found out about it by asking, as sentences. */
+  readonly learnt?: readonly string[]
 }

@@ -1,7 +1,7 @@
 import type { EpochMs } from '../base/clock.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { Reading } from '../model/tag.ts'
-import type { DeviceEvent } from './driver.ts'
+import type { DeviceEvent, LearntNote } from './driver.ts'
 
 /** What a device tells, always about its own tags by their position in its device file. Called often; must not block or throw. */
 export interface DeviceListener {
@@ -13,4 +13,6 @@ export interface DeviceListener {
   status(status: DeviceStatus): void
   /** What the device told beside its values; at a bounded rate. */
   events?(events: readonly DeviceEvent[]): void
+  /** Something new about the device was found out. */
+  learnt?(note: LearntNote): void
 }

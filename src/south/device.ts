@@ -9,8 +9,9 @@ import type { DeviceState, DeviceStatus } from '../model/device.ts'
 import type { Reading } from '../model/tag.ts'
 import type { DeviceConfig } from './config.ts'
 import type { DeviceListener } from './device-listener.ts'
-import type { CallOutcome, Connection, Driver, MethodCall, RawWrite, SubscribedSource, WriteOutcome } from './driver.ts'
+import type { CallOutcome, Connection, Driver, LearntNote, MethodCall, RawWrite, SubscribedSource, WriteOutcome } from './driver.ts'
 import { pollScanClasses } from './polling.ts'
+import { type ScanCounts, scanMetrics } from './scan-counts.ts'
 
 export interface DeviceOptions {
   readonly config: DeviceConfig
@@ -39,6 +40,8 @@ const reconnect: Backoff = { firstMs: 100, maxMs: 700 }
 const connectTimeoutMs = 5_000
 /** A connection that lived this long was a good one: the next loss starts from the first back-off again. */
 const settledAfterMs = 5_000
+/** Sentences in the status of a device; all of them stand in the journal. */
+const learntMax = 20
 /** s; finest where a loop that is well lies, up to where it is a nuisance. */
 const latenessBounds = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1]
 
@@ -52,7 +55,15 @@ class LiveDevice implements Device {
   readonly #options: DeviceOptions
   readonly #loop: Running
   readonly #allTags: readonly number[]
-  readonly counts = { connects: 0, losses: 0, polls: 0, overruns: 0, silences: 0, lateness: new Histogram(latenessBounds) }
+  readonly counts = {
+    connects: 0,
+    losses: 0,
+    polls: 0,
+    overruns: 0,
+    silences: 0,
+    scans: new Map<string, ScanCounts>(),
+    lateness: new Histogram(latenessBounds),
+  }
   #connection: Connection | undefined
   #status: DeviceStatus
 
@@ -125,6 +136,7 @@ class LiveDevice implements Device {
         value: this.counts.silences,
         labels,
       },
+      ...scanMetrics(this.counts.scans, labels),
       ...this.counts.lateness.metrics({
         name: 'lineside_poll_lateness_seconds',
         help: 'How much later than due polls began.',
@@ -162,7 +174,13 @@ class LiveDevice implements Device {
     const { config, driver, stateFolder, clock, log } = this.#options
     const limit = new AbortController()
     using _timer = clock.after(connectTimeoutMs, () => limit.abort(connectTimedOut(config.device)))
-    return await driver.connect(config.config, config.tags, { signal: AbortSignal.any([signal, limit.signal]), clock, log, stateFolder })
+    return await driver.connect(config.config, config.tags, {
+      signal: AbortSignal.any([signal, limit.signal]),
+      clock,
+      log,
+      stateFolder,
+      learnt: (note) => this.#learnt(note),
+    })
   }
 
   async #use(connection: Connection, signal: AbortSignal): Promise<void> {
@@ -228,8 +246,22 @@ class LiveDevice implements Device {
   #enter(state: DeviceState, lastFault = this.#status.lastFault): void {
     const { clock, listener, config } = this.#options
     const sinceMs = state === this.#status.state ? this.#status.sinceMs : epochMs(clock.now())
-    this.#status = { device: config.device, state, sinceMs, ...(lastFault === undefined ? {} : { lastFault }) }
+    const learnt = (this.#connection?.learnt?.() ?? []).slice(0, learntMax).map(({ message }) => message)
+    this.#status = {
+      device: config.device,
+      state,
+      sinceMs,
+      ...(lastFault === undefined ? {} : { lastFault }),
+      ...(learnt.length === 0 ? {} : { learnt }),
+    }
     listener.status(this.#status)
+  }
+
+  #learnt(note: LearntNote): void {
+    const { log, config, listener } = this.#options
+    log.info('Learnt something about the device.', { device: config.device, ...note })
+    listener.learnt?.(note)
+    this.#enter(this.#status.state)
   }
 
   #absent(): Fault {

@@ -25,6 +25,22 @@ export interface DriverSchema<Config, Address> {
   readonly address: z.ZodType<Address>
   /** What the schemas cannot say. Pure. */
   check(config: Config, tags: readonly Tag<Address>[]): readonly Problem[]
+  /** Devices with the same answer share one line; without one a device has its own. */
+  lineOf?(config: Config): string | undefined
+  /** What only all devices of one line together can show: that it has no time for them. Pure. */
+  checkLine?(members: readonly LineMember<Config, Address>[]): readonly LineProblem[]
+}
+
+export interface LineMember<Config, Address> {
+  readonly device: string
+  readonly config: Config
+  readonly scanMs: Readonly<Record<string, number>>
+  readonly tags: readonly Tag<Address>[]
+}
+
+/** A problem in the file of one of the devices. */
+export interface LineProblem extends Problem {
+  readonly device: string
 }
 
 /** A way to talk to one kind of device. It knows its protocol and nothing else: polling, reconnecting, time, health and logging live in device.ts. */
@@ -40,6 +56,19 @@ export interface ConnectContext {
   readonly log: Log
   /** A folder of the device's own that outlives restarts (certificates, what was learnt). */
   readonly stateFolder: string
+  /** Called for what the driver has found out about the device by asking it; at a bounded rate. */
+  readonly learnt?: (note: LearntNote) => void
+}
+
+/** What a driver has found out about a device that the device file does not say. */
+export interface LearntNote {
+  /** Stable: `modbus.hole`. */
+  readonly code: string
+  /** A sentence for people. */
+  readonly message: string
+  /** What to write into the device file, so that nobody needs to find it out again. */
+  readonly pin?: string
+  readonly sinceMs: EpochMs
 }
 
 /** A device that can be talked to. Its `failure` rejects with a Fault as soon as it is known to be lost. */
@@ -55,6 +84,8 @@ export interface Connection extends Running {
   readonly events?: EventSource
   /** Of this connection, without the label `device`. */
   metrics?(): readonly Metric[]
+  /** All that has been learnt about the device, and is used. */
+  learnt?(): readonly LearntNote[]
 }
 
 /** A device that has things to tell which are no values. */

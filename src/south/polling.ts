@@ -5,6 +5,7 @@ import type { Histogram } from '../base/histogram.ts'
 import type { DeviceConfig } from './config.ts'
 import type { DeviceListener } from './device-listener.ts'
 import type { PolledSource, PollResult } from './driver.ts'
+import type { ScanCounts } from './scan-counts.ts'
 
 export interface PollingOptions {
   readonly config: DeviceConfig
@@ -24,6 +25,8 @@ export interface PollCounts {
   silences: number
   /** From when a poll was due to when it began, s. */
   readonly lateness: Histogram
+  /** By name. */
+  readonly scans: Map<string, ScanCounts>
 }
 
 /** A device that answered nothing at all this many times running is taken for lost, and connected to anew. */
@@ -60,6 +63,7 @@ class ScanClass {
   readonly #scan: string
   readonly #periodMs: number
   readonly #tags: readonly number[]
+  readonly #counts: ScanCounts
   #staleTimer: Disposable | undefined
   #isStale = false
   /** When the poll under way was begun. */
@@ -69,13 +73,14 @@ class ScanClass {
   #deafPolls = 0
   #answeredAt = 0
   #isDoubted = false
-  #cycleMs = 0
 
   constructor(options: ScanClassOptions, scan: string, periodMs: number) {
     this.#options = options
     this.#scan = scan
     this.#periodMs = periodMs
     this.#tags = options.config.tags.flatMap((tag, position) => (tag.scan === scan ? [position] : []))
+    this.#counts = options.counts.scans.get(scan) ?? { periodMs, cycleMs: 0, overruns: 0 }
+    if (this.hasTags) options.counts.scans.set(scan, this.#counts)
   }
 
   get hasTags(): boolean {
@@ -116,6 +121,7 @@ class ScanClass {
     const next = due + this.#periodMs
     const missed = Math.max(0, Math.ceil((this.#options.clock.elapsed() - next) / this.#periodMs))
     this.#options.counts.overruns += missed
+    this.#counts.overruns += missed
     return next + missed * this.#periodMs
   }
 
@@ -126,7 +132,7 @@ class ScanClass {
     const result = await source.poll(this.#scan, signal)
     this.#askedAt = undefined
     if (signal.aborted) return
-    this.#cycleMs = clock.elapsed() - started
+    this.#counts.cycleMs = clock.elapsed() - started
     counts.polls += 1
     this.#take(result)
   }
@@ -188,7 +194,7 @@ class ScanClass {
   /** A device that is slower than its scan class is no dead device: its own pace counts, if that is longer than the period. */
   #watch(): void {
     this.#staleTimer?.[Symbol.dispose]()
-    const limitMs = stalePolls * Math.max(this.#periodMs, this.#cycleMs)
+    const limitMs = stalePolls * Math.max(this.#periodMs, this.#counts.cycleMs)
     this.#staleTimer = this.#options.clock.after(limitMs, () => this.#lookWhetherStale(limitMs / stalePolls))
   }
 

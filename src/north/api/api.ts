@@ -109,8 +109,8 @@ function routeHealth(server: FastifyInstance, options: ApiOptions): void {
   })
 }
 
-function deviceRow({ device, state, sinceMs, lastFault }: DeviceStatus): Readonly<Record<string, unknown>> {
-  return { device, state, since: isoTime(sinceMs), ...(lastFault === undefined ? {} : { lastFault }) }
+function deviceRow({ sinceMs, ...status }: DeviceStatus): Readonly<Record<string, unknown>> {
+  return { ...status, since: isoTime(sinceMs) }
 }
 
 function routeTags(server: FastifyInstance, tags: LiveTags): void {

@@ -70,8 +70,8 @@ function valuePayload(tags: LiveTags, place: number): string | undefined {
   return meta === undefined || sample === undefined ? undefined : JSON.stringify(samplePayload(meta, sample))
 }
 
-function devicePayload({ state, sinceMs, lastFault }: DeviceStatus): string {
-  return JSON.stringify({ state, since: isoTime(sinceMs), ...(lastFault === undefined ? {} : { lastFault }) })
+function devicePayload({ sinceMs, device: _, ...status }: DeviceStatus): string {
+  return JSON.stringify({ ...status, since: isoTime(sinceMs) })
 }
 
 function retained(topic: string, payload: string): LocalMessage {
