@@ -11,11 +11,15 @@ export interface Program extends AsyncDisposable {
   /** The end of what it wrote to standard output and error. */
   readonly said: string
   kill(signal: NodeJS.Signals): void
+  /** One line to its standard input; only with `hasInput`. */
+  tell(line: string): void
   readonly ended: Promise<void>
   onLine(listener: (line: string) => void): void
 }
 
 export interface ProgramOptions {
+  /** Default: this Node, the same for every engine. */
+  readonly program?: string
   readonly args: readonly string[]
   readonly cwd?: string
   readonly env?: Readonly<Record<string, string>>
@@ -26,9 +30,8 @@ export interface ProgramOptions {
 const saidCharactersMax = 8_000
 const killAfterMs = 10_000
 
-/** Starts Node, the same for every engine. */
-export function startProgram({ args, cwd, env, hasInput = false }: ProgramOptions): Program {
-  const child = spawn(process.execPath, args, {
+export function startProgram({ program = process.execPath, args, cwd, env, hasInput = false }: ProgramOptions): Program {
+  const child = spawn(program, args, {
     cwd,
     env: { ...process.env, ...env },
     stdio: [hasInput ? 'pipe' : 'ignore', 'pipe', 'pipe'],
@@ -60,6 +63,7 @@ export function startProgram({ args, cwd, env, hasInput = false }: ProgramOption
       return output.said
     },
     kill: (signal) => void child.kill(signal),
+    tell: (line) => void child.stdin?.write(`${line}\n`),
     [Symbol.asyncDispose]: () => stop(child, ended),
   }
 }
