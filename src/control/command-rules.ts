@@ -2,6 +2,7 @@ import type { MonotonicMs } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import type { Command } from '../model/command.ts'
 import { roleAllows, type Scalar, type TagMeta, type TagValue, type ValueType, type WriteRules } from '../model/tag.ts'
+import { checkSize } from './value-size.ts'
 
 /** The rules of the tag, if the asker may write it at all. */
 export function checkAsker(command: Command, meta: TagMeta): WriteRules {
@@ -21,7 +22,10 @@ export function checkAsker(command: Command, meta: TagMeta): WriteRules {
 /** The value as the tag's type has it; throws where it does not fit, for a value is never wrapped or cut. */
 export function checkValue(value: TagValue, meta: TagMeta, rules: WriteRules): TagValue {
   const fitting = fitted(value, meta)
-  for (const item of Array.isArray(fitting) ? fitting : [fitting]) checkLimits(item, meta, rules)
+  for (const item of Array.isArray(fitting) ? fitting : [fitting]) {
+    checkSize(item, meta)
+    checkLimits(item, meta, rules)
+  }
   return fitting
 }
 

@@ -64,6 +64,8 @@ export interface TagMeta {
   readonly type?: ValueType
   /** Number of elements; absent for a scalar. */
   readonly length?: number
+  /** Where the device's place for it has a fixed size: what one text takes at most, in UTF-8, and one byte string exactly. */
+  readonly sizeBytes?: number
   readonly unit?: string
   readonly range?: readonly [number, number]
   readonly description?: string

@@ -23,7 +23,16 @@ export function scalarType(tag: TagMeta | undefined): ValueType | undefined {
 
 /** Why this constant can never be written to this tag. Where only the device knows the type, it has the last word. */
 export function valueProblem(tag: TagMeta, value: boolean | number | string): Finding | undefined {
-  return typeProblem(tag, value) ?? (typeof value === 'number' ? limitProblem(tag, value) : undefined)
+  return typeProblem(tag, value) ?? (typeof value === 'number' ? limitProblem(tag, value) : sizeProblem(tag, value))
+}
+
+function sizeProblem({ id, sizeBytes, type }: TagMeta, value: boolean | string): Finding | undefined {
+  if (typeof value !== 'string' || type !== 'string' || sizeBytes === undefined || Buffer.byteLength(value) <= sizeBytes) return undefined
+  return {
+    code: 'flow.value-length',
+    message: `The text has ${Buffer.byteLength(value)} bytes, and ${id} has room for ${sizeBytes}.`,
+    remedy: 'Shorten it: letters beyond ASCII take two or more bytes.',
+  }
 }
 
 function typeProblem(tag: TagMeta, value: boolean | number | string): Finding | undefined {

@@ -73,14 +73,15 @@ function tagOf(path: string, common: CommonTag, where: { readonly address: unkno
 function shapeOf(
   address: unknown,
   scale: LinearScale | undefined,
-): { readonly type?: ValueType; readonly length?: number; readonly scale?: LinearScale } {
-  const { type, length } = fieldsOf(address)
+): { readonly type?: ValueType; readonly length?: number; readonly sizeBytes?: number; readonly scale?: LinearScale } {
+  const { type, length, sizeBytes } = fieldsOf(address)
   const valueType = typeof type === 'string' ? decodedTypes[type] : undefined
   const isRawWhole = valueType !== undefined && /^[iu]\d+$/.test(valueType)
   return defined({
     scale: scale && { ...scale, isRawWhole },
     type: valueType !== undefined && scale !== undefined ? 'f64' : valueType,
     length: typeof length === 'number' ? length : undefined,
+    sizeBytes: typeof sizeBytes === 'number' ? sizeBytes : undefined,
   })
 }
 

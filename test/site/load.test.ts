@@ -25,6 +25,15 @@ describe('a good site', () => {
     ])
   })
 
+  it('says of a text how much room it has', async () => {
+    const tags = 'tags:\n  a: { at: hr:0, type: string(20) }\n  b: { at: hr:20, type: u16 }\n'
+    const { site } = await loadFiles({
+      'lineside.yaml': siteYaml,
+      'devices/d.yaml': `device: d\ndriver: modbus-tcp\nconnection: { host: h }\n${tags}`,
+    })
+    expect(site?.tags.map(({ sizeBytes }) => sizeBytes)).toEqual([20, undefined])
+  })
+
   it('reads a tag without a scan class once a second', async () => {
     const { site } = await loadFiles(goodSite)
     expect(site?.devices[0]?.scanMs).toEqual({ normal: 1_000, fast: 100 })
@@ -45,11 +54,13 @@ describe('a good site', () => {
 })
 
 /** The good site with one file changed. */
-function changed(file: keyof typeof goodSite, from: string, to: string): typeof goodSite {
+function changed(file: keyof typeof goodSite, from: string, to: string, more: typeof goodSite = {}): typeof goodSite {
   const text = String(goodSite[file])
   if (!text.includes(from)) throw new Error(`${file} holds no ${from}`)
-  return { ...goodSite, [file]: text.replace(from, to) }
+  return { ...goodSite, ...more, [file]: text.replace(from, to) }
 }
+
+const otherYaml = 'device: other\ndriver: modbus-tcp\nconnection: { host: h }\ntags:\n  name: { at: hr:0, type: string(4), write: {} }\n'
 
 const device = 'devices/press-07.yaml'
 const flow = 'flows/watch.yaml'
@@ -92,6 +103,11 @@ describe('a mistake in a site', () => {
     ['a write outside the limits', changed(flow, 'setpoint: 100', 'setpoint: 221'), `${flow}:7:40 flow.value-range`],
     ['a write of a fraction to a whole number', changed(flow, 'setpoint: 100', 'setpoint: 1.5'), `${flow}:7:40 flow.value-range`],
     ['a write of the wrong type', changed(flow, 'setpoint: 100', 'setpoint: true'), `${flow}:7:40 flow.value-type`],
+    [
+      'a write of a text that is too long',
+      changed(flow, 'press-07/recipe/setpoint: 100', 'other/name: Hello', { 'devices/other.yaml': otherYaml }),
+      `${flow}:7:26 flow.value-length`,
+    ],
     ['a step twice', changed(flow, 'id: tell', 'id: lower'), `${flow}:8:9 flow.step-duplicate`],
     ['a step of no kind', changed(flow, 'write:', 'wirte:'), `${flow}:7:5 site.unknown-key`],
     ['a step of two kinds', changed(flow, '  - id: tell\n', ''), `${flow}:6:5 site.value`],

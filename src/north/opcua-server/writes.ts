@@ -81,6 +81,7 @@ const statusByCode: Readonly<Record<string, StatusCode>> = {
   'command.read-only': StatusCodes.BadNotWritable,
   'command.range': StatusCodes.BadOutOfRange,
   'command.type-range': StatusCodes.BadOutOfRange,
+  'command.length': StatusCodes.BadOutOfRange,
   'command.type': StatusCodes.BadTypeMismatch,
   'command.interlock': StatusCodes.BadInvalidState,
   'command.rate': StatusCodes.BadResourceUnavailable,
