@@ -1,22 +1,14 @@
-import type { MonotonicMs } from '../base/clock.ts'
-import { Fault } from '../base/fault.ts'
 import type { Command } from '../model/command.ts'
 import { roleAllows, type Scalar, type TagMeta, type TagValue, type ValueType, type WriteRules } from '../model/tag.ts'
+import { outOfRange, readOnly, typeRange, wrongRole, wrongType } from './command-faults.ts'
 import { checkSize } from './value-size.ts'
 
 /** The rules of the tag, if the asker may write it at all. */
 export function checkAsker(command: Command, meta: TagMeta): WriteRules {
-  if (meta.write === undefined) {
-    throw new Fault('command.read-only', `${meta.id} is read-only.`, {
-      remedy: 'Give the tag a `write:` block in its device file if it may be written.',
-    })
-  }
-  if (!roleAllows(command.by.role, meta.write.role)) {
-    throw new Fault('command.role', `${command.by.name} is ${command.by.role}, and ${meta.id} may be written from ${meta.write.role} on.`, {
-      remedy: 'Ask somebody with that role, or change `write: { role }` of the tag.',
-    })
-  }
-  return meta.write
+  const rules = meta.write
+  if (rules === undefined) throw readOnly(meta)
+  if (!roleAllows(command.by.role, rules.role)) throw wrongRole(command, meta, rules)
+  return rules
 }
 
 /** The value as the tag's type has it; throws where it does not fit, for a value is never wrapped or cut. */
@@ -31,12 +23,23 @@ export function checkValue(value: TagValue, meta: TagMeta, rules: WriteRules): T
 
 function fitted(value: TagValue, meta: TagMeta): TagValue {
   const { type, length } = meta
+  if (type === undefined) return ofUnknownType(value, meta)
   if (length === undefined) {
     if (Array.isArray(value)) throw wrongType(meta, value)
-    return type === undefined ? value : fitScalar(value as Scalar, type, meta)
+    return fitScalar(value as Scalar, type, meta)
   }
   if (!Array.isArray(value) || value.length !== length) throw wrongType(meta, value)
-  return type === undefined ? value : value.map((item) => fitScalar(item, type, meta))
+  return value.map((item) => fitScalar(item, type, meta))
+}
+
+/** The device alone knows its type, and its driver refuses what does not fit; that a number is one can be said here. */
+function ofUnknownType(value: TagValue, meta: TagMeta): TagValue {
+  if (meta.length !== undefined && (!Array.isArray(value) || value.length !== meta.length)) throw wrongType(meta, value)
+  return Array.isArray(value) ? value.map((item) => finiteOrOther(item, meta)) : finiteOrOther(value as Scalar, meta)
+}
+
+function finiteOrOther(value: Scalar, meta: TagMeta): Scalar {
+  return typeof value === 'number' ? finite(value, 'a number', meta) : value
 }
 
 function fitScalar(value: Scalar, type: ValueType, meta: TagMeta): Scalar {
@@ -44,8 +47,9 @@ function fitScalar(value: Scalar, type: ValueType, meta: TagMeta): Scalar {
   if (type === 'bool' && typeof value === 'boolean') return value
   if ((type === 'string' || type === 'time') && typeof value === 'string') return value
   if (type === 'bytes' && value instanceof Uint8Array) return value
-  if ((type === 'f32' || type === 'f64' || isScaled) && (typeof value === 'number' || typeof value === 'bigint'))
-    return finite(Number(value), meta)
+  if ((type === 'f32' || type === 'f64' || isScaled) && (typeof value === 'number' || typeof value === 'bigint')) {
+    return finite(Number(value), type, meta)
+  }
   const span = integerSpans[type]
   if (span !== undefined) return integer(value, { span, type, meta })
   throw wrongType(meta, value)
@@ -70,54 +74,20 @@ function integer(
   const isWhole = typeof value === 'bigint' || (typeof value === 'number' && Number.isSafeInteger(value))
   if (!isWhole) throw wrongType(meta, value)
   const whole = BigInt(value)
-  if (whole < span[0] || whole > span[1]) {
-    throw new Fault('command.type-range', `${value} does not fit ${type} (${span[0]} to ${span[1]}) of ${meta.id}.`, {
-      remedy: 'Write a value that fits.',
-    })
-  }
+  if (whole < span[0] || whole > span[1]) throw typeRange(meta, value, `${type} (${span[0]} to ${span[1]})`)
   return type === 'i64' || type === 'u64' ? whole : Number(whole)
 }
 
-function finite(value: number, meta: TagMeta): number {
-  if (Number.isFinite(value)) return value
-  throw new Fault('command.type-range', `${value} is no number that ${meta.id} could take.`, { remedy: 'Write a finite number.' })
+/** An f32 beyond its largest would arrive as infinity. */
+function finite(value: number, type: string, meta: TagMeta): number {
+  if (Number.isFinite(type === 'f32' ? Math.fround(value) : value)) return value
+  throw typeRange(meta, value, type)
 }
 
 function checkLimits(value: Scalar, meta: TagMeta, rules: WriteRules): void {
-  if (typeof value !== 'number' && typeof value !== 'bigint') return
   const { min, max } = rules
+  if (min === undefined && max === undefined) return
+  if (typeof value !== 'number' && typeof value !== 'bigint') throw wrongType(meta, value) // a tag whose type the device alone knows, and whose limits are numbers
   if ((min === undefined || value >= min) && (max === undefined || value <= max)) return
-  throw new Fault('command.range', `${value} lies outside ${min ?? '-∞'} to ${max ?? '∞'} of ${meta.id}.`, {
-    remedy: 'Write a value within the limits of the tag, or change `write: { min, max }` in its device file.',
-  })
-}
-
-function wrongType(meta: TagMeta, value: TagValue): Fault {
-  const shown = String(value).slice(0, 80)
-  const wanted = `${meta.type ?? 'another type'}${meta.length === undefined ? '' : `[${meta.length}]`}`
-  return new Fault('command.type', `"${shown}" is no ${wanted}, which ${meta.id} takes.`, { remedy: `Write a value of type ${wanted}.` })
-}
-
-/** When a tag was written within the last second. */
-export class RateWindow {
-  #moments: MonotonicMs[] = []
-
-  /** Counts this write if there is room for it within the second. */
-  isOpen(now: MonotonicMs, perSecondMax: number): boolean {
-    this.#moments = this.#moments.filter((moment) => now - moment < 1_000)
-    if (this.#moments.length >= Math.max(1, perSecondMax)) return false
-    this.#moments.push(now)
-    return true
-  }
-}
-
-export function checkRate(
-  window: RateWindow,
-  asked: { readonly id: string; readonly perSecondMax: number; readonly now: MonotonicMs },
-): void {
-  if (window.isOpen(asked.now, asked.perSecondMax)) return
-  throw new Fault('command.rate', `${asked.id} takes ${asked.perSecondMax} writes a second, and more were asked for.`, {
-    remedy: 'Write less often, or raise `write: { rate }` of the tag.',
-    isRetryable: true,
-  })
+  throw outOfRange(meta, value, rules)
 }

@@ -1,4 +1,4 @@
-import type { Command, CommandResult } from '../model/command.ts'
+import type { Command, CommandBatch, CommandResult } from '../model/command.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { TagId, TagIndex, TagMeta } from '../model/tag.ts'
@@ -7,6 +7,8 @@ import type { TagId, TagIndex, TagMeta } from '../model/tag.ts'
 export interface ControlCalls {
   /** The one command road; answered when the command has ended. */
   write(command: Command): CommandResult
+  /** One result for each command, in order; answered when all have ended. */
+  writeAll(batch: CommandBatch): readonly CommandResult[]
 }
 
 /** What control tells north; the answer says that it was taken in, and is what control waits for before it sends more. */
@@ -40,4 +42,10 @@ export interface LiveTags {
 /** The way down for north's parts. Never rejects: what goes wrong is in the result. */
 export interface CommandRoad {
   write(command: Command): Promise<CommandResult>
+}
+
+/** The same for many at once. */
+export interface BatchRoad {
+  /** One result for each command, in order. */
+  writeAll(batch: CommandBatch): Promise<readonly CommandResult[]>
 }

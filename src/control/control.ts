@@ -4,7 +4,6 @@ import type { Door } from '../base/door.ts'
 import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { firstFailure, type Running, startLoop } from '../base/running.ts'
-import type { CommandResult } from '../model/command.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { SiteEvent } from '../model/event.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
@@ -13,9 +12,11 @@ import type { DeviceConfig } from '../south/config.ts'
 import { type Device, startDevice } from '../south/device.ts'
 import type { DeviceListener } from '../south/device-listener.ts'
 import type { StoreCalls } from '../store/contract.ts'
-import { CommandRoad, type DevicePlace } from './command-road.ts'
-import type { ControlCalls, NorthCalls } from './contract.ts'
+import { recoverCommands } from './command-recovery.ts'
+import { CommandRoad } from './command-road.ts'
+import type { BatchRoad, CommandRoad as CommandPort, NorthCalls } from './contract.ts'
 import { loadDriver, loadsSlowly } from './drivers.ts'
+import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
 import type { FlowConfig } from './flows/config.ts'
@@ -46,7 +47,7 @@ export interface ControlPorts {
 }
 
 export interface Control extends Running {
-  readonly calls: { write: (command: Parameters<ControlCalls['write']>[0]) => Promise<CommandResult> }
+  readonly calls: CommandPort & BatchRoad
   metrics(): readonly Metric[]
 }
 
@@ -66,6 +67,8 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const journal = (event: SiteEvent): Promise<void> => sinks.events.record(event)
   const record = (event: SiteEvent): void => void journal(event)
   const road = new CommandRoad({ table, devices: places, journal, interlock: compileInterlocks(table), clock, log })
+  const events = (ask: { readonly type: string; readonly rowsMax: number }) => store.call('events', ask)
+  const settling = parts.use(await recoverCommands({ road, table, devices: places, events, clock, log }))
   const flows = parts.use(await startFlows({ data, table, road, store, north, outbox: sinks.outbox, record, clock, log }))
   const feeds = openFeeds({ table, places, north })
   table.onChanges((batch) => {
@@ -82,10 +85,11 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
     places.set(config.device, { device, first })
   }
   const devices = [...places.values()].map(({ device }) => device)
+  parts.defer(() => road.close()) // before the devices go, so that what is under way can end
   const started = parts.move()
   return {
-    calls: { write: (command) => road.write(command) },
-    failure: firstFailure([flows, sinks.outbox, refreshing, ...devices]),
+    calls: { write: (command) => road.write(command), writeAll: (batch) => road.writeAll(batch) },
+    failure: firstFailure([flows, sinks.outbox, refreshing, settling, ...devices]),
     metrics: () => [...devices, table, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }

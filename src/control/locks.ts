@@ -1,4 +1,4 @@
-import { Fault } from '../base/fault.ts'
+import { busyTag } from './command-faults.ts'
 
 /** Turns by name: whoever asks for a name is served in the order of asking, one at a time. */
 export class Locks {
@@ -9,29 +9,39 @@ export class Locks {
     this.#waitingMax = options.waitingMax
   }
 
-  /** Rejects with `command.busy` when too many wait for that name already. */
-  async hold<Result>(name: string, work: () => Promise<Result>): Promise<Result> {
-    const tail = this.#tails.get(name) ?? { last: Promise.resolve(), waiting: 0 }
-    if (tail.waiting >= this.#waitingMax) throw busy(tail.waiting)
+  /**
+   * Works while it holds all of the names, each of which may stand there once. All are queued for in one go, so that two who want the same
+   * names in another order never wait for each other. Rejects with `command.busy` when too many wait for one of them already.
+   */
+  async hold<Result>(names: readonly string[], work: () => Promise<Result>): Promise<Result> {
+    for (const name of names) {
+      const waiting = this.#tails.get(name)?.waiting ?? 0
+      if (waiting >= this.#waitingMax) throw busyTag(waiting)
+    }
     const turn = Promise.withResolvers<void>()
-    const before = tail.last
-    tail.last = turn.promise
-    tail.waiting += 1
-    this.#tails.set(name, tail)
-    await before
+    const before = names.map((name) => this.#queue(name, turn.promise))
+    await Promise.all(before)
     try {
       return await work()
     } finally {
-      tail.waiting -= 1
-      if (tail.waiting === 0) this.#tails.delete(name)
+      for (const name of names) this.#leave(name)
       turn.resolve()
     }
   }
-}
 
-function busy(waiting: number): Fault {
-  return new Fault('command.busy', `${waiting} commands for this tag already wait.`, {
-    remedy: 'Ask less often, or wait for each answer.',
-    isRetryable: true,
-  })
+  #queue(name: string, turn: Promise<void>): Promise<void> {
+    const tail = this.#tails.get(name) ?? { last: Promise.resolve(), waiting: 0 }
+    const before = tail.last
+    tail.last = turn
+    tail.waiting += 1
+    this.#tails.set(name, tail)
+    return before
+  }
+
+  #leave(name: string): void {
+    const tail = this.#tails.get(name)
+    if (tail === undefined) return
+    tail.waiting -= 1
+    if (tail.waiting === 0) this.#tails.delete(name)
+  }
 }

@@ -15,7 +15,10 @@ runRoom(startControlRoom)
 async function startControlRoom({ data, log, connect }: RoomContext<ControlData>): Promise<Room> {
   const started = Promise.withResolvers<Control>()
   const north = createDoor<NorthCalls, ControlCalls>(
-    { write: async (command) => (await started.promise).calls.write(command) },
+    {
+      write: async (command) => (await started.promise).calls.write(command),
+      writeAll: async (batch) => (await started.promise).calls.writeAll(batch),
+    },
     { name: 'control to north', unansweredMax: northCallsMax },
   )
   const store = createDoor<StoreCalls, Record<never, never>>({}, { name: 'control to store', unansweredMax: storeCallsMax })

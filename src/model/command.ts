@@ -12,6 +12,7 @@ export interface Asker {
 
 /** A wish to write one tag. However it was asked, it takes the one command road. */
 export interface Command {
+  /** Chosen by the asker. The same one asking for the same again within minutes gets the first answer, and nothing is written twice. */
   readonly id: string
   readonly tag: TagId
   /** In engineering units. */
@@ -19,6 +20,13 @@ export interface Command {
   readonly by: Asker
   /** After this moment it must not be carried out. */
   readonly expiresMs?: EpochMs
+}
+
+/** Commands that are asked for at once. What goes to one device goes to it in one call. */
+export interface CommandBatch {
+  readonly commands: readonly Command[]
+  /** Where a rule refuses one of them, none is written. It is no transaction: what a device has taken is not taken back. */
+  readonly isTogether: boolean
 }
 
 /**

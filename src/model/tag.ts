@@ -52,6 +52,16 @@ export interface WriteRules {
   readonly interlock?: string
   /** Writes a second, by all askers together. */
   readonly ratePerSecondMax: number
+  /** How far one write may lie from what the device holds, in engineering units. */
+  readonly stepMax?: number
+  /** How much all writes together may change the value within a span of time, in engineering units. */
+  readonly ramp?: Ramp
+}
+
+/** `10/s`: at most 10 at once, and no more than 10 a second on average. */
+export interface Ramp {
+  readonly amount: number
+  readonly perMs: number
 }
 
 /** Everything about a tag but its address: what the whole product needs to know of it. Plain data. */

@@ -7,8 +7,8 @@ import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { firstFailure, type Running } from '../base/running.ts'
 import type { RuntimeCalls } from '../base/thread.ts'
-import type { CommandRoad, ControlCalls, LocalMessage } from '../control/contract.ts'
-import type { Command, CommandResult } from '../model/command.ts'
+import type { BatchRoad, CommandRoad, ControlCalls, LocalMessage } from '../control/contract.ts'
+import type { Command, CommandBatch, CommandResult } from '../model/command.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { ChangeBatch } from '../model/sample.ts'
 import type { TagMeta } from '../model/tag.ts'
@@ -30,6 +30,8 @@ export interface NorthData {
   readonly site: string
   readonly node: string
   readonly stateFolder: string
+  /** Of the API's Unix socket. */
+  readonly socketPath: string
   readonly tags: readonly TagMeta[]
   readonly mqtt: MqttConfig
   readonly opcua?: OpcuaServerConfig
@@ -65,7 +67,8 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const tags = new LiveTagsCopy(data.tags)
   const statuses = new Map<string, DeviceStatus>()
   const commands = commandRoad(ports)
-  const broker = parts.use(await startBroker({ config: data.mqtt, access: openAccess({ anonymous: data.mqtt.anonymous }), clock, log }))
+  const access = openAccess({ anonymous: data.mqtt.anonymous })
+  const broker = parts.use(await startBroker({ config: data.mqtt, access, clock, log }))
   const topics = parts.use(await startTagTopics({ broker, site, node, tags, commands, clock, log }))
   const api = parts.use(
     await startApi({
@@ -74,7 +77,11 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       devices: () => [...statuses.values()],
       health: () => runtime.call('health', null),
       metrics: () => runtime.call('metricsOfAll', null),
+      commands,
+      access,
+      socketPath: data.socketPath,
       clock,
+      log,
     }),
   )
   // Last: a gateway that cannot listen must not have told the upstream that it is there, and taken the place of the one that runs.
@@ -167,18 +174,31 @@ async function openOpcuaServer(config: OpcuaServerConfig, { data, ports, tags, c
 }
 
 /** The way down to control. When control cannot be asked, nothing was sent to the plant: that is a refusal, except when the answer was lost on the way. */
-function commandRoad({ control, clock }: NorthPorts): CommandRoad {
+function commandRoad({ control, clock }: NorthPorts): CommandRoad & BatchRoad {
+  const ask = async <Answer>(commands: readonly Command[], call: () => Promise<Answer>, lost: (results: CommandResult[]) => Answer) => {
+    const started = clock.elapsed()
+    const wasOpen = control.isOpen
+    try {
+      return await call()
+    } catch (error) {
+      const { code, message, remedy } = plainFault(error)
+      const status = wasOpen && code !== 'door.busy' ? 'unknown' : 'refused'
+      const tookMs = Math.round(clock.elapsed() - started)
+      return lost(commands.map(({ id }): CommandResult => ({ id, status, code, message, remedy, tookMs })))
+    }
+  }
   return {
-    write: async (command: Command): Promise<CommandResult> => {
-      const started = clock.elapsed()
-      const wasOpen = control.isOpen
-      try {
-        return await control.call('write', command)
-      } catch (error) {
-        const { code, message, remedy } = plainFault(error)
-        const status = wasOpen && code !== 'door.busy' ? 'unknown' : 'refused'
-        return { id: command.id, status, code, message, remedy, tookMs: Math.round(clock.elapsed() - started) }
-      }
-    },
+    write: (command) =>
+      ask(
+        [command],
+        () => control.call('write', command),
+        ([result]) => result as CommandResult,
+      ),
+    writeAll: (batch: CommandBatch) =>
+      ask<readonly CommandResult[]>(
+        batch.commands,
+        () => control.call('writeAll', batch),
+        (results) => results,
+      ),
   }
 }

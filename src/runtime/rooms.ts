@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { ControlData } from '../control/control.ts'
 import type { NorthData } from '../north/north.ts'
 import type { Site } from '../site/site.ts'
+import { socketPathOf } from '../site/state.ts'
 import type { StoreData } from '../store/thread.ts'
 import type { RoomEntry, RoomName } from './room-thread.ts'
 
@@ -20,6 +21,7 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     site: site.site,
     node: site.node,
     stateFolder: join(stateFolder, 'north'),
+    socketPath: socketPathOf(stateFolder),
     tags: site.tags,
     mqtt: site.mqtt,
     ...(site.opcua === undefined ? {} : { opcua: site.opcua }),

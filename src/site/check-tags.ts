@@ -55,14 +55,15 @@ function checkMeaning(tag: Tag<unknown>, { source, problems }: MeaningContext): 
   if (tag.type === undefined || isNumeric(tag.type)) return
   const { type } = tag
   const useless = ['range', 'scale', 'deadband'].filter((key) => key in tag)
-  if (tag.write?.min !== undefined || tag.write?.max !== undefined) useless.push('write')
+  const { min, max, stepMax, ramp } = tag.write ?? {}
+  if ([min, max, stepMax, ramp].some((limit) => limit !== undefined)) useless.push('write')
   for (const key of useless) {
     problems.add(
       source,
       { path: ['tags', tag.path, key], part: 'key' },
       {
         code: 'tag.not-numeric',
-        message: `\`${key === 'write' ? 'min and max' : key}\` says something about numbers, and ${tag.path} is ${type}.`,
+        message: `\`${key === 'write' ? 'min, max, step and ramp' : key}\` says something about numbers, and ${tag.path} is ${type}.`,
         remedy: 'Remove it, or change the type.',
       },
     )

@@ -1,8 +1,21 @@
 import { z } from 'zod'
 import { durationSchema } from '../base/units.ts'
-import type { WriteRules } from '../model/tag.ts'
+import type { Ramp, WriteRules } from '../model/tag.ts'
 
 const number = z.number().describe('A finite number.')
+
+const rampPattern = /^(\d+(?:\.\d+)?)\/(s|m|h)$/
+const msPerRampUnit: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 }
+
+/** `10/s`, `60/m`, `5/h` in engineering units. */
+const rampSchema: z.ZodType<Ramp, string> = z
+  .string()
+  .regex(rampPattern, 'a ramp is an amount in engineering units for each second, minute or hour: 10/s, 60/m or 5/h')
+  .transform((text) => {
+    const [, amount = '', unit = 's'] = rampPattern.exec(text) ?? []
+    return { amount: Number(amount), perMs: msPerRampUnit[unit] ?? 1_000 }
+  })
+  .refine(({ amount }) => amount > 0, 'must be above 0, or nothing could ever be written')
 
 /** What may be written to a tag, by whom, and how it is confirmed. */
 const writeSchema = z
@@ -15,18 +28,29 @@ const writeSchema = z
     tolerance: z.number().min(0).default(0).describe('How far the read-back may be off, in engineering units.'),
     role: z.enum(['viewer', 'operator', 'engineer', 'admin']).default('operator').describe('The least role that may write.'),
     interlock: z.string().min(1).optional().describe('CEL over the tags of this device; the write is refused unless it is true.'),
-    rate: z.number().positive().max(1_000).default(10).describe('Writes a second, by all askers together.'),
+    rate: z.number().positive().max(1_000).default(10).describe('Writes a second, by all askers together; 0.1 is one in ten seconds.'),
+    step: number
+      .positive()
+      .optional()
+      .describe('The largest change against what the device holds, in engineering units; a write beyond it is refused.'),
+    ramp: rampSchema
+      .optional()
+      .describe(
+        'How much all writes together may change the value: 10/s is at most 10 at once and 10 a second on average. Also 60/m, 5/h.',
+      ),
   })
   .refine((rules) => rules.min === undefined || rules.max === undefined || rules.min <= rules.max, {
     message: 'min is above max, so nothing could ever be written',
     path: ['min'],
   })
   .transform(
-    ({ confirm, rate, min, max, interlock, ...rules }): WriteRules => ({
+    ({ confirm, rate, min, max, interlock, step, ramp, ...rules }): WriteRules => ({
       ...rules,
       ...(min === undefined ? {} : { min }),
       ...(max === undefined ? {} : { max }),
       ...(interlock === undefined ? {} : { interlock }),
+      ...(step === undefined ? {} : { stepMax: step }),
+      ...(ramp === undefined ? {} : { ramp }),
       confirmMs: confirm,
       ratePerSecondMax: rate,
     }),

@@ -1,75 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { epochMs } from '../../src/base/clock.ts'
-import { Fault } from '../../src/base/fault.ts'
-import { CommandRoad } from '../../src/control/command-road.ts'
-import { compileInterlocks } from '../../src/control/interlocks.ts'
-import { TagTable } from '../../src/control/tag-table.ts'
 import type { Command } from '../../src/model/command.ts'
-import type { SiteEvent } from '../../src/model/event.ts'
 import { asTagId, type TagMeta, type TagValue, type WriteRules } from '../../src/model/tag.ts'
-import type { Device } from '../../src/south/device.ts'
-import type { WriteOutcome } from '../../src/south/driver.ts'
-import { startManualClock } from '../support/manual-clock.ts'
-import { keptLog } from '../support/quiet-log.ts'
-
-const rules: WriteRules = { confirmMs: 500, tolerance: 0.1, role: 'operator', ratePerSecondMax: 5 }
-const lost: WriteOutcome = { outcome: 'unknown', fault: new Fault('fake.lost', 'The reply was lost.', { remedy: 'Look.' }) }
-
-/** A device with two tags, `setpoint` (written) and `running`; `holds` is what its registers hold. */
-function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta> = {}) {
-  const clock = startManualClock()
-  const metas: TagMeta[] = [
-    {
-      id: asTagId('press/setpoint'),
-      device: 'press',
-      path: 'setpoint',
-      type: 'f32',
-      scan: 'normal',
-      write: { ...rules, ...write },
-      ...meta,
-    },
-    { id: asTagId('press/running'), device: 'press', path: 'running', type: 'bool', scan: 'normal' },
-  ]
-  const table = new TagTable(metas, clock)
-  const plant = {
-    holds: [0, false] as TagValue[],
-    written: [] as TagValue[],
-    outcome: undefined as WriteOutcome | undefined,
-    takesOver: true,
-  }
-  const device: Device = {
-    failure: new Promise(() => {}),
-    status: () => ({ device: 'press', state: 'online', sinceMs: clock.now() }),
-    call: () => Promise.reject(new Error('no methods here')),
-    metrics: () => [],
-    read: async (tags) => tags.map((tag) => ({ tag, value: plant.holds[tag] ?? null, quality: 'good' })),
-    write: async (writes) => {
-      for (const { tag, value } of writes) {
-        plant.written.push(value)
-        if (plant.takesOver) plant.holds[tag] = value
-      }
-      return [plant.outcome ?? { outcome: 'done' }]
-    },
-    [Symbol.asyncDispose]: async () => {},
-  }
-  const journal: SiteEvent[] = []
-  const road = new CommandRoad({
-    table,
-    devices: new Map([['press', { device, first: 0 }]]),
-    journal: async (event) => void journal.push(event),
-    interlock: compileInterlocks(table),
-    clock,
-    log: keptLog(),
-  })
-  const ask = (command: Partial<Command> = {}) =>
-    road.write({ id: '1', tag: asTagId('press/setpoint'), value: 120, by: { road: 'api', name: 'ann', role: 'operator' }, ...command })
-  return { clock, table, plant, journal, ask }
-}
+import { lost, startRoad } from './road.ts'
 
 describe('the command road', () => {
   it('writes, reads back, journals before and after, and answers done', async () => {
     const { ask, plant, journal } = startRoad()
-    expect(await ask()).toMatchObject({ id: '1', status: 'done', value: 120 })
+    expect(await ask()).toMatchObject({ id: 'c1', status: 'done', value: 120 })
     expect(plant.written).toEqual([120])
     expect(journal.map(({ type }) => type)).toEqual(['command.asked', 'command.done'])
   })
@@ -95,6 +33,9 @@ describe('the command road', () => {
     ['command.type-range', {}, { value: Number.POSITIVE_INFINITY }],
     ['command.expired', {}, { expiresMs: epochMs(1) }],
     ['command.interlock', { interlock: "!tags['running']" }, {}],
+    ['command.step', { stepMax: 100 }, {}],
+    ['command.ramp', { ramp: { amount: 100, perMs: 1_000 } }, {}],
+    ['command.type-range', {}, { value: 1e39 }],
   ])('refuses with %s and a remedy, and sends nothing', async (code, write, command) => {
     const { ask, plant, journal } = startRoad(write)
     expect(await ask(command)).toMatchObject({ status: 'refused', code, remedy: expect.stringMatching(/\w+/) })
@@ -156,8 +97,8 @@ describe('the command road', () => {
     plant.outcome = lost
     plant.takesOver = false
     const answer = ask()
-    await clock.advance(600)
-    expect(await answer).toMatchObject({ status: 'unknown', code: 'fake.lost' })
+    await clock.advance(2_100)
+    expect(await answer).toMatchObject({ status: 'unknown', code: 'fake.lost', value: 0 })
     expect(plant.written).toHaveLength(1)
   })
 
@@ -184,5 +125,264 @@ describe('the command road', () => {
     expect(await second).toMatchObject({ status: 'refused', code: 'command.expired' })
     expect(await first).toMatchObject({ status: 'failed' })
     expect(plant.written).toEqual([1])
+  })
+
+  it('refuses a command that expired while the journal kept it', async () => {
+    const { ask, store, clock, plant, journal } = startRoad()
+    store.keep = () => clock.sleep(200)
+    const answer = ask({ expiresMs: epochMs(clock.now() + 100) })
+    await clock.advance(1_000)
+    expect(await answer).toMatchObject({ status: 'refused', code: 'command.expired' })
+    expect(plant.written).toEqual([])
+    expect(journal.map(({ type }) => type)).toEqual(['command.asked', 'command.refused'])
+  })
+
+  it('refuses where the machine starts while the journal keeps the wish', async () => {
+    const { ask, store, clock, plant, table } = startRoad({ interlock: "!tags['running']" })
+    table.take(0, [{ tag: 1, value: false, quality: 'good' }], clock.now())
+    store.keep = async () => table.take(0, [{ tag: 1, value: true, quality: 'good' }], clock.now())
+    expect(await ask()).toMatchObject({ status: 'refused', code: 'command.interlock' })
+    expect(plant.written).toEqual([])
+  })
+
+  it('takes a command back that expires in the queue of the driver, and calls it refused', async () => {
+    const { ask, plant, clock } = startRoad()
+    plant.hold = (signal) => new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    const abandoned = plant.device.write
+    plant.device.write = (writes, signal) => abandoned(writes, signal).catch((fault) => writes.map(() => ({ outcome: 'failed', fault })))
+    const answer = ask({ expiresMs: epochMs(clock.now() + 100) })
+    await clock.advance(150)
+    expect(await answer).toMatchObject({ status: 'refused', code: 'command.expired' })
+  })
+
+  it('leaves a driver that hangs, looks for itself, and is unknown where it sees nothing', async () => {
+    const { ask, plant, clock } = startRoad()
+    plant.hold = () => new Promise(() => {})
+    const answer = ask()
+    await clock.advance(10_300)
+    plant.state = 'connecting'
+    await clock.advance(3_000)
+    expect(await answer).toMatchObject({ status: 'unknown', code: 'command.timeout' })
+  })
+
+  it('takes no bad value for a confirmation', async () => {
+    const { ask, plant, clock } = startRoad()
+    plant.quality = 'bad'
+    const answer = ask()
+    await clock.advance(600)
+    expect(await answer).toMatchObject({ status: 'unknown', code: 'command.not-read-back' })
+  })
+
+  it('does not take a count for another one that is near, as it does with floats', async () => {
+    const { ask, plant, clock } = startRoad({ tolerance: 0 }, { type: 'i32' })
+    plant.takesOver = false
+    plant.holds[0] = 100_000_005
+    const answer = ask({ value: 100_000_000 })
+    await clock.advance(600)
+    expect(await answer).toMatchObject({ status: 'failed', code: 'command.not-confirmed', value: 100_000_005 })
+    const float = startRoad({ tolerance: 0 })
+    float.plant.takesOver = false
+    float.plant.holds[0] = Math.fround(0.1)
+    expect(await float.ask({ value: 0.1 })).toMatchObject({ status: 'done' })
+  })
+
+  it('compares 64-bit values as they are, within the tolerance', async () => {
+    const { ask, plant } = startRoad({ tolerance: 2 }, { type: 'u64' })
+    plant.takesOver = false
+    plant.holds[0] = 2n ** 60n + 2n
+    expect(await ask({ value: 2n ** 60n })).toMatchObject({ status: 'done', value: 2n ** 60n + 2n })
+  })
+
+  it('refuses what is no number where the limits are numbers and only the device knows the type', async () => {
+    const { road, command, table } = startRoad({ max: 100 }, { type: 'f32' })
+    Object.assign(table.metas[0] ?? {}, { type: undefined })
+    expect(await road.write(command({ value: 'fast' }))).toMatchObject({ code: 'command.type' })
+    expect(await road.write(command({ value: 101 }))).toMatchObject({ code: 'command.range' })
+    expect(await road.write(command({ value: 99 }))).toMatchObject({ status: 'done' })
+  })
+
+  it('is unknown where the reply to an unconfirmed write was lost, for nothing can settle it', async () => {
+    const { ask, plant } = startRoad({ confirmMs: 0 })
+    plant.outcome = lost
+    expect(await ask()).toMatchObject({ status: 'unknown', code: 'fake.lost' })
+    expect(plant.reads).toEqual([])
+  })
+
+  it('is unknown, not refused, when our own code breaks after the write was sent', async () => {
+    const { ask, plant, clock } = startRoad({ confirmMs: 0 })
+    plant.hold = () => Promise.reject(new TypeError('a bug'))
+    const answer = ask()
+    await clock.settle()
+    expect(await answer).toMatchObject({ status: 'unknown', code: 'internal' })
+  })
+
+  it('says that a device is only being started', async () => {
+    const { ask, devices } = startRoad()
+    devices.delete('press')
+    expect(await ask()).toMatchObject({ status: 'refused', code: 'command.device-starting' })
+  })
+
+  it('reads rarer and rarer while a slow device makes up its mind', async () => {
+    const { ask, plant, clock } = startRoad({ confirmMs: 10_000 })
+    plant.takesOver = false
+    const answer = ask()
+    await clock.advance(10_100)
+    expect(await answer).toMatchObject({ status: 'failed' })
+    expect(plant.reads.length).toBeLessThan(60)
+  })
+
+  it('refuses when it is closed, and waits for what is under way', async () => {
+    const { ask, road, plant, clock } = startRoad()
+    plant.hold = () => clock.sleep(300)
+    const first = ask()
+    await clock.settle()
+    const closed = road.close()
+    expect(await ask()).toMatchObject({ status: 'refused', code: 'command.stopping' })
+    await clock.advance(400)
+    await closed
+    expect(await first).toMatchObject({ status: 'done' })
+  })
+})
+
+describe('the pace of writes', () => {
+  it('is measured against what the device holds, not against what was last polled', async () => {
+    const { ask, plant, table, clock } = startRoad({ stepMax: 5 })
+    table.take(0, [{ tag: 0, value: 50, quality: 'good' }], clock.now())
+    plant.holds[0] = 100 // another panel has changed it
+    expect(await ask({ value: 54 })).toMatchObject({ code: 'command.step', message: expect.stringContaining('by 46, and 5') })
+    expect(await ask({ value: 105 })).toMatchObject({ status: 'done' })
+    expect(await ask({ value: 100 })).toMatchObject({ status: 'done' })
+  })
+
+  it('refuses where what the device holds cannot be known', async () => {
+    const { ask, plant } = startRoad({ stepMax: 500 })
+    plant.quality = 'bad'
+    expect(await ask()).toMatchObject({ status: 'refused', code: 'command.current-unknown' })
+    plant.state = 'connecting'
+    expect(await ask()).toMatchObject({ status: 'refused', code: 'command.current-unknown' })
+    expect(plant.written).toEqual([])
+  })
+
+  it('lets a ramp have its amount at once, and then no faster than it fills', async () => {
+    const { ask, clock } = startRoad({ ramp: { amount: 10, perMs: 1_000 }, ratePerSecondMax: 100 })
+    expect(await ask({ value: 10 })).toMatchObject({ status: 'done' })
+    expect(await ask({ value: 11 })).toMatchObject({ code: 'command.ramp', message: expect.stringContaining('leaves 0 for now') })
+    await clock.advance(500)
+    expect(await ask({ value: 15 })).toMatchObject({ status: 'done' })
+    await clock.advance(60_000)
+    expect(await ask({ value: 26 })).toMatchObject({ code: 'command.ramp' })
+    expect(await ask({ value: 25 })).toMatchObject({ status: 'done' })
+  })
+
+  it('counts the way there and the way back', async () => {
+    const { ask } = startRoad({ ramp: { amount: 10, perMs: 1_000 } })
+    expect(await ask({ value: 6 })).toMatchObject({ status: 'done' })
+    expect(await ask({ value: 0 })).toMatchObject({ code: 'command.ramp', message: expect.stringContaining('leaves 4') })
+  })
+
+  it('knows the largest change of any element', async () => {
+    const { ask, plant } = startRoad({ stepMax: 5 }, { length: 2 })
+    plant.holds[0] = [10, 10]
+    expect(await ask({ value: [12, 16] })).toMatchObject({ code: 'command.step', message: expect.stringContaining('by 6') })
+    expect(await ask({ value: [12, 14] })).toMatchObject({ status: 'done' })
+  })
+
+  it('takes a rate below one a second as one in so many seconds', async () => {
+    const { ask, clock } = startRoad({ ratePerSecondMax: 0.1 })
+    expect(await ask()).toMatchObject({ status: 'done' })
+    await clock.advance(9_000)
+    expect(await ask()).toMatchObject({ code: 'command.rate' })
+    await clock.advance(1_000)
+    expect(await ask()).toMatchObject({ status: 'done' })
+  })
+})
+
+describe('a wish that comes twice', () => {
+  it('is carried out once, and gets the first answer', async () => {
+    const { road, command, plant } = startRoad()
+    const wish = command({ id: 'job-7' })
+    const [first, second] = await Promise.all([road.write(wish), road.write(wish)])
+    expect(second).toEqual(first)
+    expect(await road.write(wish)).toMatchObject({ id: 'job-7', status: 'done' })
+    expect(plant.written).toEqual([120])
+  })
+
+  it('is refused where its id meant another value', async () => {
+    const { ask, plant } = startRoad()
+    await ask({ id: 'job-7', value: 1 })
+    expect(await ask({ id: 'job-7', value: 2 })).toMatchObject({ status: 'refused', code: 'command.id-reused' })
+    expect(plant.written).toEqual([1])
+  })
+
+  it('is another one from another asker, of another tag, and after ten minutes', async () => {
+    const { ask, plant, clock } = startRoad()
+    await ask({ id: '1', value: 1 })
+    await ask({ id: '1', value: 2, by: { road: 'mqtt', name: 'ann', role: 'operator' } })
+    await ask({ id: '1', value: 3, tag: asTagId('press/speed') })
+    await clock.advance(600_001)
+    await ask({ id: '1', value: 4 })
+    expect(plant.written).toEqual([1, 2, 3, 4])
+  })
+
+  it('is carried out where it was refused before: nothing had been sent', async () => {
+    const { ask, table, clock, plant } = startRoad({ interlock: "!tags['running']" })
+    expect(await ask({ id: '1' })).toMatchObject({ status: 'refused' })
+    table.take(0, [{ tag: 1, value: false, quality: 'good' }], clock.now())
+    expect(await ask({ id: '1' })).toMatchObject({ status: 'done' })
+    expect(plant.written).toEqual([120])
+  })
+
+  it('is forgotten when too many came after it', async () => {
+    const { ask, road, plant } = startRoad({ ratePerSecondMax: 1_000_000, confirmMs: 0 })
+    for (let count = 0; count <= 5_000; count += 1) await ask({ id: `i${count}`, value: count })
+    expect(road.recent.size).toBe(5_000)
+    await ask({ id: 'i0', value: 0 })
+    await ask({ id: 'i5000', value: 5_000 })
+    expect(plant.written).toHaveLength(5_002)
+  })
+})
+
+describe('a flood of commands', () => {
+  it('is bounded for each tag', async () => {
+    const { ask, plant, clock } = startRoad({ ratePerSecondMax: 1_000 })
+    plant.hold = () => clock.sleep(1)
+    const answers = Array.from({ length: 60 }, (_, value) => ask({ value }))
+    await clock.advance(1_000)
+    const codes = (await Promise.all(answers)).map(({ code }) => code)
+    expect(codes.filter((code) => code === 'command.busy')).toHaveLength(10)
+    expect(plant.written).toEqual(Array.from({ length: 50 }, (_, value) => value))
+  })
+
+  it('is bounded for all tags together', async () => {
+    const { road, command, clock, plant } = startRoad({ ratePerSecondMax: 10_000 })
+    plant.hold = () => clock.sleep(5)
+    const wishes = Array.from({ length: 600 }, () => command({ tag: asTagId('press/setpoint') }))
+    const answers = wishes.map((wish) => road.write(wish))
+    expect(await answers[599]).toMatchObject({ status: 'refused', code: 'command.road-full' })
+    await clock.advance(10_000)
+    await Promise.all(answers)
+  })
+
+  it('of refused ones does not fill the journal, and the next record tells how many were left out', async () => {
+    const { ask, journal, clock, road } = startRoad({ max: 1 })
+    for (let count = 0; count < 100; count += 1) expect(await ask()).toMatchObject({ code: 'command.range' })
+    expect(journal).toHaveLength(10)
+    await clock.advance(1_000)
+    await ask()
+    expect(journal.at(-1)).toMatchObject({ type: 'command.refused', data: { unrecordedBefore: 90 } })
+    expect(road.metrics()).toContainEqual(expect.objectContaining({ name: 'lineside_commands_unrecorded_total', value: 90 }))
+  })
+})
+
+describe('two tags of one device', () => {
+  it('do not wait for each other', async () => {
+    const { ask, plant, clock } = startRoad()
+    plant.takesOver = false
+    const slow = ask({ value: 7 }) // waits half a second for its confirmation
+    await clock.settle()
+    plant.takesOver = true
+    expect(await ask({ tag: asTagId('press/speed'), value: 3 })).toMatchObject({ status: 'done' })
+    await clock.advance(600)
+    expect(await slow).toMatchObject({ status: 'failed' })
   })
 })

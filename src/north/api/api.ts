@@ -1,16 +1,20 @@
 import fastify, { type FastifyInstance } from 'fastify'
 import { type Clock, isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
+import { errorFields, type Log } from '../../base/log.ts'
 import { type Metric, prometheusText } from '../../base/metric.ts'
 import type { Running } from '../../base/running.ts'
 import type { Health } from '../../base/thread.ts'
-import type { LiveTags } from '../../control/contract.ts'
+import type { BatchRoad, LiveTags } from '../../control/contract.ts'
 import type { DeviceStatus } from '../../model/device.ts'
+import { asTagId } from '../../model/tag.ts'
+import { type ApiAccess, askerOf } from './asker.ts'
 import type { ApiConfig } from './config.ts'
 import { LiveStreams } from './live-streams.ts'
+import { type PrivateSocket, startPrivateSocket } from './private-socket.ts'
 import { problemOf } from './problem.ts'
 import { plainQuery } from './query.ts'
-import { tagRows } from './tags.ts'
+import { tagDetail, tagRows } from './tags.ts'
 
 export interface ApiOptions {
   readonly config: ApiConfig
@@ -18,7 +22,12 @@ export interface ApiOptions {
   readonly devices: () => readonly DeviceStatus[]
   readonly health: () => Promise<Health>
   readonly metrics: () => Promise<readonly Metric[]>
+  readonly commands: BatchRoad
+  readonly access: ApiAccess
+  /** Of the Unix socket for the gateway's own machine. */
+  readonly socketPath: string
   readonly clock: Clock
+  readonly log: Log
 }
 
 export interface Api extends Running {
@@ -52,7 +61,10 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     reply.hijack()
     streams.open({ response: reply.raw, filter })
   })
+  let local: PrivateSocket | undefined
+  routeWrites(server, options, (socket) => local?.has(socket) ?? false)
   await listen(server, config)
+  local = await openSocket(server, options)
   const failed = Promise.withResolvers<never>()
   server.server.on('error', failed.reject)
   const address = server.server.address()
@@ -62,8 +74,19 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     metrics: () => streams.metrics(),
     [Symbol.asyncDispose]: async () => {
       streams[Symbol.dispose]()
+      await local?.[Symbol.asyncDispose]()
       await server.close()
     },
+  }
+}
+
+/** Without it the gateway does all it has to, and the command line says why it cannot come in. */
+async function openSocket(server: FastifyInstance, { socketPath, log }: ApiOptions): Promise<PrivateSocket | undefined> {
+  try {
+    return await startPrivateSocket(socketPath, (request, response) => server.routing(request, response))
+  } catch (error) {
+    log.warn('There is no private socket: the command line needs --url.', errorFields(error))
+    return undefined
   }
 }
 
@@ -115,4 +138,21 @@ function deviceRow({ sinceMs, ...status }: DeviceStatus): Readonly<Record<string
 
 function routeTags(server: FastifyInstance, tags: LiveTags): void {
   server.get('/api/v1/tags', (request) => tagRows(tags, plainQuery(request.query, ['filter', 'cursor', 'limit'])))
+  server.get('/api/v1/tags/*', (request) => {
+    const { '*': id = '' } = request.params as { readonly '*'?: string }
+    return tagDetail(tags, asTagId(id))
+  })
+}
+
+/** In a scope of its own: here a body is read as it came, for numbers beyond 2^53 must arrive as they are. */
+function routeWrites(server: FastifyInstance, options: ApiOptions, isPrivate: (socket: object) => boolean): void {
+  const { tags, commands, access } = options
+  server.register(async (scope) => {
+    scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
+    scope.post<{ Body: Buffer }>('/api/v1/writes', async (request) => {
+      const by = askerOf(request, { access, isPrivate })
+      const { answerWrites } = await import('./writes.ts')
+      return await answerWrites({ body: request.body ?? Buffer.alloc(0), by, tags, commands })
+    })
+  })
 }

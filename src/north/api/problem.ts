@@ -13,7 +13,7 @@ export interface HttpProblem {
 /** The outside face of what went wrong: a Fault explains itself, a bug says only that it is one. */
 export function problemOf(error: unknown): HttpProblem {
   if (error instanceof Fault) {
-    const status = error.isRetryable ? 503 : 400
+    const status = statusByCode[error.code] ?? (error.isRetryable ? 503 : 400)
     return { type: 'about:blank', title: 'Not done', status, code: error.code, detail: error.message, remedy: error.remedy }
   }
   const status = statusOf(error)
@@ -36,6 +36,14 @@ export function problemOf(error: unknown): HttpProblem {
     detail: 'A bug in Lineside.',
     remedy: 'Report it with the log of this moment.',
   }
+}
+
+const statusByCode: Readonly<Record<string, number>> = {
+  'access.anonymous': 401,
+  'access.user-unknown': 401,
+  'access.anonymous-remote': 403,
+  'access.origin': 403,
+  'api.tag-unknown': 404,
 }
 
 function statusOf(error: unknown): number {

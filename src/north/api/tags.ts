@@ -1,7 +1,7 @@
 import { Fault } from '../../base/fault.ts'
 import type { LiveTags } from '../../control/contract.ts'
 import { samplePayload } from '../../model/payload.ts'
-import { asTagIndex, type TagIndex } from '../../model/tag.ts'
+import { asTagIndex, type TagId, type TagIndex, type WriteRules } from '../../model/tag.ts'
 import { matchesFilter } from '../../model/topic.ts'
 
 const limitMax = 10_000
@@ -33,6 +33,39 @@ export function tagRow(tags: LiveTags, tag: TagIndex): Readonly<Record<string, u
     ...(meta.unit === undefined ? {} : { unit: meta.unit }),
     writable: meta.write !== undefined,
   }
+}
+
+/** Everything about one tag; throws `api.tag-unknown`. */
+export function tagDetail(tags: LiveTags, id: TagId): Readonly<Record<string, unknown>> {
+  const tag = tags.find(id)
+  const meta = tag === undefined ? undefined : tags.metas[tag]
+  if (tag === undefined || meta === undefined) throw unknownTag(id)
+  const { type, length, range, description, write } = meta
+  return {
+    ...tagRow(tags, tag),
+    ...(type === undefined ? {} : { type }),
+    ...(length === undefined ? {} : { length }),
+    ...(range === undefined ? {} : { range }),
+    ...(description === undefined ? {} : { description }),
+    ...(write === undefined ? {} : { write: ruleRow(write) }),
+  }
+}
+
+/** As the device file has them. */
+function ruleRow({ confirmMs, ratePerSecondMax, stepMax, ramp, ...rules }: WriteRules): Readonly<Record<string, unknown>> {
+  return {
+    ...rules,
+    confirmMs,
+    rate: ratePerSecondMax,
+    ...(stepMax === undefined ? {} : { step: stepMax }),
+    ...(ramp === undefined ? {} : { ramp }),
+  }
+}
+
+function unknownTag(id: string): Fault {
+  return new Fault('api.tag-unknown', `There is no tag ${id.slice(0, 200)}.`, {
+    remedy: 'Check the name: it is DEVICE/TAG, as in the device files; /api/v1/tags lists them.',
+  })
 }
 
 function wholeNumber(name: string, text: string | undefined, otherwise: number): number {

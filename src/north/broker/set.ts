@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { type EpochMs, parseIsoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
-import type { Scalar, TagMeta, TagValue, ValueType } from '../../model/tag.ts'
+import { parseExactJson, tagValueOf } from '../../model/json-value.ts'
+import type { TagMeta, TagValue } from '../../model/tag.ts'
 
 /** What `…/set` carries, once understood. Whether the value fits the tag is for the command road to say. */
 export interface Wish {
@@ -25,8 +26,6 @@ const wishSchema = z.strictObject({
     .optional(),
 })
 
-type JsonValue = z.infer<typeof valueSchema>
-
 /** Reads a bare value, or `{"value":…,"id":…,"expires":…}`; throws the Fault `mqtt.set-malformed`. */
 export function parseWish(payload: Uint8Array, meta: Pick<TagMeta, 'type'>): Wish {
   if (payload.length > payloadBytesMax) throw malformed(`it has ${payload.length} bytes, and ${payloadBytesMax} are allowed`)
@@ -36,7 +35,7 @@ export function parseWish(payload: Uint8Array, meta: Pick<TagMeta, 'type'>): Wis
   if (meta.type === 'string' && typeof json !== 'string') return { value: text } // 0042 is text for a tag that holds text
   const bare = valueSchema.safeParse(json)
   if (text.trim() === '' || !bare.success) throw malformed('it holds no value')
-  return { value: tagValue(bare.data, meta.type) }
+  return { value: tagValueOf(bare.data, meta.type) }
 }
 
 function parseObject(json: object, meta: Pick<TagMeta, 'type'>): Wish {
@@ -44,33 +43,16 @@ function parseObject(json: object, meta: Pick<TagMeta, 'type'>): Wish {
   if (!parsed.success) throw malformed(z.prettifyError(parsed.error).slice(0, 300))
   const { value, id, expires } = parsed.data
   const expiresMs = expires === undefined ? undefined : parseIsoTime(expires)
-  return { value: tagValue(value, meta.type), ...(id === undefined ? {} : { id }), ...(expiresMs === undefined ? {} : { expiresMs }) }
+  return { value: tagValueOf(value, meta.type), ...(id === undefined ? {} : { id }), ...(expiresMs === undefined ? {} : { expiresMs }) }
 }
 
-/** Text that is no JSON is a bare string. Whole numbers beyond 2^53 become bigint: as numbers they would silently be other ones. */
+/** Text that is no JSON is a bare string. */
 function parseJson(text: string): unknown {
   try {
-    return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => exactNumber(value, context?.source))
+    return parseExactJson(text)
   } catch {
     return text
   }
-}
-
-function exactNumber(value: unknown, source: string | undefined): unknown {
-  if (typeof value !== 'number' || Number.isSafeInteger(value) || source === undefined || !/^-?\d{1,40}$/.test(source)) return value
-  return BigInt(source)
-}
-
-function tagValue(value: JsonValue, type: ValueType | undefined): TagValue {
-  return Array.isArray(value) ? value.map((item) => scalar(item, type)) : scalar(value, type)
-}
-
-/** JSON has fewer types than PLCs: what our own payloads write as text or number is read back the same way. */
-function scalar(value: Exclude<JsonValue, readonly unknown[]>, type: ValueType | undefined): Scalar {
-  if (type === 'bool' && (value === 0 || value === 1)) return value === 1
-  if (type === 'bytes' && typeof value === 'string') return new Uint8Array(Buffer.from(value, 'base64'))
-  if ((type === 'i64' || type === 'u64') && typeof value === 'string' && /^-?\d{1,20}$/.test(value)) return BigInt(value)
-  return value
 }
 
 function malformed(why: string): Fault {

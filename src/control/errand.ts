@@ -1,0 +1,124 @@
+import type { MonotonicMs } from '../base/clock.ts'
+import { type Fault, type PlainFault, plainFault } from '../base/fault.ts'
+import type { Command, CommandResult, CommandStatus } from '../model/command.ts'
+import type { TagIndex, TagMeta, TagValue, WriteRules } from '../model/tag.ts'
+import type { Device } from '../south/device.ts'
+import { eachNumber, isSameValue, rawValue } from './tag-table.ts'
+
+/** Where a device's tags begin in the site's list. */
+export interface DevicePlace {
+  readonly device: Device
+  readonly first: number
+}
+
+/** A command that may be carried out, with all that is known of its tag. */
+export interface Admitted {
+  readonly tag: TagIndex
+  readonly meta: TagMeta
+  readonly rules: WriteRules
+  readonly place: DevicePlace
+  /** As the device takes it, and what that means in engineering units: a whole raw value cannot be just any number of bar. */
+  readonly raw: TagValue
+  readonly meant: TagValue
+}
+
+export type Ending = Omit<CommandResult, 'id' | 'tookMs'>
+
+/** How far a command has come. After `asked` it stands in the journal, after `sent` the device may have it. */
+type Stage = 'new' | 'asked' | 'sent'
+
+/** One command on its way down the road. It ends once. */
+export class Errand {
+  readonly command: Command
+  readonly result: Promise<CommandResult>
+  readonly #startedAt: MonotonicMs
+  readonly #answer: (result: CommandResult) => void
+  stage: Stage = 'new'
+  admitted: Admitted | undefined
+  ending: Ending | undefined
+  /** How far it will change the value, where a step or ramp asks. */
+  change = 0
+  /** Why the reply to the write did not come, where it did not. */
+  replyLost: Fault | undefined
+  isAnswered = false
+
+  constructor(command: Command, startedAt: MonotonicMs) {
+    this.command = command
+    this.#startedAt = startedAt
+    const { promise, resolve } = Promise.withResolvers<CommandResult>()
+    this.result = promise
+    this.#answer = resolve
+  }
+
+  get isOpen(): boolean {
+    return this.ending === undefined
+  }
+
+  /** Only what passed admission is ever asked for this. */
+  get on(): Admitted {
+    if (this.admitted === undefined) throw new Error('a command that was not admitted went on')
+    return this.admitted
+  }
+
+  end(ending: Ending): void {
+    this.ending ??= ending
+  }
+
+  /** What went wrong on our own side of the device: before anything was sent it is a refusal, after it nobody knows. */
+  endWith(error: unknown): void {
+    this.end(endingOf(this.stage === 'sent' ? 'unknown' : 'refused', plainFault(error)))
+  }
+
+  /** Tells the asker. */
+  answer(now: MonotonicMs): void {
+    const ending = this.ending ?? endingOf('unknown', plainFault(new Error('a command ended without an ending')))
+    this.#answer({ id: this.command.id, ...ending, tookMs: Math.round(now - this.#startedAt) })
+  }
+}
+
+export function endingOf(status: CommandStatus, fault: PlainFault): Ending {
+  return { status, code: fault.code, message: fault.message, remedy: fault.remedy }
+}
+
+/** What the device is to be told, and to whole numbers where it holds only those. */
+export function rawFor(meta: TagMeta, value: TagValue): TagValue {
+  const raw = rawValue(value, meta.scale)
+  return meta.scale?.isRawWhole === true ? eachNumber(raw, Math.round) : raw
+}
+
+/** Whether what was seen is what was meant, within the tolerance and what the type of the tag can hold. */
+export function isWithin(seen: TagValue, { meant, meta, rules }: Pick<Admitted, 'meant' | 'meta' | 'rules'>): boolean {
+  return isNear(seen, meant, { tolerance: rules.tolerance, isFloat: isFloat(meta) })
+}
+
+interface Nearness {
+  readonly tolerance: number
+  readonly isFloat: boolean
+}
+
+function isNear(seen: TagValue, asked: TagValue, near: Nearness): boolean {
+  if (typeof seen === 'number' && typeof asked === 'number') {
+    return Math.abs(seen - asked) <= Math.max(near.tolerance, near.isFloat ? Math.abs(asked) * floatStep : 0)
+  }
+  if (Array.isArray(seen) && Array.isArray(asked)) {
+    return seen.length === asked.length && seen.every((item, place) => isNear(item, asked[place] ?? item, near))
+  }
+  if (isWhole(seen) && isWhole(asked)) {
+    const apart = BigInt(seen) - BigInt(asked)
+    return (apart < 0n ? -apart : apart) <= BigInt(Math.floor(near.tolerance))
+  }
+  return isSameValue(seen, asked)
+}
+
+/** A 64-bit value may be asked for as a number and read back as a bigint. */
+function isWhole(value: TagValue): value is number | bigint {
+  return typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value))
+}
+
+/** A count of a hundred million that is off by five is another count; a float of that size cannot tell. */
+function isFloat({ type, scale }: TagMeta): boolean {
+  return type === undefined || type === 'f32' || type === 'f64' || scale !== undefined
+}
+
+/** One step of an f32: what was asked as 0.1 comes back as 0.10000000149. */
+const floatStep = 2 ** -23

@@ -1,0 +1,72 @@
+import { createHash } from 'node:crypto'
+import type { Clock, EpochMs } from '../base/clock.ts'
+import type { Command, CommandResult } from '../model/command.ts'
+import { jsonValue } from '../model/payload.ts'
+import { idReused } from './command-faults.ts'
+
+/** A client that lost its connection asks again within this time, or never. */
+export const rememberedMs = 600_000
+const rememberedMax = 5_000
+/** Longer values are remembered by their hash, and not told again. */
+const valueCharsMax = 200
+
+interface Recent {
+  readonly value: string
+  readonly askedMs: EpochMs
+  readonly result: Promise<CommandResult>
+}
+
+/**
+ * What was asked lately, by asker, tag and id: a wish that comes twice (MQTT QoS 1, a client that repeats a request) is carried out once.
+ * Refusals are forgotten: nothing was sent, and whoever waited may ask again. Bounded: the oldest go first.
+ */
+export class RecentCommands {
+  readonly #clock: Clock
+  readonly #byKey = new Map<string, Recent>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  get size(): number {
+    return this.#byKey.size
+  }
+
+  /** The answer to the same wish asked before, be it still under way; throws `command.id-reused` where the id meant another value. */
+  find(command: Command): Promise<CommandResult> | undefined {
+    const recent = this.#byKey.get(keyOf(command))
+    if (recent === undefined || this.#clock.now() - recent.askedMs > rememberedMs) return undefined
+    if (recent.value !== printOf(command)) throw idReused(command)
+    return recent.result
+  }
+
+  /** Remembers a wish whose answer is still to come, or known from an earlier life. */
+  remember(command: Command, result: Promise<CommandResult>, askedMs = this.#clock.now()): void {
+    const key = keyOf(command)
+    const recent: Recent = { value: printOf(command), askedMs, result: result.then(small) }
+    this.#byKey.delete(key)
+    this.#byKey.set(key, recent)
+    void recent.result.then(({ status }) => {
+      if (status === 'refused' && this.#byKey.get(key) === recent) this.#byKey.delete(key)
+    })
+    for (const [oldest] of this.#byKey) {
+      if (this.#byKey.size <= rememberedMax) break
+      this.#byKey.delete(oldest)
+    }
+  }
+}
+
+function keyOf({ by, tag, id }: Command): string {
+  return JSON.stringify([by.road, by.name, tag, id])
+}
+
+function printOf({ value }: Command): string {
+  const text = JSON.stringify(jsonValue(value))
+  return text.length <= valueCharsMax ? text : createHash('sha256').update(text).digest('base64')
+}
+
+function small(result: CommandResult): CommandResult {
+  if (typeof result.value !== 'object' && typeof result.value !== 'string') return result
+  const { value, ...rest } = result
+  return JSON.stringify(jsonValue(value)).length <= valueCharsMax ? result : rest
+}

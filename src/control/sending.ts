@@ -1,0 +1,168 @@
+import type { Clock, MonotonicMs } from '../base/clock.ts'
+import { Fault, plainFault } from '../base/fault.ts'
+import type { WriteOutcome } from '../south/driver.ts'
+import { currentUnknown, expired, notConfirmed, notReadBack, timedOut } from './command-faults.ts'
+import type { CommandJournal } from './command-journal.ts'
+import { type DevicePlace, type Errand, endingOf } from './errand.ts'
+import { type Limit, type Look, readBack, readNow, type Seen, withinLimit } from './read-back.ts'
+import type { TagTable } from './tag-table.ts'
+import { type ChangeAsked, changeOf, type WritePace } from './write-pace.ts'
+
+export interface SendingOptions {
+  readonly table: TagTable
+  readonly clock: Clock
+  readonly pace: WritePace
+  readonly journal: CommandJournal
+  /** Ends the errand that has expired, or whose interlock does not let it pass. */
+  readonly checkMoment: (errand: Errand) => void
+}
+
+/** A write that has not ended by then is given up as unknown. */
+const writeMs = 10_000
+/** For a driver to end what it was told to end. */
+const graceMs = 200
+/** To look at what the device holds before a step is taken. */
+const currentMs = 2_000
+/** A lost reply often means a lost connection: it must have time to come back. */
+const settleMs = 2_000
+
+/** What happens to commands in their turn. Each step passes over those that have ended. */
+export class Sending {
+  readonly #options: SendingOptions
+
+  constructor(options: SendingOptions) {
+    this.#options = options
+  }
+
+  /** Expiry, interlock, step and ramp. */
+  async prepare(errands: readonly Errand[]): Promise<void> {
+    for (const errand of errands) this.#options.checkMoment(errand)
+    const paced = open(errands).filter(({ on: { rules } }) => rules.stepMax !== undefined || rules.ramp !== undefined)
+    await Promise.all(byDevice(paced).map(([place, group]) => this.#checkChanges(group, place)))
+  }
+
+  /** Journals the wish; keeping it may take a while, and the machine may have started meanwhile. */
+  async ask(errands: readonly Errand[]): Promise<void> {
+    await Promise.all(
+      open(errands).map(async (errand) => {
+        errand.stage = 'asked'
+        await this.#options.journal.asked(errand)
+      }),
+    )
+    for (const errand of open(errands)) this.#options.checkMoment(errand)
+  }
+
+  async send(errands: readonly Errand[]): Promise<void> {
+    const now = this.#options.clock.elapsed()
+    for (const errand of open(errands)) this.#options.pace.countChange(changeAsked(errand, now))
+    await Promise.all(byDevice(open(errands)).map(([place, group]) => this.#sendTo(place, group)))
+  }
+
+  async #checkChanges(group: readonly Errand[], place: DevicePlace): Promise<void> {
+    const { table, clock, pace } = this.#options
+    let cause: unknown
+    const current = await readNow(group, { place, table, clock, limitMs: currentMs }).catch((error: unknown) => {
+      cause = error
+      return []
+    })
+    for (const [position, errand] of group.entries()) {
+      const from = current[position]
+      const change = from === undefined ? undefined : changeOf(from, errand.on.meant)
+      try {
+        if (change === undefined) throw currentUnknown(errand.on.meta, cause)
+        errand.change = change
+        pace.checkChange(changeAsked(errand, clock.elapsed()))
+      } catch (error) {
+        errand.endWith(error)
+      }
+    }
+  }
+
+  /** All that goes to one device, in one call. */
+  async #sendTo(place: DevicePlace, group: readonly Errand[]): Promise<void> {
+    const outcomes = await this.#write(place, group)
+    const looks: Look[] = []
+    for (const [position, errand] of group.entries()) {
+      const outcome = outcomes[position] ?? { outcome: 'unknown', fault: timedOut(errand.command.tag, writeMs) }
+      const untilMs = this.#take(errand, outcome)
+      if (untilMs !== undefined) looks.push({ errand, untilMs })
+    }
+    const seen = await readBack(looks, place, this.#options)
+    for (const [position, { errand }] of looks.entries()) settle(errand, seen[position])
+  }
+
+  async #write(place: DevicePlace, group: readonly Errand[]): Promise<readonly WriteOutcome[]> {
+    const { clock } = this.#options
+    for (const errand of group) errand.stage = 'sent'
+    const writes = group.map(({ on }) => ({ tag: on.tag - place.first, value: on.raw }))
+    try {
+      return await withinLimit((signal) => place.device.write(writes, signal), { clock, ...this.#limitOf(group) })
+    } catch (error) {
+      const fault =
+        error instanceof Fault ? error : new Fault('internal', String(error), { remedy: plainFault(error).remedy, cause: error })
+      return group.map(() => ({ outcome: 'unknown', fault }))
+    }
+  }
+
+  /** A command that waits in the driver's queue when it expires must not go out any more; one that is out already is waited for. */
+  #limitOf(group: readonly Errand[]): Omit<Limit, 'clock'> {
+    const late = (): Fault => timedOut(group.map(({ command }) => command.tag).join(', '), writeMs)
+    const giveUp = { ms: writeMs + graceMs, reason: late }
+    const expiresMs = group.flatMap(({ command }) => command.expiresMs ?? []).toSorted((one, other) => one - other)[0]
+    const leftMs = expiresMs === undefined ? writeMs : expiresMs - this.#options.clock.now()
+    if (expiresMs === undefined || leftMs >= writeMs) return { limitMs: writeMs, reason: late, giveUp }
+    return { limitMs: Math.max(1, leftMs), reason: () => expired(expiresMs), giveUp }
+  }
+
+  /** Ends what needs no look any more; otherwise until when to look. */
+  #take(errand: Errand, outcome: WriteOutcome): MonotonicMs | undefined {
+    const { confirmMs } = errand.on.rules
+    const now = this.#options.clock.elapsed()
+    if (outcome.outcome === 'done') {
+      if (confirmMs > 0) return (now + confirmMs) as MonotonicMs
+      errand.end({ status: 'done' })
+      return undefined
+    }
+    if (outcome.outcome === 'failed') {
+      this.#refusedOrFailed(errand, outcome.fault)
+      return undefined
+    }
+    // Where the expiry ended the wait for a reply, it is the reply that is missing.
+    errand.replyLost = outcome.fault.code === 'command.expired' ? timedOut(errand.command.tag, writeMs) : outcome.fault
+    if (confirmMs > 0) return (now + Math.max(confirmMs, settleMs)) as MonotonicMs
+    errand.end(endingOf('unknown', plainFault(errand.replyLost)))
+    return undefined
+  }
+
+  /** What was given up before it was sent because it had expired is a refusal like any other that comes too late. */
+  #refusedOrFailed(errand: Errand, fault: Fault): void {
+    const { expiresMs } = errand.command
+    const isExpired = expiresMs !== undefined && this.#options.clock.now() >= expiresMs
+    const wasNotSent = fault.code === 'command.expired' || fault.code.endsWith('.abandoned')
+    if (isExpired && wasNotSent) errand.end(endingOf('refused', plainFault(expired(expiresMs))))
+    else errand.end(endingOf('failed', plainFault(fault)))
+  }
+}
+
+/** After the read-back. A lost reply that it does not settle stays unknown: the value may still arrive. */
+function settle(errand: Errand, seen: Seen | undefined): void {
+  const { meta, meant } = errand.on
+  const value = seen?.value
+  const shown = value === undefined ? {} : { value }
+  if (seen?.isConfirmed === true) errand.end({ status: 'done', ...shown })
+  else if (errand.replyLost !== undefined) errand.end({ ...endingOf('unknown', plainFault(errand.replyLost)), ...shown })
+  else if (value === undefined) errand.end(endingOf('unknown', plainFault(notReadBack(meta))))
+  else errand.end({ ...endingOf('failed', plainFault(notConfirmed(meta, meant, value))), ...shown })
+}
+
+function open(errands: readonly Errand[]): readonly Errand[] {
+  return errands.filter(({ isOpen }) => isOpen)
+}
+
+function byDevice(errands: readonly Errand[]): readonly (readonly [DevicePlace, readonly Errand[]])[] {
+  return [...Map.groupBy(errands, ({ on }) => on.place)]
+}
+
+function changeAsked({ on: { tag, meta, rules }, change }: Errand, now: MonotonicMs): ChangeAsked {
+  return { tag, meta, rules, change, now }
+}

@@ -1,0 +1,51 @@
+import { hostname } from 'node:os'
+import type { FastifyRequest } from 'fastify'
+import { Fault } from '../../base/fault.ts'
+import type { Asker } from '../../model/command.ts'
+import type { Role } from '../../model/tag.ts'
+
+/** What the API needs of the access list. */
+export interface ApiAccess {
+  admit(credentials: {
+    readonly user?: string
+    readonly remoteAddress?: string
+  }): { readonly isAdmitted: true; readonly role: Role } | { readonly isAdmitted: false; readonly fault: Fault }
+}
+
+export interface AskerOptions {
+  readonly access: ApiAccess
+  /** Whether the request came by way of the private socket. */
+  readonly isPrivate: (socket: object) => boolean
+}
+
+/** Who asks for a write. Throws the access list's fault, or `access.origin`. */
+export function askerOf(request: FastifyRequest, { access, isPrivate }: AskerOptions): Asker {
+  if (isPrivate(request.raw.socket)) return { road: 'api', name: 'local', role: 'admin' } // the kernel has looked at the user already
+  refuseForeignPage(request)
+  const { authorization } = request.headers
+  const remoteAddress = request.raw.socket.remoteAddress
+  const admission = access.admit({
+    ...(authorization === undefined ? {} : { user: '' }), // a token that nobody gave out: there are no users yet
+    ...(remoteAddress === undefined ? {} : { remoteAddress }),
+  })
+  if (!admission.isAdmitted) throw admission.fault
+  return { road: 'api', name: remoteAddress ?? 'somebody', role: admission.role }
+}
+
+/**
+ * A page of another site, open in a browser on this machine or beside it, must not write to a PLC with the rights of whoever looks at it. Browsers
+ * send `Origin` with every POST; a name that was pointed at this machine only to get past that is none of the names the machine has.
+ */
+function refuseForeignPage({ headers: { origin, host } }: FastifyRequest): void {
+  if (origin === undefined) return
+  const page = URL.canParse(origin) ? new URL(origin) : undefined
+  if (page !== undefined && page.host === host && isOwnName(page.hostname)) return
+  throw new Fault('access.origin', `A page of ${origin.slice(0, 100)} may not write here.`, {
+    remedy: 'Write from a page that this gateway serves under its address or its host name, or without a browser.',
+  })
+}
+
+function isOwnName(name: string): boolean {
+  const own = hostname().toLowerCase()
+  return /^[\d.]+$|^\[[\da-f:.]+\]$/.test(name) || name === 'localhost' || name === own || name.split('.')[0] === own.split('.')[0]
+}
