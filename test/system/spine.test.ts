@@ -142,6 +142,15 @@ describe('a request that makes no sense', () => {
       expect([path, answer.status]).toEqual([path, 400])
       expect(await answer.json()).toMatchObject({ code: 'api.bad-query', remedy: expect.any(String) })
     }
+    for (const [path, method, status] of [
+      ['/api/v1/nothing', 'GET', 404],
+      ['/api/v1/tags', 'DELETE', 405],
+      ['/api/v1/tags/%zz', 'GET', 400],
+    ] as const) {
+      const answer = await fetch(`${line.daemon.url}${path}`, { method })
+      expect([path, answer.status]).toEqual([path, status])
+      expect(await answer.json()).toMatchObject({ code: expect.stringMatching(/^api\./), remedy: expect.any(String) })
+    }
     line.press.registers[0] = 3
     await vi.waitFor(async () => expect(await line.daemon.tag('press/count')).toMatchObject({ value: 3, quality: 'good' }), 5_000)
     await using answers = subscribe(line.daemon, 'acme/test/line-1/press/nothing/set/result')

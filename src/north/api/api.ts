@@ -10,9 +10,9 @@ import type { DeviceStatus } from '../../model/device.ts'
 import { asTagId } from '../../model/tag.ts'
 import { type ApiAccess, askerOf } from './asker.ts'
 import type { ApiConfig } from './config.ts'
+import { answerErrors, errorOptions } from './errors.ts'
 import { LiveStreams } from './live-streams.ts'
 import { type PrivateSocket, startPrivateSocket } from './private-socket.ts'
-import { problemOf } from './problem.ts'
 import { plainQuery } from './query.ts'
 import { tagDetail, tagRows } from './tags.ts'
 
@@ -47,12 +47,13 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     requestTimeout: requestTimeoutMs,
     forceCloseConnections: true,
     routerOptions: { maxParamLength: 500 },
+    ...errorOptions,
   })
   const streams = new LiveStreams({ tags: options.tags, clock: options.clock })
   server.addHook('onSend', async (_request, reply) => {
     reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
   })
-  answerWithProblems(server)
+  answerErrors(server)
   routeHealth(server, options)
   routeTags(server, options.tags)
   server.get('/api/v1/devices', () => ({ items: options.devices().map(deviceRow) }))
@@ -99,24 +100,6 @@ async function listen(server: FastifyInstance, { host, port }: ApiConfig): Promi
       cause,
     })
   }
-}
-
-function answerWithProblems(server: FastifyInstance): void {
-  server.setErrorHandler((error, _request, reply) => {
-    const problem = problemOf(error)
-    reply.code(problem.status).type('application/problem+json').send(problem)
-  })
-  server.setNotFoundHandler((request, reply) => {
-    const problem = {
-      type: 'about:blank',
-      title: 'Not found',
-      status: 404,
-      code: 'api.not-found',
-      detail: `There is nothing at ${request.url.slice(0, 200)}.`,
-      remedy: 'See /api/v1/tags for what is there.',
-    }
-    reply.code(404).type('application/problem+json').send(problem)
-  })
 }
 
 function routeHealth(server: FastifyInstance, options: ApiOptions): void {

@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
 import { Fault } from '../../base/fault.ts'
+import { answerClientError } from './errors.ts'
 
 /** What fits into `sockaddr_un`, which holds 108 bytes with the NUL at the end. */
 const pathBytesMax = 107
@@ -27,6 +28,7 @@ export async function startPrivateSocket(path: string, listener: RequestListener
   const sockets = new WeakSet<object>()
   const server = createServer({ requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs }, listener)
   server.maxConnections = connectionsMax
+  server.on('clientError', answerClientError)
   server.on('connection', (socket: Socket) => sockets.add(socket))
   let own: number
   try {

@@ -1,3 +1,4 @@
+import { STATUS_CODES } from 'node:http'
 import { Fault } from '../../base/fault.ts'
 
 /** RFC 9457, with our code and remedy. */
@@ -17,17 +18,7 @@ export function problemOf(error: unknown): HttpProblem {
     return { type: 'about:blank', title: 'Not done', status, code: error.code, detail: error.message, remedy: error.remedy }
   }
   const status = statusOf(error)
-  if (status < 500) {
-    const detail = error instanceof Error ? error.message : String(error)
-    return {
-      type: 'about:blank',
-      title: 'Bad request',
-      status,
-      code: 'api.bad-request',
-      detail,
-      remedy: 'Compare the request with the documentation of the API.',
-    }
-  }
+  if (status < 500) return requestProblem(status, explained(error))
   return {
     type: 'about:blank',
     title: 'Internal error',
@@ -44,6 +35,65 @@ const statusByCode: Readonly<Record<string, number>> = {
   'access.anonymous-remote': 403,
   'access.origin': 403,
   'api.tag-unknown': 404,
+}
+
+export interface Explanation {
+  readonly code?: string
+  readonly detail: string
+  readonly remedy: string
+}
+
+/** A request that cannot be answered, by its HTTP status. */
+export function requestProblem(status: number, { code = codes[status] ?? 'api.bad-request', detail, remedy }: Explanation): HttpProblem {
+  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Bad Request', status, code, detail, remedy }
+}
+
+const codes: Readonly<Record<number, string>> = {
+  400: 'api.malformed',
+  404: 'api.not-found',
+  405: 'api.method',
+  408: 'api.timeout',
+  413: 'api.body-too-large',
+  414: 'api.url-too-long',
+  415: 'api.media-type',
+  417: 'api.expectation',
+  431: 'api.headers-too-large',
+}
+
+/** fastify's own errors, in words for whoever sent the request. */
+function explained(error: unknown): Explanation {
+  const code = typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : ''
+  const known = explanations[code]
+  if (known !== undefined) return known
+  if (error instanceof SyntaxError) return badJson
+  return {
+    code: 'api.bad-request',
+    detail: (error instanceof Error ? error.message : String(error)).slice(0, 300),
+    remedy: 'Compare the request with the documentation of the API.',
+  }
+}
+
+const badJson: Explanation = { code: 'api.bad-json', detail: 'The body is no JSON.', remedy: 'Send one JSON value, encoded as UTF-8.' }
+
+const explanations: Readonly<Record<string, Explanation>> = {
+  FST_ERR_BAD_URL: {
+    code: 'api.bad-url',
+    detail: 'The address of the request cannot be decoded.',
+    remedy: 'Encode each part of it: a % is written %25.',
+  },
+  FST_ERR_MAX_PARAM_LENGTH: { detail: 'A part of the address is too long.', remedy: 'Shorten it.' },
+  FST_ERR_CTP_BODY_TOO_LARGE: { detail: 'The body is larger than this request may be.', remedy: 'Send less at once.' },
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: {
+    detail: 'The body is of a type that is not understood here.',
+    remedy: 'Send JSON, with `content-type: application/json`.',
+  },
+  FST_ERR_CTP_EMPTY_JSON_BODY: { code: 'api.bad-json', detail: 'The body is empty.', remedy: 'Send JSON, or no content-type.' },
+  FST_ERR_CTP_INVALID_JSON_BODY: badJson,
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: {
+    code: 'api.bad-length',
+    detail: 'The body has another length than its header says.',
+    remedy: 'Send content-length as it is, in bytes.',
+  },
 }
 
 function statusOf(error: unknown): number {
