@@ -11,12 +11,26 @@ export interface OpcuaPeerOptions {
   readonly nodesPerCallMax?: number
   readonly user?: string
   readonly password?: string
+  /** Structures, matrices, methods and an alarm. */
+  readonly isRich?: boolean
+  /** Trusts no certificate that it does not know. */
+  readonly isSuspicious?: boolean
+  /** Its own certificate has ended. */
+  readonly isExpired?: boolean
+  readonly hasNoSubscriptions?: boolean
+  /** Takes user names in the clear on its unencrypted endpoint. */
+  readonly isCareless?: boolean
+  readonly itemsMax?: number
+  readonly product?: string
+  readonly clockOffsetMs?: number
 }
 
 export interface OpcuaPeer extends AsyncDisposable {
   readonly port: number
   readonly url: string
   set(name: string, value: unknown, status?: string): void
+  /** Of the peer's own: `drop`, `add NAME`, `trip MESSAGE`, `reset`, `tell MESSAGE`, `silence`. */
+  order(text: string): void
   signal(name: NodeJS.Signals): void
   kill(): Promise<void>
 }
@@ -39,6 +53,7 @@ export async function startOpcuaPeer(options: OpcuaPeerOptions = {}): Promise<Op
     port,
     url: `opc.tcp://127.0.0.1:${port}/peer`,
     set: (name, value, status = 'Good') => child.stdin?.write(`${name} ${JSON.stringify(value)} ${status}\n`),
+    order: (text) => child.stdin?.write(`!${text}\n`),
     signal: (name) => child.kill(name),
     kill,
     [Symbol.asyncDispose]: kill,

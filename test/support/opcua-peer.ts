@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { UAVariable } from 'node-opcua-address-space'
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager'
+import { ResponseHeader, ServiceFault } from 'node-opcua-client'
 import { OPCUAServer } from 'node-opcua-server'
 import { StatusCodes } from 'node-opcua-status-code'
 import { DataType, Variant } from 'node-opcua-variant'
+import { makeRich, type Rich } from './opcua-peer-rich.ts'
 
 interface PeerOptions {
   readonly port: number
@@ -17,13 +19,36 @@ interface PeerOptions {
   readonly nodesPerCallMax?: number
   readonly user?: string
   readonly password?: string
+  readonly isRich?: boolean
+  readonly isSuspicious?: boolean
+  readonly isExpired?: boolean
+  readonly hasNoSubscriptions?: boolean
+  readonly isCareless?: boolean
+  readonly itemsMax?: number
+  readonly product?: string
+  readonly clockOffsetMs?: number
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as PeerOptions
 const folder = mkdtempSync(join(tmpdir(), 'opcua-peer-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
-const certificates = new OPCUACertificateManager({ rootFolder: folder, automaticallyAcceptUnknownCertificate: true })
+const certificates = new OPCUACertificateManager({
+  rootFolder: folder,
+  automaticallyAcceptUnknownCertificate: options.isSuspicious !== true,
+})
 const limit = options.nodesPerCallMax
+const certificateFile = join(folder, 'own.pem')
+if (options.isExpired === true) {
+  await certificates.initialize()
+  await certificates.createSelfSignedCertificate({
+    outputFile: certificateFile,
+    subject: '/CN=Peer',
+    applicationUri: 'urn:peer',
+    dns: ['127.0.0.1'],
+    startDate: new Date('2020-01-01'),
+    validity: 30,
+  })
+}
 
 const server = new OPCUAServer({
   port: options.port,
@@ -31,6 +56,11 @@ const server = new OPCUAServer({
   hostname: '127.0.0.1',
   resourcePath: '/peer',
   allowAnonymous: options.user === undefined,
+  ...(options.isCareless === true ? { alternateHostname: [], allowUnsecurePassword: true } : {}),
+  ...(options.isExpired === true
+    ? { certificateFile, privateKeyFile: certificates.privateKey, serverInfo: { applicationUri: 'urn:peer' } }
+    : {}),
+  ...(options.product === undefined ? {} : { buildInfo: { productName: options.product } }),
   ...(options.user === undefined
     ? {}
     : { userManager: { isValidUser: (user: string, password: string) => user === options.user && password === options.password } }),
@@ -39,6 +69,7 @@ const server = new OPCUAServer({
   serverCapabilities: {
     maxSessions: 20,
     minSupportedSampleRate: 10,
+    ...(options.itemsMax === undefined ? {} : { maxMonitoredItems: options.itemsMax }),
     ...(limit === undefined
       ? {}
       : {
@@ -85,10 +116,56 @@ for (let place = 0; place < options.count; place += 1) {
   const variable = namespace.addVariable({ componentOf: line, browseName: `N${place}`, nodeId: `s=N${place}`, dataType: 'Int32' })
   variable.setValueFromSource({ dataType: DataType.Int32, value: place }, StatusCodes.Good, new Date())
 }
+let rich: Rich | undefined
+if (options.isRich === true) rich = await makeRich({ addressSpace, namespace, line })
+if (options.clockOffsetMs !== undefined) {
+  const offsetMs = options.clockOffsetMs
+  const clock = addressSpace.findNode('i=2258') as UAVariable
+  clock.bindVariable({ get: () => new Variant({ dataType: DataType.DateTime, value: new Date(Date.now() + offsetMs) }) }, true)
+}
+if (options.hasNoSubscriptions === true) refuseSubscriptions(server)
 await server.start()
 
-/** Lines on standard input: `NAME JSON [STATUS]` sets a value. */
+function refuseSubscriptions(of: object): void {
+  Object.assign(of, {
+    _on_CreateSubscriptionRequest: (
+      message: unknown,
+      channel: { send_response: (type: string, response: ServiceFault, message: unknown, done: () => void) => void },
+    ) => {
+      const responseHeader = { serviceResult: StatusCodes.BadServiceUnsupported }
+      channel.send_response('MSG', new ServiceFault({ responseHeader: new ResponseHeader(responseHeader) }), message, () => {})
+    },
+  })
+}
+
+function addVariable(name: string): void {
+  const variable = namespace.addVariable({ componentOf: line, browseName: name, nodeId: `s=${name}`, dataType: 'Double' })
+  variable.setValueFromSource({ dataType: DataType.Double, value: 1 })
+  variables.set(name, variable)
+}
+
+interface Sessions {
+  readonly _sessions: Readonly<Record<string, { readonly authenticationToken: unknown }>>
+  closeSession(token: unknown, isDeleting: boolean, reason: string): void
+}
+
+function dropSessions(): void {
+  const engine = server.engine as unknown as Sessions
+  for (const session of Object.values(engine._sessions)) engine.closeSession(session.authenticationToken, true, 'Terminated')
+}
+
+function obey(order: string, text: string): void {
+  if (order === 'drop') dropSessions()
+  else if (order === 'add') addVariable(text)
+  else if (order === 'trip') rich?.trip(text)
+  else if (order === 'reset') rich?.reset()
+  else if (order === 'tell') rich?.tell(text)
+}
+
+/** Lines on standard input: `NAME JSON [STATUS]` sets a value, `!ORDER TEXT` is an order. */
 createInterface({ input: process.stdin }).on('line', (text) => {
+  const [, order, rest = ''] = /^!(\w+) ?(.*)$/.exec(text) ?? []
+  if (order !== undefined) return obey(order, rest)
   const [name = '', json = 'null', status = 'Good'] = text.split(' ')
   const variable = variables.get(name)
   const before = variable?.readValue().value

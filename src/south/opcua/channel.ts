@@ -1,6 +1,7 @@
 import {
   type ClientSecureChannelLayer,
   type ClientSession,
+  DataTypeExtractStrategy,
   type EndpointDescription,
   MessageSecurityMode,
   OPCUAClient,
@@ -8,16 +9,16 @@ import {
   SecurityPolicy,
   setErrorLogger,
   setWarningLogger,
-  type UserIdentityInfo,
-  UserTokenType,
 } from 'node-opcua-client'
-import { Fault } from '../../base/fault.ts'
+import type { Fault } from '../../base/fault.ts'
 import type { Log } from '../../base/log.ts'
-import { revealSecret } from '../../base/secret.ts'
 import type { ConnectContext } from '../driver.ts'
 import type { OpcuaConfig } from './config.ts'
+import { chooseEndpoint } from './endpoint.ts'
 import { cannotConnect, connectionLost, errorText } from './faults.ts'
-import { applicationUri, checkPin, noIdentity, ownIdentity } from './identity.ts'
+import { applicationUri, noIdentity, ownIdentity } from './identity.ts'
+import { checkPin, lookAt } from './trust.ts'
+import { userOf } from './user.ts'
 
 /** A session that is never repaired: who owns it makes another one. */
 export interface Channel extends AsyncDisposable {
@@ -77,6 +78,7 @@ class OneShotClient implements Channel {
       transportSettings: { maxMessageSize: messageBytesMax },
       transportTimeout: Math.max(transportTimeoutMsMin, config.opcua.keepalive * 4),
       defaultTransactionTimeout: config.connection.timeout,
+      dataTypeExtractStrategy: DataTypeExtractStrategy.Lazy, // asks for the types of structures that are met, not for all the server has
       ...options,
     })
     if (options.securityMode === undefined) skipCertificates(this.#client)
@@ -91,7 +93,7 @@ class OneShotClient implements Channel {
   async open(context: ConnectContext): Promise<Channel> {
     const { signal } = context
     await unlessAborted(this.#client.connect(this.url), signal)
-    this.#session = await unlessAborted(this.#client.createSession(identityOf(this.#config)), signal)
+    this.#session = await unlessAborted(this.#client.createSession(await userOf(this.#config)), signal)
     return this
   }
 
@@ -126,71 +128,42 @@ class OneShotClient implements Channel {
   }
 }
 
-/** What the library needs to know about encryption; for all but None the server's certificate is asked for first. */
+/** What the library needs to know about encryption; the server's certificate is asked for first, unless nothing depends on it. */
 async function secureOptions(config: OpcuaConfig, context: ConnectContext): Promise<OPCUAClientOptions> {
-  const { security, trust } = config.connection
-  if (security === 'None') return { certificateKeyPairProvider: noIdentity() }
+  const { security, password, clearPassword } = config.connection
+  if (security === 'None' && (password === undefined || clearPassword)) return { certificateKeyPairProvider: noIdentity() }
   const endpoint = chooseEndpoint(config, await askEndpoints(config, context.signal))
   if (endpoint.securityMode === MessageSecurityMode.None) return { certificateKeyPairProvider: noIdentity() }
-  if (trust === 'first-seen') await checkPin(context.stateFolder, endpoint.serverCertificate, context.log)
+  await checkServer(config, endpoint.serverCertificate, context)
   return {
     securityMode: endpoint.securityMode,
     securityPolicy: endpoint.securityPolicyUri ?? SecurityPolicy.Invalid,
     serverCertificate: endpoint.serverCertificate,
-    certificateKeyPairProvider: await ownIdentity(context.stateFolder, context.clock),
+    certificateKeyPairProvider: await ownIdentity(context),
   }
+}
+
+/** Each device is warned of once, not at each of its connections. */
+const warnedOfDate = new WeakSet<object>()
+
+/**
+ * The pinned key is what makes the server the right one. That its certificate has meanwhile ended is said, and stops no line: nobody renews the
+ * certificate of a PLC on time.
+ */
+async function checkServer(config: OpcuaConfig, certificate: Buffer, { stateFolder, clock, log }: ConnectContext): Promise<void> {
+  const seen = lookAt(certificate)
+  const now = clock.now()
+  if (config.connection.trust === 'first-seen' && (await checkPin(stateFolder, seen, now)) === 'first') {
+    log.info('Trusts the certificate that the OPC UA server showed first.', { sha256: seen.fingerprint, subject: seen.subject })
+  }
+  if ((now <= seen.notAfterMs && now >= seen.notBeforeMs) || warnedOfDate.has(config)) return
+  warnedOfDate.add(config)
+  log.warn('The certificate of the OPC UA server is not valid by our clock; it is used nevertheless.', { sha256: seen.fingerprint })
 }
 
 async function askEndpoints(config: OpcuaConfig, signal: AbortSignal): Promise<readonly EndpointDescription[]> {
   await using client = new OneShotClient(config, { certificateKeyPairProvider: noIdentity() })
   return await client.endpoints(signal)
-}
-
-const policiesByStrength = ['Aes256_Sha256_RsaPss', 'Basic256Sha256', 'Aes128_Sha256_RsaOaep', 'None']
-const modesByStrength = [MessageSecurityMode.SignAndEncrypt, MessageSecurityMode.Sign, MessageSecurityMode.None]
-
-function chooseEndpoint(config: OpcuaConfig, endpoints: readonly EndpointDescription[]): EndpointDescription {
-  const { security, password, url } = config.connection
-  const [policyName, modeName] = security.split('/')
-  const known = endpoints.filter((endpoint) => strengthOf(endpoint) >= 0)
-  const wanted = known.filter(
-    (endpoint) => security === 'auto' || (policyOf(endpoint) === policyName && MessageSecurityMode[endpoint.securityMode] === modeName),
-  )
-  const [best] = wanted.toSorted((one, other) => strengthOf(one) - strengthOf(other))
-  if (best === undefined) throw noSuchEndpoint(config, known)
-  if (best.securityMode === MessageSecurityMode.None && password !== undefined) throw passwordInClear(url)
-  return best
-}
-
-/** 0 is the strongest; -1 what we do not speak, or consider broken. */
-function strengthOf(endpoint: EndpointDescription): number {
-  const policy = policiesByStrength.indexOf(policyOf(endpoint))
-  const mode = modesByStrength.indexOf(endpoint.securityMode)
-  return policy < 0 || mode < 0 ? -1 : mode * policiesByStrength.length + policy
-}
-
-function policyOf(endpoint: EndpointDescription): string {
-  return endpoint.securityPolicyUri?.split('#')[1] ?? ''
-}
-
-function noSuchEndpoint({ connection }: OpcuaConfig, known: readonly EndpointDescription[]): Fault {
-  const offers = known.map((endpoint) => `${policyOf(endpoint)}/${MessageSecurityMode[endpoint.securityMode]}`)
-  const list = [...new Set(offers)].join(', ').replace('None/None', 'None') || 'nothing that Lineside speaks'
-  return new Fault('opcua.no-such-endpoint', `${connection.url} does not offer ${connection.security}; it offers ${list}.`, {
-    remedy: 'Set connection.security to one of them, or to auto.',
-  })
-}
-
-function passwordInClear(url: string): Fault {
-  return new Fault('opcua.password-in-clear', `${url} offers no encryption, and there is a password to send.`, {
-    remedy: 'Let the server offer Basic256Sha256; or, if the network is your own, set connection.security to None.',
-  })
-}
-
-function identityOf({ connection }: OpcuaConfig): UserIdentityInfo {
-  if (connection.user === undefined) return { type: UserTokenType.Anonymous }
-  const password = connection.password === undefined ? '' : revealSecret(connection.password)
-  return { type: UserTokenType.UserName, userName: connection.user, password }
 }
 
 /** Without encryption the library would still demand a certificate and check its key. */

@@ -1,4 +1,4 @@
-import { coerceLocalizedText, DataType, Variant, VariantArrayType } from 'node-opcua-client'
+import { coerceLocalizedText, coerceNodeId, coerceQualifiedName, DataType, StatusCodes, Variant, VariantArrayType } from 'node-opcua-client'
 import { parseIsoTime } from '../../base/clock.ts'
 import type { Scalar, TagValue } from '../../model/tag.ts'
 
@@ -6,6 +6,21 @@ import type { Scalar, TagValue } from '../../model/tag.ts'
 export interface NodeType {
   readonly dataType: DataType
   readonly isArray: boolean
+  /** Of a matrix, whose elements a tag holds row by row. */
+  readonly dimensions?: readonly number[]
+}
+
+/** As the server encoded it: right even where the declared type is abstract. undefined where it says nothing. */
+export function typeOfValue(value: Variant | null | undefined): NodeType | undefined {
+  if (value === null || value === undefined || value.dataType === DataType.Null) return undefined
+  const { dataType, arrayType, dimensions } = value
+  if (arrayType === VariantArrayType.Matrix && dimensions) return { dataType, isArray: true, dimensions }
+  return { dataType, isArray: arrayType !== VariantArrayType.Scalar }
+}
+
+export function typeText(type: NodeType | undefined): string {
+  if (type === undefined) return 'unknown'
+  return `${DataType[type.dataType]}${type.isArray ? `[${type.dimensions?.join(',') ?? ''}]` : ''}`
 }
 
 /** The value in the node's very own type: servers refuse an Int32 for an Int16. undefined where it does not fit. */
@@ -17,7 +32,15 @@ export function variantFor(value: TagValue, type: NodeType): Variant | undefined
   }
   const items = value.map((item: Scalar) => coerceScalar(item, type.dataType))
   if (items.includes(undefined)) return undefined
+  if (type.dimensions !== undefined) return matrix(items, type.dataType, type.dimensions)
   return new Variant({ dataType: type.dataType, arrayType: VariantArrayType.Array, value: items })
+}
+
+/** Written as a whole, in the shape that the node has. */
+function matrix(items: readonly unknown[], dataType: DataType, dimensions: readonly number[]): Variant | undefined {
+  const size = dimensions.reduce((product, length) => product * length, 1)
+  if (items.length !== size) return undefined
+  return new Variant({ dataType, arrayType: VariantArrayType.Matrix, dimensions: [...dimensions], value: items })
 }
 
 const integerRanges: Readonly<Partial<Record<DataType, readonly [number, number]>>> = {
@@ -36,8 +59,9 @@ function coerceScalar(value: Scalar, type: DataType): unknown {
     case DataType.Boolean:
       return typeof value === 'boolean' ? value : undefined
     case DataType.Float:
+      return finite(Math.fround(Number(value)), value)
     case DataType.Double:
-      return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : undefined
+      return finite(Number(value), value)
     case DataType.Int64:
       return wide(value, (whole) => BigInt.asIntN(64, whole))
     case DataType.UInt64:
@@ -51,6 +75,37 @@ function coerceScalar(value: Scalar, type: DataType): unknown {
       return value instanceof Uint8Array ? Buffer.from(value) : undefined
     case DataType.DateTime:
       return moment(value)
+    default:
+      return typeof value === 'number' ? statusCode(value, type) : typeof value === 'string' ? named(value, type) : undefined
+  }
+}
+
+/** Neither NaN nor what is too large for the type: it would arrive as infinity. */
+function finite(number: number, value: Scalar): number | undefined {
+  const isNumber = typeof value === 'number' || typeof value === 'bigint'
+  return isNumber && Number.isFinite(number) ? number : undefined
+}
+
+function statusCode(value: number, type: DataType): unknown {
+  if (type !== DataType.StatusCode || !Number.isInteger(value) || value < 0 || value > 0xffff_ffff) return undefined
+  return Object.values(StatusCodes).find((code) => code.value === value)
+}
+
+const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+
+/** Names and ids, from the text that reading them gives. */
+function named(value: string, type: DataType): unknown {
+  switch (type) {
+    case DataType.Guid:
+      return guid.test(value) ? value : undefined
+    case DataType.QualifiedName:
+      return coerceQualifiedName(value)
+    case DataType.NodeId:
+      try {
+        return coerceNodeId(value)
+      } catch {
+        return undefined
+      }
     default:
       return undefined
   }

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { type SecretRef, secretSchema } from '../../base/secret.ts'
 import { durationSchema } from '../../base/units.ts'
-import type { Tag, ValueType } from '../../model/tag.ts'
-import type { DriverSchema, Problem } from '../driver.ts'
-import { parseBrowsePath, parseNodeText } from './address.ts'
+import type { ValueType } from '../../model/tag.ts'
+import type { DriverSchema } from '../driver.ts'
+import { checkConnection, checkTag } from './config-check.ts'
+import { branchOf, checkImport, type ImportBranch, importSchema } from './import-config.ts'
 
 /** `auto` takes the strongest endpoint that the server offers. */
 export const securities = [
@@ -18,18 +19,31 @@ export const securities = [
 ] as const
 export type Security = (typeof securities)[number]
 
+/** Who a session is for. Without one it is anonymous. */
+export interface X509User {
+  /** Path of a PEM or DER file. */
+  readonly certificate: string
+  /** PEM text by its secret, or the path of a PEM file. */
+  readonly key: SecretRef | string
+}
+
 export interface OpcuaConfig {
   readonly connection: {
     readonly url: string
     readonly security: Security
     readonly user?: string
     readonly password?: SecretRef
+    readonly userCertificate?: X509User
+    /** The password may cross the network readable. */
+    readonly clearPassword: boolean
     /** Of each request, ms. */
     readonly timeout: number
     /** `first-seen` keeps to the certificate that the server showed first; `any` takes each. */
     readonly trust: 'first-seen' | 'any'
   }
   readonly opcua: {
+    /** `auto` listens, and asks where the server knows no subscriptions. */
+    readonly mode: 'auto' | 'subscribe' | 'poll'
     /** ms between two reports of the server. */
     readonly publishing: number
     /** ms between two looks of the server at a node; 0 asks for its fastest. Default: the publishing interval. */
@@ -38,14 +52,39 @@ export interface OpcuaConfig {
     readonly queue: number
     /** ms of silence after which the server is asked whether it lives; after as long again it is taken for lost. */
     readonly keepalive: number
+    /** ms after which what the server refused is asked for again. */
+    readonly retry: number
+    readonly events?: EventsConfig
   }
+  /** Made into tags by `lineside import`; nothing at run time depends on it. */
+  readonly import?: readonly ImportBranch[]
+}
+
+export interface EventsConfig {
+  /** Node id of the notifier: the server itself, or an area or object that tells of its own only. */
+  readonly node: string
+  /** 1 to 1000; less severe ones are left out. */
+  readonly severity: number
+  /** More than this in one second are dropped, and counted. */
+  readonly perSecond: number
 }
 
 /** Exactly one of `node` and `path`. */
 export interface OpcuaAddress {
   readonly node?: string
   readonly path?: string
+  readonly field?: string
   readonly type?: ValueType
+  /** As of the device, for this tag alone. */
+  readonly sampling?: number
+  readonly queue?: number
+  readonly serverDeadband?: ServerDeadband
+}
+
+/** In the node's own unit, or in percent of its EURange. The server reports smaller changes not at all. */
+export interface ServerDeadband {
+  readonly kind: 'absolute' | 'percent'
+  readonly value: number
 }
 
 /** The order decides nothing; the names are those of Modbus addresses, where both have the type. */
@@ -66,6 +105,13 @@ const valueTypes = [
   'time',
 ] as const satisfies readonly ValueType[]
 
+const fileSchema = z.string().max(1_000).regex(/^\//, 'write the whole path of the file, from / on')
+
+const x509Schema = z.strictObject({
+  certificate: fileSchema.describe("The user's certificate: the whole path of a PEM or DER file."),
+  key: z.union([secretSchema, fileSchema]).describe('Its private key: a secret with the PEM text, or the whole path of a PEM file.'),
+})
+
 const connectionSchema = z.strictObject({
   url: z
     .string()
@@ -76,8 +122,15 @@ const connectionSchema = z.strictObject({
     .enum(securities)
     .default('auto')
     .describe('Policy and mode. `auto` takes the strongest that the server offers; with a password it never takes None.'),
-  user: z.string().min(1).max(255).optional().describe('Without it the session is anonymous.'),
+  user: z
+    .union([z.string().min(1).max(255), x509Schema])
+    .optional()
+    .describe('A name, or { certificate, key } for an X.509 user. Without it the session is anonymous.'),
   password: secretSchema.optional(),
+  clearPassword: z
+    .boolean()
+    .default(false)
+    .describe('Lets the password cross the network readable, where the server cannot take it encrypted. Only on a network of your own.'),
   timeout: durationSchema({ min: '100ms', max: '60s' }).default(3_000).describe('How long one request may take.'),
   trust: z
     .enum(['first-seen', 'any'])
@@ -87,113 +140,103 @@ const connectionSchema = z.strictObject({
     ),
 })
 
+const samplingSchema = durationSchema({ max: '1h' }).optional()
+const queueSchema = z.int().min(1).max(1_000)
+
+const eventsSchema = z.strictObject({
+  node: z
+    .string()
+    .max(4_096)
+    .default('i=2253')
+    .describe('Node id of what tells: the server itself (the default), or an area or object that tells of its own only.'),
+  severity: z.int().min(1).max(1_000).default(1).describe('1 to 1000: less severe events are left out.'),
+  perSecond: z.int().min(1).max(1_000).default(50).describe('More than this in one second are dropped, and counted.'),
+})
+
 const opcuaSchemaShape = z
   .strictObject({
+    mode: z
+      .enum(['auto', 'subscribe', 'poll'])
+      .default('auto')
+      .describe('`auto` listens, and reads by scan class where the server knows no subscriptions; `poll` always reads.'),
     publishing: durationSchema({ min: '10ms', max: '1m' }).default(250).describe('Between two reports of the server.'),
-    sampling: durationSchema({ max: '1h' })
-      .optional()
-      .describe('Between two looks of the server at a node; 0ms asks for its fastest. Default: the publishing interval.'),
-    queue: z
-      .int()
-      .min(1)
-      .max(1_000)
+    sampling: samplingSchema.describe(
+      'Between two looks of the server at a node; 0ms asks for its fastest. Default: the publishing interval. A tag may have its own.',
+    ),
+    queue: queueSchema
       .default(1)
-      .describe('Changes of one node that the server keeps between two reports; the newest counts.'),
+      .describe('Changes of one node that the server keeps between two reports; the newest counts. A tag may have its own.'),
     keepalive: durationSchema({ min: '200ms', max: '1m' })
       .default(800)
       .describe('After this much silence the server is asked whether it lives; after as long again it is taken for lost.'),
+    retry: durationSchema({ min: '1s', max: '1d' })
+      .default(60_000)
+      .describe('What the server refused, or does not have, is asked for again this often: a node that appears later comes alive.'),
+    events: eventsSchema.optional().describe('Takes the events and alarms of the server into the journal, as `opcua.event`.'),
   })
   .prefault({})
 
+type Parsed<Schema extends z.ZodType> = z.output<Schema>
+
+function connectionOf({ user, password, ...rest }: Parsed<typeof connectionSchema>): OpcuaConfig['connection'] {
+  return {
+    ...rest,
+    ...(typeof user === 'string' ? { user } : {}),
+    ...(typeof user === 'object' ? { userCertificate: user } : {}),
+    ...(password === undefined ? {} : { password }),
+  }
+}
+
+function opcuaOf({ sampling, events, ...rest }: Parsed<typeof opcuaSchemaShape>): OpcuaConfig['opcua'] {
+  return { ...rest, ...(sampling === undefined ? {} : { sampling }), ...(events === undefined ? {} : { events }) }
+}
+
 const configSchema: z.ZodType<OpcuaConfig> = z
-  .strictObject({ connection: connectionSchema, opcua: opcuaSchemaShape })
-  .transform(({ connection: { user, password, ...connection }, opcua: { sampling, ...opcua } }) => ({
-    connection: { ...connection, ...(user === undefined ? {} : { user }), ...(password === undefined ? {} : { password }) },
-    opcua: { ...opcua, ...(sampling === undefined ? {} : { sampling }) },
+  .strictObject({ connection: connectionSchema, opcua: opcuaSchemaShape, import: importSchema })
+  .transform(({ connection, opcua, import: branches }) => ({
+    connection: connectionOf(connection),
+    opcua: opcuaOf(opcua),
+    ...(branches === undefined ? {} : { import: branches.map(branchOf) }),
   }))
+
+const deadbandSchema = z
+  .union([
+    z.number().positive(),
+    z.string().regex(/^\d{1,2}(\.\d+)?%$|^100%$/, 'a dead band is a number in the unit of the node, or a percentage: 0.5, or 2%'),
+  ])
+  .transform(
+    (text): ServerDeadband =>
+      typeof text === 'number' ? { kind: 'absolute', value: text } : { kind: 'percent', value: Number(text.slice(0, -1)) },
+  )
 
 const addressSchema: z.ZodType<OpcuaAddress> = z
   .strictObject({
     node: z.string().min(1).max(4_096).optional().describe('Node id: nsu=http://…;s=… (best), or ns=2;s=…, ns=2;i=42, i=2258.'),
     path: z.string().min(1).max(4_096).optional().describe('Browse path from the root: /Objects/2:Line/2:Press.'),
+    field: z
+      .string()
+      .min(1)
+      .max(500)
+      .optional()
+      .describe('Of a structure or an array, the part that this tag is: motor.speed, axes[2].position, [3]. Such a tag is read-only.'),
     type: z.enum(valueTypes).optional().describe('Only where somebody must know it before the server has been seen.'),
+    sampling: samplingSchema.describe('Between two looks of the server at this node; 0ms asks for its fastest.'),
+    queue: queueSchema.optional().describe('Changes of this node that the server keeps between two reports.'),
+    serverDeadband: deadbandSchema
+      .optional()
+      .describe('Smaller changes are not even sent: in the unit of the node, or as 2% of its EURange, where the server knows that.'),
   })
-  .transform(({ node, path, type }) => ({
-    ...(node === undefined ? {} : { node }),
-    ...(path === undefined ? {} : { path }),
-    ...(type === undefined ? {} : { type }),
-  }))
+  .transform((address) => Object.fromEntries(Object.entries(address).filter(([, value]) => value !== undefined)) as OpcuaAddress)
 
 /** Device files with `driver: opcua`. Loads no protocol library. */
 export const opcuaSchema: DriverSchema<OpcuaConfig, OpcuaAddress> = {
   name: 'opcua',
   config: configSchema,
   address: addressSchema,
-  check: (config, tags) => [...checkConnection(config), ...tags.flatMap(checkTag)],
+  check: (config, tags) => [...checkConnection(config), ...checkImport(config.import), ...tags.flatMap(checkTag)],
 }
 
 /** undefined where the site file does not say: then the server does, at the first sample. */
 export function opcuaValueType(address: OpcuaAddress): ValueType | undefined {
   return address.type
-}
-
-function checkConnection({ connection }: OpcuaConfig): readonly Problem[] {
-  const problems: Problem[] = []
-  if (connection.password !== undefined && connection.user === undefined) {
-    problems.push({
-      path: ['connection', 'password'],
-      code: 'opcua.password-without-user',
-      message: 'There is a password, but no user whose it could be.',
-      remedy: 'Add connection.user, or take the password away.',
-    })
-  }
-  if (connection.security === 'None') {
-    problems.push({
-      path: ['connection', 'security'],
-      code: 'opcua.unencrypted',
-      message: `Everything to and from ${connection.url} can be read and changed on the way.`,
-      remedy: 'Use security: auto, or Basic256Sha256/SignAndEncrypt, if the server can.',
-      severity: 'warning',
-    })
-  }
-  return problems
-}
-
-function checkTag(tag: Tag<OpcuaAddress>): readonly Problem[] {
-  const { node, path } = tag.address
-  if ((node === undefined) === (path === undefined)) return [wrongCount(tag, node === undefined)]
-  const isRight = node === undefined ? parseBrowsePath(path ?? '') !== undefined : parseNodeText(node) !== undefined
-  if (!isRight) return [wrongSyntax(tag)]
-  return /(^|;)ns=[1-9]/.test(node ?? '') ? [looseIndex(tag)] : []
-}
-
-function wrongCount(tag: Tag<OpcuaAddress>, hasNone: boolean): Problem {
-  return {
-    path: ['tags', tag.path],
-    code: hasNone ? 'opcua.no-address' : 'opcua.two-addresses',
-    message: hasNone ? `The tag ${tag.path} names neither a node nor a path.` : `The tag ${tag.path} names both a node and a path.`,
-    remedy: 'Give it exactly one of node and path.',
-  }
-}
-
-function wrongSyntax(tag: Tag<OpcuaAddress>): Problem {
-  const isNode = tag.address.node !== undefined
-  return {
-    path: ['tags', tag.path, isNode ? 'node' : 'path'],
-    code: isNode ? 'opcua.node-syntax' : 'opcua.path-syntax',
-    message: `${isNode ? tag.address.node : tag.address.path} is no ${isNode ? 'node id' : 'browse path'}.`,
-    remedy: isNode
-      ? 'Write it like nsu=http://vendor.example/line;s=Press.Speed, or ns=2;i=42; the kinds are s, i, g and b.'
-      : 'Write it like /Objects/2:Line/2:Press: names with / between them, each with its namespace index unless it is 0; & escapes / . : & and others.',
-  }
-}
-
-function looseIndex(tag: Tag<OpcuaAddress>): Problem {
-  return {
-    path: ['tags', tag.path, 'node'],
-    code: 'opcua.namespace-index',
-    message: `${tag.address.node} names its namespace by index, which the server may give to another one at any restart.`,
-    remedy: 'Write nsu= and the URI of the namespace instead; Lineside pins the index to the URI that it means at the first connection.',
-    severity: 'warning',
-  }
 }

@@ -42,10 +42,22 @@ const connectFailures = [
     remedy: 'Correct the host in connection.url, or write its IP address.',
   },
   {
-    pattern: /BadUserAccessDenied|BadIdentityTokenRejected|BadIdentityTokenInvalid/,
+    pattern: /Bad(Certificate|CertificateIssuer)TimeInvalid/,
+    code: 'opcua.certificate-time',
+    means: 'the server says that the certificate of this gateway is not valid now, so the two clocks differ',
+    remedy: 'Set the clock of the server and of this machine, best both by NTP. This gateway renews its certificate by itself.',
+  },
+  {
+    pattern: /Cannot find .*token policy|BadIdentityChangeNotSupported/i,
+    code: 'opcua.user-kind',
+    means: 'the server takes no users of this kind',
+    remedy: 'Give connection.user as the server wants it: none, a name with a password, or a certificate; or let the server take yours.',
+  },
+  {
+    pattern: /BadUserAccessDenied|BadIdentityTokenRejected|BadIdentityTokenInvalid|BadUserSignatureInvalid/,
     code: 'opcua.user-refused',
     means: 'the server refuses this user',
-    remedy: 'Correct connection.user and the secret of its password, or let the server accept anonymous sessions.',
+    remedy: 'Correct connection.user and its password or certificate, let the server trust the certificate, or accept anonymous sessions.',
   },
   {
     pattern: /BadSecurityChecksFailed|BadCertificateUntrusted|BadCertificateUriInvalid|BadCertificate/,
@@ -68,6 +80,28 @@ export function badAnswer(what: string, error: unknown): Fault {
     remedy: 'Look at the log of the server for the reason.',
     isRetryable: true,
     cause: error,
+  })
+}
+
+/** What was sent may have been carried out: no answer came that says otherwise. */
+export function mayHaveHappened(error: unknown): boolean {
+  const cause = error instanceof Fault ? (error.cause ?? error) : error
+  const text = errorText(cause)
+  if (notSent.test(text)) return false
+  const isAnswered = cause instanceof Error && 'response' in cause && cause.response !== undefined
+  return !isAnswered || lateAnswers.test(text)
+}
+
+/** The library gave up before anything reached the socket. */
+const notSent = /Invalid Channel|Socket is closed|Client not connected|Session has been closed|Channel has been closed/
+/** The server answered that it does not know either. */
+const lateAnswers = /BadTimeout|BadRequestTimeout|BadRequestInterrupted|BadShutdown|BadOperationAbandoned|BadUnexpectedError/
+
+export function notAttempted(what: string, cause: unknown): Fault {
+  return new Fault('opcua.not-sent', `${what} was not sent: what went before it was not answered.`, {
+    remedy: 'Ask again when the device is back.',
+    isRetryable: true,
+    cause,
   })
 }
 

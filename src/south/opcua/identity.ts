@@ -1,11 +1,11 @@
-import { createHash, randomUUID, X509Certificate } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { X509Certificate } from 'node:crypto'
+import { readFile, rename } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { crypto_utils, type OPCUAClientOptions } from 'node-opcua-client'
-import type { Clock } from '../../base/clock.ts'
-import { Fault } from '../../base/fault.ts'
+import { type Clock, epochMs, isoTime } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
+import { keep } from './trust.ts'
 
 type KeyPair = NonNullable<OPCUAClientOptions['certificateKeyPairProvider']>
 
@@ -14,14 +14,21 @@ export const applicationUri = `urn:${hostname()}:lineside`
 
 const certificateFile = 'client-certificate.pem'
 const keyFile = 'client-key.pem'
-const pinFile = 'server-certificate.sha256'
 const validDays = 3_650
 const keyBits = 2048
+const dayMs = 86_400_000
+/** Renewed this long before it ends: time enough for somebody to trust the new one at the server. */
+const renewBeforeMs = 30 * dayMs
+
+export interface IdentityContext {
+  readonly stateFolder: string
+  readonly clock: Clock
+  readonly log: Log
+}
 
 /** The gateway's own certificate for this device: made once, kept in its state folder, so that a server needs to trust it only once. */
-export async function ownIdentity(folder: string, clock: Clock): Promise<KeyPair> {
-  const kept = await readIdentity(folder)
-  const { certificate, key } = kept ?? (await makeIdentity(folder, clock))
+export async function ownIdentity(context: IdentityContext): Promise<KeyPair> {
+  const { certificate, key } = (await keptIdentity(context)) ?? (await makeIdentity(context))
   const chain = [crypto_utils.convertPEMtoDER(certificate)]
   const privateKey = crypto_utils.makePrivateKeyFromPem(key)
   return keyPair({ certificates: chain, privateKey })
@@ -49,20 +56,52 @@ function keyPair({ certificates, privateKey }: KeyPairParts): KeyPair {
   return provider as unknown as KeyPair // without encryption nobody asks for what is undefined here
 }
 
-async function readIdentity(folder: string): Promise<{ readonly certificate: string; readonly key: string } | undefined> {
+interface Identity {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** undefined where a new one is needed; then the one that was is kept aside, and why is said. */
+async function keptIdentity({ stateFolder, clock, log }: IdentityContext): Promise<Identity | undefined> {
+  const kept = await readIdentity(stateFolder)
+  if (kept === undefined) return undefined
+  const why = reasonToRenew(kept.certificate, clock)
+  if (why === undefined) return kept
+  const aside = isoTime(clock.now()).replaceAll(/[:.]/g, '-')
+  for (const name of [certificateFile, keyFile])
+    await rename(join(stateFolder, name), join(stateFolder, `${aside}-${name}`)).catch(() => {})
+  log.warn('Makes a new certificate for this gateway; the OPC UA server must trust the new one.', {
+    why,
+    oldOneKeptAs: `${aside}-${certificateFile}`,
+  })
+  return undefined
+}
+
+async function readIdentity(folder: string): Promise<Identity | undefined> {
+  const read = (name: string): Promise<string> =>
+    readFile(join(folder, name), 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return ''
+      throw error // there is one, and we may not read it: a new one would have to be trusted by the server first
+    })
+  const [certificate, key] = await Promise.all([read(certificateFile), read(keyFile)])
+  return certificate === '' && key === '' ? undefined : { certificate, key }
+}
+
+function reasonToRenew(certificate: string, clock: Clock): string | undefined {
   try {
-    const [certificate, key] = await Promise.all([readFile(join(folder, certificateFile), 'utf8'), readFile(join(folder, keyFile), 'utf8')])
-    const isOurs = new X509Certificate(certificate).subjectAltName?.includes(applicationUri) === true
-    return isOurs ? { certificate, key } : undefined // the host was renamed: a server would refuse the old one
+    const kept = new X509Certificate(certificate)
+    if (kept.subjectAltName?.includes(applicationUri) !== true) return 'this host was renamed'
+    const endMs = Number(kept.validToDate)
+    return endMs - clock.now() < renewBeforeMs ? `the old one ends at ${isoTime(epochMs(endMs))}` : undefined
   } catch {
-    return undefined // not there yet, or damaged: it is made anew
+    return 'the old one is damaged'
   }
 }
 
-async function makeIdentity(folder: string, clock: Clock): Promise<{ readonly certificate: string; readonly key: string }> {
+async function makeIdentity({ stateFolder, clock }: IdentityContext): Promise<Identity> {
   const pair = await crypto_utils.generateKeyPair(keyBits)
   // biome-ignore lint/style/noRestrictedGlobals: the certificate wants a Date; the moment is the clock's
-  const notBefore = new Date(clock.now() - 86_400_000) // a day early: the server's clock may be behind
+  const notBefore = new Date(clock.now() - dayMs) // a day early: the server's clock may be behind
   const { cert } = await crypto_utils.createSelfSignedCertificate({
     privateKey: pair.privateKey,
     subject: '/CN=Lineside/O=Lineside',
@@ -73,30 +112,7 @@ async function makeIdentity(folder: string, clock: Clock): Promise<{ readonly ce
     purpose: crypto_utils.CertificatePurpose.ForApplication,
   })
   const { privPem } = await crypto_utils.privateKeyToPEM(pair.privateKey)
-  await keep(folder, { [keyFile]: privPem, [certificateFile]: cert })
+  await keep(stateFolder, keyFile, privPem)
+  await keep(stateFolder, certificateFile, cert)
   return { certificate: cert, key: privPem }
-}
-
-async function keep(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  for (const [name, text] of Object.entries(files)) {
-    const temporary = join(folder, `.${name}.${randomUUID()}`)
-    await writeFile(temporary, text, { mode: 0o600 })
-    await rename(temporary, join(folder, name))
-  }
-}
-
-/** Remembers the server's certificate at the first connection, and throws `opcua.certificate-changed` when it is another one later. */
-export async function checkPin(folder: string, certificate: Buffer, log: Log): Promise<void> {
-  const thumbprint = createHash('sha256').update(certificate).digest('hex')
-  const pinned = await readFile(join(folder, pinFile), 'utf8').catch(() => undefined)
-  if (pinned === undefined) {
-    await keep(folder, { [pinFile]: `${thumbprint}\n` })
-    log.info('Trusts the certificate that the OPC UA server showed first.', { sha256: thumbprint })
-    return
-  }
-  if (pinned.trim() === thumbprint) return
-  throw new Fault('opcua.certificate-changed', `The server shows another certificate than before: sha256 ${thumbprint}.`, {
-    remedy: `If the server was replaced or its certificate renewed, delete ${join(folder, pinFile)}; if not, somebody may stand in between.`,
-  })
 }

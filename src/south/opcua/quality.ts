@@ -8,6 +8,10 @@ export const badNoData = 0x809b_0000
 export const badNodeIdUnknown = 0x8034_0000
 export const badNotSupported = 0x803d_0000
 export const badNoMatch = 0x806f_0000
+export const badDecodingError = 0x8007_0000
+export const badEncodingLimits = 0x8008_0000
+export const badTooManyMonitoredItems = 0x80db_0000
+export const badTimeout = 0x800a_0000
 
 export function statusOf(value: number): number {
   return (value & codeMask) >>> 0

@@ -12,7 +12,7 @@ export interface RequestsOptions {
 }
 
 /** Nodes in one request where the server names no limit of its own. */
-const defaultChunk = 1_000
+export const defaultChunk = 1_000
 
 /** One question at a time, each with a deadline of our own: the library's is never below 5 s. */
 export class Requests {
@@ -78,7 +78,7 @@ export interface ChunkedOptions<Item, Result> {
   readonly signal?: AbortSignal
 }
 
-function isTooMuch(error: unknown): boolean {
+export function isTooMuch(error: unknown): boolean {
   const text = errorText((error as Fault).cause ?? error)
   return /BadTooManyOperations|BadRequestTooLarge|BadResponseTooLarge|BadEncodingLimitsExceeded/.test(text)
 }

@@ -11,7 +11,6 @@ import {
 } from 'node-opcua-client'
 import { z } from 'zod'
 import { Fault } from '../../base/fault.ts'
-import type { Tag } from '../../model/tag.ts'
 import { type PathStep, parseBrowsePath, parseNodeText } from './address.ts'
 import type { OpcuaAddress } from './config.ts'
 import { badNodeIdUnknown, badNoMatch, statusName, statusOf } from './quality.ts'
@@ -53,7 +52,11 @@ export async function findNode(
   const [result] = path === undefined ? [] : await requests.ask('a translation of a path', (session) => session.translateBrowsePath([path]))
   const place = result === undefined ? nodePlace(text, namespaces) : pathPlace(result)
   if ('node' in place) return place.node
-  throw new Fault('opcua.no-such-node', `There is no ${text.slice(0, 200)} on this server: ${statusName(place.status)}.`, {
+  throw noSuchNode(text, statusName(place.status))
+}
+
+export function noSuchNode(text: string, why: string): Fault {
+  return new Fault('opcua.no-such-node', `There is no ${text.slice(0, 200)} on this server: ${why}.`, {
     remedy:
       'Write a node id (nsu=http://…;s=…, ns=2;s=…, i=85) or a browse path from the root (/Objects/2:Line); browse without a root to see what there is.',
   })
@@ -67,11 +70,11 @@ export type Place = { readonly node: NodeId } | { readonly status: number }
  * an index of the site file meant when it was first used.
  */
 export async function resolveTags(
-  tags: readonly Tag<OpcuaAddress>[],
+  tags: readonly { readonly address: OpcuaAddress }[],
   options: { readonly requests: Requests; readonly limits: ServerLimits; readonly pinned: NamespacePins },
 ): Promise<readonly Place[]> {
   const { requests, limits, pinned } = options
-  const uris = await requests.ask('a read of its namespaces', (session) => session.readNamespaceArray())
+  const uris = await readNamespaces(requests)
   const namespaces = pinned.on(uris)
   const places: Place[] = []
   const paths: { readonly at: number; readonly path: BrowsePath }[] = []
@@ -87,6 +90,14 @@ export async function resolveTags(
   })
   for (const [place, result] of results.entries()) places[paths[place]?.at ?? 0] = pathPlace(result)
   return places
+}
+
+/** Anew each time: the library would remember what it read first, and a namespace may come while the server runs. */
+async function readNamespaces(requests: Requests): Promise<readonly string[]> {
+  const namespaceArray = { nodeId: 'i=2255', attributeId: AttributeIds.Value }
+  const data = await requests.ask('a read of its namespaces', (session) => session.read(namespaceArray))
+  const uris: unknown = data.value?.value
+  return Array.isArray(uris) ? uris.map(String) : []
 }
 
 const pinsFile = 'namespaces.json'

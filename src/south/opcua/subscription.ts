@@ -5,33 +5,38 @@ import {
   type CreateMonitoredItemsRequestLike,
   DataChangeNotification,
   type DataValue,
+  type EventFilter,
+  EventNotificationList,
   MonitoringMode,
   type NodeId,
   type PublishResponse,
   StatusChangeNotification,
   TimestampsToReturn,
+  type Variant,
 } from 'node-opcua-client'
 import type { Fault } from '../../base/fault.ts'
-import type { OpcuaConfig } from './config.ts'
 import { connectionLost, errorText } from './faults.ts'
+import { filterOf, type Item } from './items.ts'
 import { statusName, statusOf } from './quality.ts'
 import type { Requests } from './requests.ts'
 
 export interface SubscriptionOptions {
   readonly requests: Requests
-  readonly config: OpcuaConfig
-  readonly onValues: (values: readonly MonitoredValue[]) => void
+  readonly url: string
+  readonly publishingMs: number
   /** Told at each sign of life of the subscription. */
   readonly onHeard: () => void
   readonly onLost: (fault: Fault) => void
   readonly ended: AbortSignal
 }
 
+/** As the library decodes it: nothing is made per value on the way. */
 export interface MonitoredValue {
-  /** The tag's position. */
-  readonly tag: number
-  readonly data: DataValue
+  readonly clientHandle: number
+  readonly value: DataValue
 }
+
+export type EventFields = readonly Variant[]
 
 /** What the library's session can do, but leaves out of its type. */
 type RawSession = ClientSession &
@@ -63,6 +68,8 @@ export class Subscription {
   #acknowledge: { readonly subscriptionId: number; readonly sequenceNumber: number }[] = []
   #lastSequence: number | undefined
   #publishesMax = publishesWaiting
+  #onValues: (values: readonly MonitoredValue[]) => void = () => {}
+  #onEvents: (events: readonly EventFields[]) => void = () => {}
   #waiting = 0
 
   private constructor(
@@ -78,7 +85,7 @@ export class Subscription {
   static async create(options: SubscriptionOptions): Promise<Subscription> {
     const answer = await options.requests.ask('a new subscription', (session) =>
       (session as RawSession).createSubscription({
-        requestedPublishingInterval: options.config.opcua.publishing,
+        requestedPublishingInterval: options.publishingMs,
         requestedMaxKeepAliveCount: keepAliveCount,
         requestedLifetimeCount: lifetimeCount,
         maxNotificationsPerPublish: notificationsPerReport,
@@ -91,27 +98,36 @@ export class Subscription {
     return subscription
   }
 
-  /** Asks for reports of all these nodes; the status code of each, 0 where it will be reported. */
-  async monitor(items: readonly { readonly tag: number; readonly node: NodeId }[], limit: number): Promise<readonly number[]> {
-    const { requests, config } = this.#options
-    const results = await requests.chunked(items, {
+  get id(): number {
+    return this.#id
+  }
+
+  onValues(listener: (values: readonly MonitoredValue[]) => void): void {
+    this.#onValues = listener
+  }
+
+  onEvents(listener: (events: readonly EventFields[]) => void): void {
+    this.#onEvents = listener
+  }
+
+  /** Asks for reports of these items; the status code of each, 0 where it will be reported. */
+  async monitor(items: readonly NumberedItem[], limit: number): Promise<readonly number[]> {
+    return await this.#create(items.map(requestOf), limit)
+  }
+
+  /** Asks for the events of a notifier; the status code, 0 where they will come. */
+  async monitorEvents(node: NodeId, filter: EventFilter): Promise<number> {
+    const [status = 0] = await this.#create([{ ...itemRequest(node, eventsHandle), ...eventParameters(filter) }], 1)
+    return status
+  }
+
+  async #create(itemsToCreate: readonly ItemRequest[], limit: number): Promise<readonly number[]> {
+    const results = await this.#options.requests.chunked(itemsToCreate, {
       what: 'new monitored items',
       limit,
       send: async (session, chunk) => {
-        const answer = await (session as RawSession).createMonitoredItems({
-          subscriptionId: this.#id,
-          timestampsToReturn: TimestampsToReturn.Both,
-          itemsToCreate: chunk.map(({ tag, node }) => ({
-            itemToMonitor: { nodeId: node, attributeId: AttributeIds.Value },
-            monitoringMode: MonitoringMode.Reporting,
-            requestedParameters: {
-              clientHandle: tag + 1, // some servers take 0 for none
-              samplingInterval: config.opcua.sampling ?? config.opcua.publishing,
-              queueSize: config.opcua.queue,
-              discardOldest: true,
-            },
-          })),
-        })
+        const request = { subscriptionId: this.#id, timestampsToReturn: TimestampsToReturn.Both, itemsToCreate: [...chunk] }
+        const answer = await (session as RawSession).createMonitoredItems(request)
         return answer.results ?? []
       },
     })
@@ -162,21 +178,45 @@ export class Subscription {
     this.#lastSequence = sequenceNumber
     this.#acknowledge.push({ subscriptionId: this.#id, sequenceNumber })
     for (const notification of notificationData) {
-      if (notification instanceof DataChangeNotification) this.#report(notification)
+      if (notification instanceof DataChangeNotification) this.#onValues(notification.monitoredItems ?? [])
+      if (notification instanceof EventNotificationList)
+        this.#onEvents((notification.events ?? []).map(({ eventFields }) => eventFields ?? []))
       if (notification instanceof StatusChangeNotification) {
         this.#lost(`the server ended the subscription: ${statusName(statusOf(notification.status.value))}`)
       }
     }
   }
 
-  #report(notification: DataChangeNotification): void {
-    const items = notification.monitoredItems ?? []
-    this.#options.onValues(items.map((item) => ({ tag: item.clientHandle - 1, data: item.value })))
-  }
-
   #lost(why: string): void {
-    this.#options.onLost(connectionLost(this.#options.config.connection.url, why))
+    this.#options.onLost(connectionLost(this.#options.url, why))
   }
+}
+
+export interface NumberedItem extends Item {
+  /** From 1 on: some servers take 0 for none. */
+  readonly handle: number
+}
+
+type ItemRequest = NonNullable<CreateMonitoredItemsRequestLike['itemsToCreate']>[number]
+
+/** No item of a value has it. */
+const eventsHandle = 0x7fff_ffff
+/** Events that the server keeps between two reports. */
+const eventsQueue = 1_000
+
+function itemRequest(nodeId: NodeId, clientHandle: number): ItemRequest {
+  const attributeId = clientHandle === eventsHandle ? AttributeIds.EventNotifier : AttributeIds.Value
+  return { itemToMonitor: { nodeId, attributeId }, monitoringMode: MonitoringMode.Reporting, requestedParameters: { clientHandle } }
+}
+
+function requestOf({ node, handle, samplingMs, queue, deadband }: NumberedItem): ItemRequest {
+  const filter = deadband === undefined ? {} : { filter: filterOf(deadband) }
+  const requestedParameters = { clientHandle: handle, samplingInterval: samplingMs, queueSize: queue, discardOldest: true, ...filter }
+  return { ...itemRequest(node, handle), requestedParameters }
+}
+
+function eventParameters(filter: EventFilter): Pick<ItemRequest, 'requestedParameters'> {
+  return { requestedParameters: { clientHandle: eventsHandle, samplingInterval: 0, queueSize: eventsQueue, discardOldest: true, filter } }
 }
 
 /** They wrap to 1, not to 0 (OPC 10000-4, 7.21). */

@@ -12,8 +12,8 @@ function codes(address: OpcuaAddress, connection: object = { url }): readonly st
 describe('the schema of an OPC UA device', () => {
   it('needs only a URL', () => {
     expect(opcuaSchema.config.parse({ connection: { url } })).toEqual({
-      connection: { url, security: 'auto', timeout: 3_000, trust: 'first-seen' },
-      opcua: { publishing: 250, queue: 1, keepalive: 800 },
+      connection: { url, security: 'auto', clearPassword: false, timeout: 3_000, trust: 'first-seen' },
+      opcua: { mode: 'auto', publishing: 250, queue: 1, keepalive: 800, retry: 60_000 },
     })
   })
 
