@@ -10,6 +10,7 @@ import {
   OPCUAClient,
   type ReferenceDescription,
   SecurityPolicy,
+  StatusCodes,
   setErrorLogger,
   setWarningLogger,
   TimestampsToReturn,
@@ -32,6 +33,10 @@ interface Request {
   readonly attribute?: keyof typeof AttributeIds
   readonly type?: keyof typeof DataType
   readonly value?: unknown
+  /** Of a written value, where it is to have one. */
+  readonly status?: string
+  readonly sourceTime?: string
+  readonly serverTime?: string
 }
 
 let client: OPCUAClient | undefined
@@ -168,6 +173,14 @@ async function leastSamplingInterval(variables: readonly string[]): Promise<numb
   return least
 }
 
+function claims({ status, sourceTime, serverTime }: Request): Partial<DataValue> {
+  return {
+    ...(status === undefined ? {} : { statusCode: StatusCodes[status as 'Good'] }),
+    ...(sourceTime === undefined ? {} : { sourceTimestamp: new Date(sourceTime) }),
+    ...(serverTime === undefined ? {} : { serverTimestamp: new Date(serverTime) }),
+  }
+}
+
 async function perform(request: Request): Promise<unknown> {
   const nodes = request.nodes ?? []
   switch (request.op) {
@@ -181,7 +194,7 @@ async function perform(request: Request): Promise<unknown> {
     }
     case 'write': {
       const value = new Variant({ dataType: DataType[request.type ?? 'Double'], arrayType: VariantArrayType.Scalar, value: request.value })
-      const status = await live().write({ nodeId: nodes[0] ?? '', attributeId: AttributeIds.Value, value: { value } })
+      const status = await live().write({ nodeId: nodes[0] ?? '', attributeId: AttributeIds.Value, value: { value, ...claims(request) } })
       return status.name
     }
     case 'browse':

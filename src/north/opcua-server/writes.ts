@@ -22,6 +22,13 @@ interface WriteContext {
 
 interface WrittenValue {
   readonly value?: Variant | null
+  readonly statusCode?: StatusCode | null
+  readonly sourceTimestamp?: Time | null
+  readonly serverTimestamp?: Time | null
+}
+
+interface Time {
+  getTime(): number
 }
 
 type WriteCallback = (error: Error | null, status?: StatusCode) => void
@@ -34,7 +41,7 @@ export function bindWrites(variable: TagVariable, meta: TagMeta, options: WriteO
   const writeValue = (context: WriteContext | null, data: WrittenValue, ...rest: readonly unknown[]): void => {
     const callback = rest.at(-1) as WriteCallback
     const range = rest.length > 1 ? (rest[0] as { isEmpty?(): boolean } | string | null) : null
-    if (hasRange(range)) {
+    if (hasRange(range) || claimsToKnow(data)) {
       callback(null, StatusCodes.BadWriteNotSupported)
       return
     }
@@ -52,6 +59,21 @@ export function bindWrites(variable: TagVariable, meta: TagMeta, options: WriteO
 function hasRange(range: { isEmpty?(): boolean } | string | null | undefined): boolean {
   if (range === null || range === undefined || range === '') return false
   return typeof range === 'string' || range.isEmpty?.() === false
+}
+
+/**
+ * Only the device says how good a value is and when it was taken; a client that says so too must hear that this cannot be kept (OPC 10000-4, 5.11.4).
+ * Good may come along with any value: many clients send it.
+ */
+function claimsToKnow({ statusCode, sourceTimestamp, serverTimestamp }: WrittenValue): boolean {
+  return isSet(sourceTimestamp) || isSet(serverTimestamp) || (statusCode !== undefined && statusCode !== null && statusCode.value !== 0)
+}
+
+/** OPC 10000-6, 5.2.2.5: the first moment of 1601 stands for none. */
+const noTimeMs = -11_644_473_600_000
+
+function isSet(time: Time | null | undefined): boolean {
+  return time !== undefined && time !== null && time.getTime() > noTimeMs
 }
 
 interface Write {

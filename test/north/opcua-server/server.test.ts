@@ -196,6 +196,24 @@ describe('the OPC UA server', () => {
     expect(bench.asked).toEqual([])
   })
 
+  it.each([
+    [{ status: 'BadSensorFailure' }],
+    [{ status: 'UncertainInitialValue' }],
+    [{ sourceTime: '2026-11-21T02:30:00.123Z' }],
+    [{ serverTime: '2026-11-21T02:30:00.123Z' }],
+    [{ status: 'Good', sourceTime: '2026-11-21T02:30:00.123Z' }],
+  ])('refuses a write that says what only the device can say: %o', async (claim) => {
+    await using bench = await connected()
+    expect(await bench.client.ask('write', { nodes: [node('setpoint')], value: 7, ...claim })).toBe('BadWriteNotSupported')
+    expect(bench.asked).toEqual([])
+  })
+
+  it('takes a write whose status is Good, as many clients send it', async () => {
+    await using bench = await connected()
+    expect(await bench.client.ask('write', { nodes: [node('setpoint')], value: 7, status: 'Good' })).toBe('Good')
+    expect(bench.asked).toHaveLength(1)
+  })
+
   it('offers the endpoints that were asked for, and no others', async () => {
     const security = ['Basic256Sha256/Sign', 'Aes256_Sha256_RsaPss/SignAndEncrypt']
     await using bench = await startBench({ config: { port: 0, security, anonymous: true } })
