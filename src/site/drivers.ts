@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { Tag } from '../model/tag.ts'
 import { modbusTcp } from '../south/modbus/config.ts'
 import { opcuaSchema } from '../south/opcua/config.ts'
+import type { LineMember } from '../south/driver.ts'
 import type { Finding, Path } from './source.ts'
 
 /** A driver as far as its part of a device file goes; no protocol library stands behind it. */
@@ -10,6 +11,8 @@ export interface SiteDriver {
   readonly config: z.ZodType
   readonly address: z.ZodType
   check(config: unknown, tags: readonly Tag<unknown>[]): readonly (Finding & { readonly path: Path })[]
+  lineOf?(config: unknown): string | undefined
+  checkLine?(members: readonly LineMember<unknown, unknown>[]): readonly (Finding & { readonly path: Path; readonly device: string })[]
 }
 
 export const siteDrivers: readonly SiteDriver[] = [modbusTcp, opcuaSchema]

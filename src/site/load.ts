@@ -7,6 +7,7 @@ import type { DeviceConfig } from '../south/config.ts'
 import { defaultStatePath } from '../store/config.ts'
 import { checkExposure } from './check-exposure.ts'
 import { checkFlows } from './check-flows.ts'
+import { checkLines } from './check-lines.ts'
 import { checkNames } from './check-names.ts'
 import { checkPorts } from './check-ports.ts'
 import { checkSecrets } from './check-secrets.ts'
@@ -43,6 +44,7 @@ export async function loadSite(folder: string, options: LoadOptions = {}): Promi
   const parts = await readParts(root, problems)
   checkNames(parts, problems)
   checkTags(parts, problems)
+  checkLines(parts, problems)
   checkFlows(parts, problems)
   checkPorts(parts, problems)
   checkSecrets(parts, { problems, environment })

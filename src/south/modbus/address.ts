@@ -8,6 +8,9 @@ export type Area = (typeof areas)[number]
 export const orders = ['ABCD', 'CDAB', 'BADC', 'DCBA'] as const
 export type Order = (typeof orders)[number]
 
+export const paddings = ['nul', 'space'] as const
+export type Padding = (typeof paddings)[number]
+
 export const plainTypes = ['bool', 'i16', 'u16', 'i32', 'u32', 'i64', 'u64', 'f32', 'f64', 'bcd16', 'bcd32'] as const
 export type DataType = (typeof plainTypes)[number] | 'string' | 'bytes'
 
@@ -25,6 +28,8 @@ export interface ModbusAddress {
   readonly type: DataType
   /** Of one `string` or `bytes`. */
   readonly sizeBytes?: number
+  /** Of text that is shorter than its place; NUL without it. */
+  readonly padding?: Padding
   /** Another order than the device's. */
   readonly order?: Order
   /** What the whole value takes: registers in hr and ir, bits in co and di. */
@@ -45,6 +50,15 @@ export interface Place {
   /** Elements; absent for a scalar. */
   readonly length?: number
   readonly sizeBytes?: number
+  readonly padding?: Padding
+}
+
+/** Places side by side, as the device file writes them: `hr:100-109`. */
+export interface PlaceRange {
+  readonly area: Area
+  readonly unit?: number
+  readonly from: number
+  readonly to: number
 }
 
 export interface PlaceDefaults {
@@ -85,6 +99,8 @@ const valueTypes: Readonly<Record<DataType, ValueType>> = {
 
 /** `hr:100`, `hr:40.3`, `hr:100[8]`, `3/hr:100`. */
 export const atPattern = /^(?:(\d{1,3})\/)?(hr|ir|co|di):(\d{1,6})(?:\.(\d{1,2}))?(?:\[(\d{1,4})\])?$/
+/** `hr:100-109`, `di:7`, `3/hr:100`. */
+const rangePattern = /^(?:(\d{1,3})\/)?(hr|ir|co|di):(\d{1,6})(?:-(\d{1,6}))?$/
 /** `u16`, `string(20)`, `bytes(8)`. */
 export const typePattern = /^(?:bool|[iu](?:16|32|64)|f32|f64|bcd16|bcd32|(?:string|bytes)\(\d{1,3}\))$/
 
@@ -102,6 +118,13 @@ export function parseAt(text: string): At | undefined {
     ...(bit === undefined ? {} : { bit: Number(bit) }),
     ...(length === undefined ? {} : { length: Number(length) }),
   }
+}
+
+/** undefined when the text is no range, or one that ends before it begins. */
+export function parseRange(text: string): PlaceRange | undefined {
+  const [, unit, area, from, to = from] = rangePattern.exec(text) ?? []
+  if (from === undefined || Number(to) < Number(from)) return undefined
+  return { area: area as Area, from: Number(from), to: Number(to), ...(unit === undefined ? {} : { unit: Number(unit) }) }
 }
 
 export function parseType(text: string): TypeOf | undefined {
@@ -140,7 +163,16 @@ export function locate(address: ModbusAddress, defaults: PlaceDefaults): Place {
     ...(address.bit === undefined ? {} : { bit: address.bit }),
     ...(address.length === undefined ? {} : { length: address.length }),
     ...(address.sizeBytes === undefined ? {} : { sizeBytes: address.sizeBytes }),
+    ...(address.padding === undefined ? {} : { padding: address.padding }),
   }
+}
+
+/** On the wire. */
+export function spanOfRange(
+  { area, unit, from, to }: PlaceRange,
+  defaults: Pick<PlaceDefaults, 'unit' | 'addressing'>,
+): Pick<Place, 'unit' | 'area' | 'start' | 'count'> {
+  return { unit: unit ?? defaults.unit, area, start: defaults.addressing === 'one' ? from - 1 : from, count: to - from + 1 }
 }
 
 /** What the value at this address is before scaling, for the tag's `type` and `length`. */

@@ -1,12 +1,11 @@
 import type { Tag } from '../../model/tag.ts'
 import type { Problem } from '../driver.ts'
-import { isBitArea, isReadOnlyArea, locate, type ModbusAddress, type Place } from './address.ts'
+import { isBitArea, isReadOnlyArea, locate, type ModbusAddress, type Place, spanOfRange } from './address.ts'
+import { endOf, isSameLine } from './planner.ts'
 import type { ModbusConfig } from './settings.ts'
+import { coilsPerWriteMax, registersPerWriteMax } from './write-plan.ts'
 
 const offsetMax = 65_535
-/** Modbus Application Protocol 1.1b3, 6.11 and 6.12: what fits in one write. */
-const registersPerWriteMax = 123
-const coilsPerWriteMax = 1_968
 
 type Complaint = Pick<Problem, 'code' | 'message' | 'remedy'> & Partial<Pick<Problem, 'severity'>> & { readonly key?: string }
 
@@ -15,7 +14,7 @@ export function checkModbus(config: ModbusConfig, tags: readonly Tag<ModbusAddre
   const ofTags = tags.flatMap((tag) =>
     complaints(config, tag).map(({ key = 'at', ...complaint }) => ({ path: ['tags', tag.path, key], ...complaint })),
   )
-  return [...checkPause(config), ...ofTags, ...checkOverlaps(config, tags)]
+  return [...checkPause(config), ...checkHoles(config), ...ofTags, ...checkOverlaps(config, tags)]
 }
 
 function checkPause(config: ModbusConfig): readonly Problem[] {
@@ -31,9 +30,40 @@ function checkPause(config: ModbusConfig): readonly Problem[] {
   ]
 }
 
+function checkHoles(config: ModbusConfig): readonly Problem[] {
+  return config.quirks.holes.flatMap((hole, place) => {
+    const { unit, start, count } = spanOfRange(hole, config)
+    if (unit <= 255 && start >= 0 && start + count - 1 <= offsetMax) return []
+    const message = 'This hole lies where no device has anything: units end at 255, addresses at 65535.'
+    return [{ path: ['modbus', 'quirks', 'holes', place], code: 'modbus.hole-range', message, remedy: 'Correct the hole, or remove it.' }]
+  })
+}
+
+function checkInHole(config: ModbusConfig, address: ModbusAddress): readonly Complaint[] {
+  const place = locate(address, config)
+  const hole = config.quirks.holes
+    .map((range) => spanOfRange(range, config))
+    .find((span) => isSameLine(span, place) && span.start < endOf(place) && endOf(span) > place.start)
+  if (hole === undefined) return []
+  return [
+    {
+      code: 'modbus.in-hole',
+      message: `${address.area}:${address.offset} lies in a hole that \`quirks: { holes }\` names, so this tag is always bad.`,
+      remedy: 'Remove the tag, or make the hole smaller.',
+      severity: 'warning',
+    },
+  ]
+}
+
 function complaints(config: ModbusConfig, tag: Tag<ModbusAddress>): readonly Complaint[] {
   const { address } = tag
-  return [...checkRange(config, address), ...checkBit(address), ...checkLength(config, address), ...checkWrite(tag)]
+  return [
+    ...checkRange(config, address),
+    ...checkBit(address),
+    ...checkLength(config, address),
+    ...checkInHole(config, address),
+    ...checkWrite(tag),
+  ]
 }
 
 function checkRange(config: ModbusConfig, address: ModbusAddress): readonly Complaint[] {
@@ -169,10 +199,6 @@ function checkOverlaps(config: ModbusConfig, tags: readonly Tag<ModbusAddress>[]
 
 function compare(one: Place, other: Place): number {
   return one.unit - other.unit || one.area.localeCompare(other.area) || one.start - other.start || other.count - one.count
-}
-
-function isSameLine(one: Place, other: Place): boolean {
-  return one.unit === other.unit && one.area === other.area
 }
 
 function isSameView(one: Place, other: Place): boolean {

@@ -1,6 +1,6 @@
 import { Fault } from '../../base/fault.ts'
 import type { Scalar, TagValue } from '../../model/tag.ts'
-import { type DataType, isBitArea, type Order, type Place, registersOfElement } from './address.ts'
+import { type DataType, isBitArea, type Order, type Padding, type Place, registersOfElement } from './address.ts'
 
 /** Between the bytes of one value, as they are on the wire, and the value. */
 export interface Codec {
@@ -72,8 +72,8 @@ function bitCodec(length: number | undefined): Codec {
   }
 }
 
-function elementCodec({ type, order, bit, sizeBytes = 0 }: Place): ElementCodec {
-  if (type === 'string') return stringCodec(sizeBytes, order)
+function elementCodec({ type, order, bit, sizeBytes = 0, padding = 'nul' }: Place): ElementCodec {
+  if (type === 'string') return stringCodec({ sizeBytes, order, padding })
   if (type === 'bytes') return bytesCodec(sizeBytes, order)
   return numberCodec(bit === undefined ? numberKinds[type] : bitOf(bit), order, 2 * registersOfElement(type))
 }
@@ -206,17 +206,29 @@ function bitOf(bit: number): NumberKind {
   }
 }
 
-function stringCodec(sizeBytes: number, order: Order): ElementCodec {
+function stringCodec({
+  sizeBytes,
+  order,
+  padding,
+}: {
+  readonly sizeBytes: number
+  readonly order: Order
+  readonly padding: Padding
+}): ElementCodec {
   const bytes = bytesCodec(sizeBytes, order)
   return {
     sizeBytes: bytes.sizeBytes,
     decode: (raw, at) => textOf(pick(raw, { at, sizeBytes, order })),
     encode: (value, into, at) => {
       if (typeof value !== 'string') throw wrongType(value, 'text')
+      if (!value.isWellFormed()) throw wrongType(value, 'text of whole characters')
       const text = Buffer.from(value)
       if (text.length > sizeBytes) throw tooLong(text.length, sizeBytes)
       if (text.includes(0)) throw wrongType(value, 'text without NUL, which ends a text in a device')
-      bytes.encode(Buffer.concat([text], sizeBytes), into, at)
+      const isFilledUp = padding === 'nul' && text.length < sizeBytes
+      if (!isFilledUp && value.endsWith(' '))
+        throw wrongType(value, 'text without blanks at its end, which a device cannot tell from filling')
+      bytes.encode(Buffer.concat([text, Buffer.alloc(sizeBytes - text.length, padding === 'space' ? ' ' : 0)]), into, at)
     },
   }
 }

@@ -1,4 +1,5 @@
 import { Fault, type FaultOptions } from '../../base/fault.ts'
+import { type Place, placeText } from './address.ts'
 
 /** A request that got no answer, and whether the device may have seen it: a write that was sent may have been carried out. */
 export class LineFault extends Fault {
@@ -14,6 +15,80 @@ export function noAnswer(peer: string, unit: number, timeoutMs: number): LineFau
   return new LineFault('modbus.no-answer', `Unit ${unit} at ${peer} did not answer within ${timeoutMs} ms.`, {
     wasSent: true,
     remedy: 'Check that the unit id is right and the device runs; raise `connection: { timeout }` if it is only slow.',
+  })
+}
+
+export function garbled(peer: string, unit: number, receivedBytes: number): LineFault {
+  return new LineFault(
+    'modbus.garbled',
+    `${receivedBytes} bytes came from ${peer} when unit ${unit} was asked, and no answer among them.`,
+    {
+      wasSent: true,
+      remedy:
+        'Compare baud rate, parity and stop bits with the device, look for two units of one number, and check termination and shield.',
+    },
+  )
+}
+
+export function damaged(peer: string, unit: number): LineFault {
+  return new LineFault('modbus.crc', `The answer of unit ${unit} at ${peer} was damaged on the way.`, {
+    wasSent: true,
+    remedy: 'Check shield, termination and the length of the line; lower the baud rate if it goes on.',
+  })
+}
+
+export function noBroadcastRead(peer: string): LineFault {
+  return new LineFault('modbus.broadcast-read', `Unit 0 of ${peer} is every unit at once, and cannot be read.`, {
+    wasSent: false,
+    remedy: 'Read from a unit of its own number; unit 0 can only be written.',
+  })
+}
+
+export function babbling(peer: string, noisyMs: number): Fault {
+  return new Fault('modbus.babbling', `Something on ${peer} has been talking for ${noisyMs} ms without being asked.`, {
+    remedy: 'Look for a second master on the line, a baud rate that is wrong, or a transceiver that does not stop sending.',
+    isRetryable: true,
+  })
+}
+
+export function deafLine(peer: string): Fault {
+  return new Fault('modbus.deaf', `None of the devices at ${peer} answers any more.`, {
+    remedy: 'Check the gateway or adapter, the power of the devices, and the cable.',
+    isRetryable: true,
+  })
+}
+
+const remedyOfPort: readonly (readonly [pattern: RegExp, code: string, remedy: string])[] = [
+  [
+    /no such file|ENOENT/i,
+    'modbus.port-unknown',
+    'Plug the adapter in; name it by /dev/serial/by-id/…, which does not change with the socket it is in.',
+  ],
+  [
+    /permission denied|EACCES/i,
+    'modbus.port-forbidden',
+    'Add the user of the daemon to the group that owns the port: usermod -aG dialout lineside.',
+  ],
+  [/lock|busy|EBUSY|temporarily unavailable/i, 'modbus.port-taken', 'End the other program that has the port open: fuser -v shows it.'],
+]
+
+export function cannotOpenPort(path: string, error: unknown): Fault {
+  if (error instanceof Fault) return error
+  const text = error instanceof Error ? error.message : String(error)
+  const known = remedyOfPort.find(([pattern]) => pattern.test(text))
+  const [, code, remedy] = known ?? [
+    undefined,
+    'modbus.port',
+    'Check the name of the port, the adapter, and that the rate is one it can do.',
+  ]
+  return new Fault(code, `Cannot open ${path}: ${text}.`, { remedy, isRetryable: true, cause: error })
+}
+
+export function portLost(path: string, cause?: unknown): Fault {
+  return new Fault('modbus.port-lost', `The serial port ${path} is gone.`, {
+    remedy: 'Plug the adapter in again; it is opened by itself.',
+    isRetryable: true,
+    cause,
   })
 }
 
@@ -37,6 +112,8 @@ export function lostWith(loss: Fault, wasSent: boolean): LineFault {
 }
 
 export function closedByPeer(peer: string, cause?: unknown): Fault {
+  const tls = tlsFault(peer, cause)
+  if (tls !== undefined) return tls
   return new Fault('modbus.closed', `${peer} closed the connection.`, {
     remedy: 'Look whether the device restarted, or serves fewer connections than there are masters.',
     isRetryable: true,
@@ -66,6 +143,49 @@ export function notTaken(peer: string): Fault {
   })
 }
 
+/** Errors of node:tls by their codes: what the certificate is not, or an alert of the peer. */
+const remedyOfTls: readonly (readonly [pattern: RegExp, code: string, what: string, remedy: string])[] = [
+  [
+    /CERT_HAS_EXPIRED|CERT_NOT_YET_VALID/,
+    'modbus.tls-time',
+    'has a certificate that is not valid now',
+    'Set the clock of this machine and of the device; then renew the certificate.',
+  ],
+  [/ALTNAME_INVALID/, 'modbus.tls-name', 'has a certificate for another name', 'Write the name that is in it: `tls: { serverName }`.'],
+  [
+    /SELF_SIGNED|UNABLE_TO|UNTRUSTED|CERT_/,
+    'modbus.tls-untrusted',
+    'has a certificate that nobody here trusts',
+    'Give the certificate of its authority, or its own: `tls: { ca }`.',
+  ],
+  [
+    /ALERT/,
+    'modbus.tls-refused',
+    'refuses our certificate, or that we have none',
+    'Give `tls: { cert, key }`, and make the device trust them.',
+  ],
+  [
+    /^ERR_SSL|^EPROTO/,
+    'modbus.tls-none',
+    'does not speak TLS as we do',
+    'Check the port (802 is usual), or remove `tls` if the device has none.',
+  ],
+  [
+    /^ERR_OSSL|PEM/,
+    'modbus.tls-file',
+    'cannot be called: certificate and key are no PEM, or do not belong together',
+    'Check `tls: { ca, cert, key }`.',
+  ],
+]
+
+function tlsFault(peer: string, error: unknown): Fault | undefined {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const known = remedyOfTls.find(([pattern]) => pattern.test(code))
+  if (known === undefined) return undefined
+  const [, faultCode, what, remedy] = known
+  return new Fault(faultCode, `${peer} ${what} (${code}).`, { remedy, isRetryable: true, cause: error })
+}
+
 const remedyOfConnecting: Readonly<Record<string, readonly [code: string, remedy: string]>> = {
   ECONNREFUSED: ['modbus.refused', 'Check the port, and that the Modbus server of the device is switched on.'],
   ENOTFOUND: ['modbus.host-unknown', 'Check the name of the host, or use its IP address.'],
@@ -77,6 +197,8 @@ const remedyOfConnecting: Readonly<Record<string, readonly [code: string, remedy
 
 export function cannotConnect(peer: string, error: unknown): Fault {
   if (error instanceof Fault) return error
+  const tls = tlsFault(peer, error)
+  if (tls !== undefined) return tls
   const errno = error instanceof Error && 'code' in error ? String(error.code) : ''
   const [code, remedy] = remedyOfConnecting[errno] ?? ['modbus.unreachable', 'Check the address, the network and the device.']
   return new Fault(code, `Cannot connect to ${peer}${errno === '' ? '' : ` (${errno})`}.`, { remedy, isRetryable: true, cause: error })
@@ -95,10 +217,36 @@ const exceptions: Readonly<Record<number, readonly [name: string, remedy: string
   11: ['gateway target did not answer', 'Check power, cable and unit id of the device behind the gateway.'],
 }
 
+export function exceptionName(code: number): string {
+  return exceptions[code]?.[0] ?? 'unknown to the standard'
+}
+
 export function exceptionFault(what: string, code: number): Fault {
-  const [name, remedy] = exceptions[code] ?? ['unknown to the standard', "Look the code up in the device's manual."]
-  return new Fault(`modbus.exception-${code}`, `The device refused ${what}: exception ${code}, ${name}.`, {
+  const remedy = exceptions[code]?.[1] ?? "Look the code up in the device's manual."
+  return new Fault(`modbus.exception-${code}`, `The device refused ${what}: exception ${code}, ${exceptionName(code)}.`, {
     remedy,
     isRetryable: code === 5 || code === 6 || code === 10 || code === 11,
+  })
+}
+
+/** The lost request was the read before the write. */
+export function notWritten({ code, message, remedy, cause }: LineFault): LineFault {
+  return new LineFault(code, message, { remedy, cause, wasSent: false })
+}
+
+type Where = Pick<Place, 'unit' | 'area' | 'start'>
+
+export function readOnly(where: Where): Fault {
+  return new Fault('modbus.read-only', `${placeText(where)} lies in an area that can only be read.`, { remedy: 'Use a hr or co address.' })
+}
+
+export function noBool(where: Where): Fault {
+  return new Fault('modbus.value-type', `A bit of ${placeText(where)} is true or false, nothing else.`, { remedy: 'Write true or false.' })
+}
+
+export function noFunction(where: Where, functions: readonly number[]): Fault {
+  const codes = functions.map((code) => `FC${code}`).join(' nor ')
+  return new Fault('modbus.exception-1', `The device has not ${codes}, so ${placeText(where)} cannot be written.`, {
+    remedy: 'Remove `write` from the tag, or switch the function on in the device.',
   })
 }

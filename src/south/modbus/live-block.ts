@@ -3,6 +3,12 @@ import type { Reading } from '../../model/tag.ts'
 import { type Item, type Slot, slotOf } from './item.ts'
 import { type Ask, askRead } from './pdu.ts'
 import type { Block } from './planner.ts'
+import { notDecoded, statusOfException } from './status.ts'
+
+export interface Refusal {
+  readonly code: number
+  readonly probeAt: MonotonicMs
+}
 
 /** A request that is made again and again, and what its last answer was. */
 export class LiveBlock {
@@ -11,7 +17,8 @@ export class LiveBlock {
   readonly #slots: readonly Slot[]
   readonly #last: Buffer
   #isKnown = false
-  #refusal: { readonly code: number; readonly probeAt: MonotonicMs } | undefined
+  #refusal: Refusal | undefined
+  #refusals = 0
   /** Not to be taken apart before: it was, and no part of it could be read either. */
   wholeUntil: MonotonicMs | undefined
 
@@ -31,6 +38,11 @@ export class LiveBlock {
     return this.#refusal?.code
   }
 
+  /** Running, since it was last given. */
+  get refusals(): number {
+    return this.#refusals
+  }
+
   /** Refused for good reason, and not yet due to be asked for again. */
   rests(now: MonotonicMs): boolean {
     return this.#refusal !== undefined && now < this.#refusal.probeAt
@@ -45,14 +57,16 @@ export class LiveBlock {
     data.copy(this.#last)
     this.#isKnown = true
     this.#refusal = undefined
+    this.#refusals = 0
   }
 
   /** True where that is news. */
-  refuse(refusal: { readonly code: number; readonly probeAt: MonotonicMs }, readings: Reading[]): boolean {
+  refuse(refusal: Refusal, readings: Reading[]): boolean {
     const isNews = this.#isKnown || this.#refusal?.code !== refusal.code
     this.#isKnown = false
     this.#refusal = refusal
-    if (isNews) for (const { item } of this.#slots) readings.push(badReading(item))
+    this.#refusals += 1
+    if (isNews) for (const { item } of this.#slots) readings.push(badReading(item, statusOfException(refusal.code)))
     return isNews
   }
 }
@@ -61,13 +75,13 @@ export function readingsOf(block: Block<Item>, data: Buffer): readonly Reading[]
   return block.items.map((item) => readingOf(slotOf(item, block.start), data))
 }
 
-export function badReading({ tag }: Item): Reading {
-  return { tag, value: null, quality: 'bad' }
+export function badReading({ tag }: Item, status: number): Reading {
+  return { tag, value: null, quality: 'bad', status }
 }
 
 function readingOf({ item, at }: Slot, data: Buffer): Reading {
   const value = item.codec.decode(data, at)
-  return value === null ? badReading(item) : { tag: item.tag, value, quality: 'good' }
+  return value === null ? badReading(item, notDecoded) : { tag: item.tag, value, quality: 'good' }
 }
 
 function hasChanged({ fromByte, toByte, mask }: Slot, before: Buffer, after: Buffer): boolean {

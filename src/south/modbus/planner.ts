@@ -19,6 +19,10 @@ export interface PlanLimits {
   readonly gapRegistersMax: number
   readonly registersMax: number
   readonly coilsMax: number
+  /** What no request may read along. One of no length is a border that no request may cross. Values that lie in them are planned all the same. */
+  readonly holes?: readonly Span[]
+  /** For devices that answer nothing else. */
+  readonly isOneItemEach?: boolean
 }
 
 /** The fewest requests that read all items within the limits. An item that is larger than any request gets one of its own. */
@@ -30,12 +34,12 @@ export function planBlocks<Item extends Span>(items: readonly Item[], limits: Pl
     const [first] = open
     if (first !== undefined && joins(item, { first, end, limits })) {
       open.push(item)
-      end = Math.max(end, item.start + item.count)
+      end = Math.max(end, endOf(item))
       continue
     }
     if (open.length > 0) blocks.push(blockOf(open))
     open = [item]
-    end = item.start + item.count
+    end = endOf(item)
   }
   if (open.length > 0) blocks.push(blockOf(open))
   return blocks
@@ -44,7 +48,7 @@ export function planBlocks<Item extends Span>(items: readonly Item[], limits: Pl
 /** Two halves that have no span in common; undefined where all items lie at the same place, so that no smaller request could tell them apart. */
 export function splitBlock<Item extends Span>(block: Block<Item>): readonly [Block<Item>, Block<Item>] | undefined {
   const { items } = block
-  const cuts = items.flatMap((item, place) => (place > 0 && bySpan(item, items[place - 1] ?? item) !== 0 ? [place] : []))
+  const cuts = items.flatMap((item, place) => (bySpan(item, items[place - 1] ?? item) === 0 ? [] : [place]))
   const cut = cuts.toSorted((one, other) => Math.abs(one - items.length / 2) - Math.abs(other - items.length / 2))[0]
   return cut === undefined ? undefined : [blockOf(items.slice(0, cut)), blockOf(items.slice(cut))]
 }
@@ -77,10 +81,21 @@ function joins(item: Span, { first, end, limits }: Joining): boolean {
   const isBits = isBitArea(item.area)
   const gapMax = isBits ? limits.gapRegistersMax * 16 : limits.gapRegistersMax
   const countMax = isBits ? limits.coilsMax : limits.registersMax
-  return item.start - end <= gapMax && Math.max(end, item.start + item.count) - first.start <= countMax
+  if (limits.isOneItemEach === true && bySpan(first, item) !== 0) return false
+  if (item.start - end > gapMax || Math.max(end, endOf(item)) - first.start > countMax) return false
+  return item.start < end || !limits.holes?.some((hole) => isSameLine(hole, item) && liesBetween(hole, end, item.start))
 }
 
-function isSameLine(one: Span, other: Span): boolean {
+/** Whether a hole, or a border, lies in the gap between two values. */
+function liesBetween(hole: Span, from: number, to: number): boolean {
+  return hole.count === 0 ? hole.start >= from && hole.start <= to : hole.start < to && endOf(hole) > from
+}
+
+export function endOf({ start, count }: Pick<Span, 'start' | 'count'>): number {
+  return start + count
+}
+
+export function isSameLine(one: Span, other: Span): boolean {
   return one.unit === other.unit && one.area === other.area
 }
 

@@ -2,13 +2,17 @@ import { Fault } from '../../base/fault.ts'
 import type { TagValue } from '../../model/tag.ts'
 import type { WriteOutcome } from '../driver.ts'
 import { isReadOnlyArea, placeText } from './address.ts'
-import { exceptionFault, LineFault, lineBusy } from './faults.ts'
-import { type Item, wireBit } from './item.ts'
+import { exceptionFault, LineFault, lineBusy, noBool, noFunction, notWritten, readOnly } from './faults.ts'
+import type { Item } from './item.ts'
+import type { Learnt } from './learnt.ts'
 import type { Line } from './line.ts'
 import { type Ask, askMaskRegister, askRead, askWriteCoil, askWriteCoils, askWriteRegister, askWriteRegisters, functions } from './pdu.ts'
+import { masksOfGroup, type PlannedWrite, planWrites, type RegisterMasks, rawOfGroup, spanOfGroup, type WriteGroup } from './write-plan.ts'
 
-/** Writes of one connection that may wait for their turn. */
+/** Batches of one connection that may wait for their turn. */
 const waitingMax = 1_024
+/** Groups that a device would not take in one request; more are tried together again. */
+const apartMax = 256
 const illegalFunction = 1
 const acknowledged = 5
 const targetSilent = 11
@@ -19,51 +23,127 @@ interface Way {
   readonly asks: readonly Ask[]
 }
 
+export interface WriterOptions {
+  readonly line: Line
+  readonly learnt: Learnt
+  /** Even single values go out by FC15 and FC16. */
+  readonly writesMultipleOnly?: boolean
+}
+
+export interface ItemWrite {
+  readonly item: Item
+  readonly value: TagValue
+}
+
 const done: WriteOutcome = { outcome: 'done' }
 
-/** Writes values one after the other, for changing one bit of a register may take a read and a write that nothing of ours may come between. */
+/** Writes batches one after the other, for changing one bit of a register may take a read and a write that nothing of ours may come between. */
 export class Writer {
   readonly #line: Line
-  /** `unit/function` that the device does not have. At most one for each unit and function. */
-  readonly #missing = new Set<string>()
+  readonly #learnt: Learnt
+  readonly #lacksSingle: boolean
+  /** Spans that are written value by value, for the device refuses them as one. */
+  readonly #apart = new Set<string>()
   #turn: Promise<unknown> = Promise.resolve()
   #waiting = 0
 
-  constructor(line: Line) {
+  constructor({ line, learnt, writesMultipleOnly = false }: WriterOptions) {
     this.#line = line
+    this.#learnt = learnt
+    this.#lacksSingle = writesMultipleOnly
   }
 
-  /** Never rejects for what a device does. Nothing is sent twice: a write whose answer is lost is unknown. */
-  async write(item: Item, value: TagValue, signal: AbortSignal): Promise<WriteOutcome> {
-    if (this.#waiting >= waitingMax) return { outcome: 'failed', fault: lineBusy(this.#line.peer, waitingMax) }
+  /** One outcome a write, in order. Never rejects for what a device does. Nothing is sent twice: a write whose answer is lost is unknown. */
+  async write(writes: readonly ItemWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    if (this.#waiting >= waitingMax) {
+      const fault = lineBusy(this.#line.peer, waitingMax)
+      return writes.map(() => ({ outcome: 'failed', fault }))
+    }
     this.#waiting += 1
-    const turn = this.#turn.then(() => this.#write(item, value, signal))
+    const turn = this.#turn.then(() => this.#writeBatch(writes, signal))
     this.#turn = turn.catch(() => {})
     try {
       return await turn
-    } catch (error) {
-      return outcomeOf(error)
     } finally {
       this.#waiting -= 1
     }
   }
 
-  #write(item: Item, value: TagValue, signal: AbortSignal): Promise<WriteOutcome> {
-    if (isReadOnlyArea(item.area)) throw readOnly(item)
-    if (item.place.bit !== undefined) return this.#writeBit(item, value, signal)
-    const raw = item.codec.encode(value)
-    return this.#tryWays(item, item.area === 'co' ? waysOfCoils(item, raw) : waysOfRegisters(item, raw), signal)
+  async #writeBatch(writes: readonly ItemWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    const outcomes: WriteOutcome[] = []
+    const planned: PlannedWrite[] = []
+    for (const [place, write] of writes.entries()) {
+      try {
+        planned.push({ place, ...write, ...rawOf(write) })
+      } catch (error) {
+        outcomes[place] = outcomeOf(error)
+      }
+    }
+    for (const group of planWrites(planned)) {
+      const ended = await this.#writeGroup(group, signal)
+      for (const [index, { place }] of group.entries()) outcomes[place] = ended[index] ?? done
+    }
+    return outcomes
   }
 
-  async #tryWays(item: Item, ways: readonly Way[], signal: AbortSignal): Promise<WriteOutcome> {
-    for (const way of ways) {
-      const key = `${item.unit}/${way.code}`
-      if (this.#missing.has(key)) continue
-      const outcome = await this.#send(item, way, signal)
-      if (outcome !== 'no-function') return outcome
-      this.#missing.add(key)
+  /** One outcome a write of the group. */
+  async #writeGroup(group: WriteGroup, signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    const [first] = group
+    if (first === undefined) return []
+    const key = groupKey(group)
+    if (group.length > 1 && this.#apart.has(key)) return await this.#oneByOne(group, signal)
+    const outcome = await this.#writeTogether(first.item, group, signal).catch(outcomeOf)
+    if (typeof outcome !== 'string') return group.map(() => outcome)
+    const ended = await this.#oneByOne(group, signal)
+    if (outcome === 'refused' && this.#apart.size < apartMax) this.#apart.add(key)
+    if (outcome === 'no-function' && ended.every((one) => one.outcome === 'done')) {
+      this.#learnt.addMissing(first.item.unit, togetherCode(first.item))
     }
-    return { outcome: 'failed', fault: noFunction(item, ways) }
+    return ended
+  }
+
+  async #oneByOne(group: WriteGroup, signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    const outcomes: WriteOutcome[] = []
+    for (const write of group) outcomes.push(...(await this.#writeGroup([write], signal)))
+    return outcomes
+  }
+
+  /** Text: the device took none of it, and may take each value for itself. */
+  async #writeTogether(item: Item, group: WriteGroup, signal: AbortSignal): Promise<WriteOutcome | 'refused' | 'no-function' | 'apart'> {
+    if (item.place.bit !== undefined) return await this.#writeBits(item, masksOfGroup(group), signal)
+    const raw = rawOfGroup(group)
+    const isCoils = item.area === 'co'
+    if (group.length === 1) return await this.#tryWays(item, isCoils ? waysOfCoils(item, raw) : waysOfRegisters(item, raw), signal)
+    const span = spanOfGroup(group)
+    const code = togetherCode(item)
+    if (this.#learnt.lacks(item.unit, code)) return 'apart'
+    const ask = isCoils ? askWriteCoils(span, raw) : askWriteRegisters(span, raw)
+    const outcome = await this.#send(item, { code, asks: [ask] }, signal)
+    return typeof outcome !== 'string' && outcome.outcome === 'failed' && isRefusedWhole(outcome.fault) ? 'refused' : outcome
+  }
+
+  /** A function that is missing is remembered when another one has done the work; where none has, the next write tries them all again. */
+  async #tryWays(item: Item, ways: readonly Way[], signal: AbortSignal): Promise<WriteOutcome> {
+    const allowed = ways.filter(({ code }) => !this.#isPinnedWithout(code))
+    const left = allowed.filter(({ code }) => !this.#learnt.lacks(item.unit, code))
+    const tried = left.length > 0 ? left : allowed
+    const missing: number[] = []
+    for (const way of tried) {
+      const outcome = await this.#send(item, way, signal)
+      if (outcome === 'no-function') {
+        missing.push(way.code)
+        continue
+      }
+      for (const code of missing) this.#learnt.addMissing(item.unit, code)
+      return outcome
+    }
+    const codes = ways.map(({ code }) => code)
+    return { outcome: 'failed', fault: noFunction(item, codes) }
+  }
+
+  #isPinnedWithout(code: number): boolean {
+    const isSingle = code === functions.writeCoil || code === functions.writeRegister
+    return this.#learnt.isPinnedWithout(code) || (this.#lacksSingle && isSingle)
   }
 
   async #send(item: Item, { asks }: Way, signal: AbortSignal): Promise<WriteOutcome | 'no-function'> {
@@ -80,25 +160,18 @@ export class Writer {
     return done
   }
 
-  async #writeBit(item: Item, value: TagValue, signal: AbortSignal): Promise<WriteOutcome> {
-    if (typeof value !== 'boolean') throw noBool(item)
-    const mask = 1 << wireBit(item.place, item.place.bit ?? 0)
-    const masks = { andMask: 0xffff & ~mask, orMask: value ? mask : 0 }
-    const inOneGo: Way = { code: functions.maskRegister, asks: [askMaskRegister(item, masks)] }
-    if (!this.#missing.has(`${item.unit}/${functions.maskRegister}`)) {
-      const outcome = await this.#send(item, inOneGo, signal)
-      if (outcome !== 'no-function') return outcome
-      this.#missing.add(`${item.unit}/${functions.maskRegister}`)
-    }
-    return await this.#readModifyWrite(item, masks, signal)
+  async #writeBits(item: Item, masks: RegisterMasks, signal: AbortSignal): Promise<WriteOutcome> {
+    const code = functions.maskRegister
+    if (this.#learnt.lacks(item.unit, code)) return await this.#readModifyWrite(item, masks, signal)
+    const outcome = await this.#send(item, { code, asks: [askMaskRegister(item, masks)] }, signal)
+    if (outcome !== 'no-function') return outcome
+    const ended = await this.#readModifyWrite(item, masks, signal)
+    if (ended.outcome === 'done') this.#learnt.addMissing(item.unit, code)
+    return ended
   }
 
   /** The device itself, or another master, can still change the register in between: where that matters the device needs FC22. */
-  async #readModifyWrite(
-    item: Item,
-    masks: { readonly andMask: number; readonly orMask: number },
-    signal: AbortSignal,
-  ): Promise<WriteOutcome> {
+  async #readModifyWrite(item: Item, masks: RegisterMasks, signal: AbortSignal): Promise<WriteOutcome> {
     const answer = await this.#line.ask(askRead(item), { urgency: 'write', signal }).catch((error: unknown) => {
       throw error instanceof LineFault ? notWritten(error) : error
     })
@@ -107,6 +180,28 @@ export class Writer {
     raw.writeUInt16BE((answer.data.readUInt16BE(0) & masks.andMask) | masks.orMask)
     return await this.#tryWays(item, waysOfRegisters(item, raw), signal)
   }
+}
+
+/** Throws a Fault where the value can never be written there. */
+function rawOf({ item, value }: ItemWrite): { readonly raw?: Buffer } {
+  if (isReadOnlyArea(item.area)) throw readOnly(item)
+  if (item.place.bit === undefined) return { raw: item.codec.encode(value) }
+  if (typeof value !== 'boolean') throw noBool(item)
+  return {}
+}
+
+function togetherCode({ area }: Item): number {
+  return area === 'co' ? functions.writeCoils : functions.writeRegisters
+}
+
+/** Illegal address or value: by the standard nothing was written, and one value of several may be the reason. */
+function isRefusedWhole({ code }: Fault): boolean {
+  return code === 'modbus.exception-2' || code === 'modbus.exception-3'
+}
+
+function groupKey(group: WriteGroup): string {
+  const { unit, start, count } = spanOfGroup(group)
+  return `${unit}/${group[0]?.item.area}:${start}+${count}`
 }
 
 function waysOfCoils(item: Item, raw: Buffer): readonly Way[] {
@@ -132,24 +227,4 @@ function outcomeOf(error: unknown): WriteOutcome {
   if (error instanceof LineFault) return { outcome: error.wasSent ? 'unknown' : 'failed', fault: error }
   if (error instanceof Fault) return { outcome: 'failed', fault: error }
   throw error
-}
-
-/** The lost request was the read before the write. */
-function notWritten({ code, message, remedy, cause }: LineFault): LineFault {
-  return new LineFault(code, message, { remedy, cause, wasSent: false })
-}
-
-function readOnly(item: Item): Fault {
-  return new Fault('modbus.read-only', `${placeText(item)} lies in an area that can only be read.`, { remedy: 'Use a hr or co address.' })
-}
-
-function noBool(item: Item): Fault {
-  return new Fault('modbus.value-type', `A bit of ${placeText(item)} is true or false, nothing else.`, { remedy: 'Write true or false.' })
-}
-
-function noFunction(item: Item, ways: readonly Way[]): Fault {
-  const codes = ways.map(({ code }) => `FC${code}`).join(' nor ')
-  return new Fault('modbus.exception-1', `The device has not ${codes}, so ${placeText(item)} cannot be written.`, {
-    remedy: 'Remove `write` from the tag, or switch the function on in the device.',
-  })
 }

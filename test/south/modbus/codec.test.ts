@@ -1,52 +1,20 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { TagValue } from '../../../src/model/tag.ts'
-import { locate, orders } from '../../../src/south/modbus/address.ts'
+import { rawValue, scaledValue } from '../../../src/control/tag-table.ts'
+import { locate, orders, type PlaceDefaults } from '../../../src/south/modbus/address.ts'
 import { type Codec, codecOf } from '../../../src/south/modbus/codec.ts'
+import { noValues, scaled, vectors } from './codec-vectors.ts'
 import { address } from './modbus-site.ts'
 
+const defaults: PlaceDefaults = { unit: 1, order: 'ABCD', addressing: 'zero' }
+
 function codec(text: string): Codec {
-  return codecOf(locate(address(text), { unit: 1, order: 'ABCD', addressing: 'zero' }))
+  return codecOf(locate(address(text), defaults))
 }
 
 function bytes(hex: string): Buffer {
   return Buffer.from(hex.replaceAll(' ', ''), 'hex')
 }
-
-/** Written out by hand from IEEE 754, two's complement and the letters: A is the most significant byte. */
-const vectors: readonly (readonly [type: string, value: TagValue, ABCD: string, CDAB: string, BADC: string, DCBA: string])[] = [
-  ['u16', 258, '01 02', '01 02', '02 01', '02 01'],
-  ['u16', 65535, 'ff ff', 'ff ff', 'ff ff', 'ff ff'],
-  ['i16', -2, 'ff fe', 'ff fe', 'fe ff', 'fe ff'],
-  ['i16', -32768, '80 00', '80 00', '00 80', '00 80'],
-  ['u32', 16909060, '01 02 03 04', '03 04 01 02', '02 01 04 03', '04 03 02 01'],
-  ['u32', 4294967295, 'ff ff ff ff', 'ff ff ff ff', 'ff ff ff ff', 'ff ff ff ff'],
-  ['i32', -16909061, 'fe fd fc fb', 'fc fb fe fd', 'fd fe fb fc', 'fb fc fd fe'],
-  ['i32', -2147483648, '80 00 00 00', '00 00 80 00', '00 80 00 00', '00 00 00 80'],
-  ['f32', 1.5, '3f c0 00 00', '00 00 3f c0', 'c0 3f 00 00', '00 00 c0 3f'],
-  ['f32', Math.fround(123.456), '42 f6 e9 79', 'e9 79 42 f6', 'f6 42 79 e9', '79 e9 f6 42'],
-  ['f32', -0, '80 00 00 00', '00 00 80 00', '00 80 00 00', '00 00 00 80'],
-  ['u64', 72623859790382856n, '01 02 03 04 05 06 07 08', '07 08 05 06 03 04 01 02', '02 01 04 03 06 05 08 07', '08 07 06 05 04 03 02 01'],
-  [
-    'u64',
-    18446744073709551615n,
-    'ff ff ff ff ff ff ff ff',
-    'ff ff ff ff ff ff ff ff',
-    'ff ff ff ff ff ff ff ff',
-    'ff ff ff ff ff ff ff ff',
-  ],
-  ['u64', 9007199254740993n, '00 20 00 00 00 00 00 01', '00 01 00 00 00 00 00 20', '20 00 00 00 00 00 01 00', '01 00 00 00 00 00 20 00'],
-  ['i64', -2n, 'ff ff ff ff ff ff ff fe', 'ff fe ff ff ff ff ff ff', 'ff ff ff ff ff ff fe ff', 'fe ff ff ff ff ff ff ff'],
-  ['f64', 1.5, '3f f8 00 00 00 00 00 00', '00 00 00 00 00 00 3f f8', 'f8 3f 00 00 00 00 00 00', '00 00 00 00 00 00 f8 3f'],
-  ['f64', 123456.789, '40 fe 24 0c 9f be 76 c9', '76 c9 9f be 24 0c 40 fe', 'fe 40 0c 24 be 9f c9 76', 'c9 76 be 9f 0c 24 fe 40'],
-  ['bcd16', 1234, '12 34', '12 34', '34 12', '34 12'],
-  ['bcd32', 12345678, '12 34 56 78', '56 78 12 34', '34 12 78 56', '78 56 34 12'],
-  ['bcd32', 9, '00 00 00 09', '00 09 00 00', '00 00 09 00', '09 00 00 00'],
-  ['string(6)', 'Hello', '48 65 6c 6c 6f 00', '48 65 6c 6c 6f 00', '65 48 6c 6c 00 6f', '65 48 6c 6c 00 6f'],
-  ['string(5)', 'Hello', '48 65 6c 6c 6f 00', '48 65 6c 6c 6f 00', '65 48 6c 6c 00 6f', '65 48 6c 6c 00 6f'],
-  ['string(4)', 'é°', 'c3 a9 c2 b0', 'c3 a9 c2 b0', 'a9 c3 b0 c2', 'a9 c3 b0 c2'],
-  ['bytes(3)', Uint8Array.of(1, 2, 3), '01 02 03 00', '01 02 03 00', '02 01 00 03', '02 01 00 03'],
-]
 
 describe('the codec', () => {
   it.each(vectors.flatMap(([type, value, ...raws]) => orders.map((order, place) => [type, order, value, raws[place] ?? ''] as const)))(
@@ -86,16 +54,16 @@ describe('the codec', () => {
     expect(codec('co:0[10]').encode([true, false, true, false, false, false, false, false, false, true])).toEqual(bytes('05 02'))
   })
 
-  it.each([
-    ['f32', '7f c0 00 00'],
-    ['f32', '7f 80 00 00'],
-    ['f32', 'ff 80 00 00'],
-    ['f64', '7f f8 00 00 00 00 00 00'],
-    ['f64', 'ff f0 00 00 00 00 00 00'],
-    ['bcd16', '12 a4'],
-    ['bcd32', 'ff ff ff ff'],
-  ])('has no value where %s is %s', (type, raw) => {
+  it.each(noValues)('has no value where %s is %s', (type, raw) => {
     expect(codec(`hr:0 ${type}`).decode(bytes(raw), 0)).toBeNull()
+  })
+
+  it.each(scaled)('means, as %s %s with %o, %d, and back', (type, raw, scale, meaning) => {
+    const { decode, encode } = codec(`hr:0 ${type}`)
+    const value = decode(bytes(raw), 0)
+    expect(value).not.toBeNull()
+    expect(scaledValue(value ?? '', scale)).toBe(meaning)
+    expect(encode(rawValue(meaning, scale)).toString('hex')).toBe(raw.replaceAll(' ', ''))
   })
 
   it('has no value for an array with an element that is none', () => {
@@ -107,6 +75,14 @@ describe('the codec', () => {
     expect(decode(bytes('41 42 00 43 44 45'), 0)).toBe('AB')
     expect(decode(bytes('41 42 20 20 20 20'), 0)).toBe('AB')
     expect(decode(bytes('32 31 b0 43 00 00'), 0)).toBe('21°C')
+  })
+
+  it('fills text up with what the device has there: NUL, or blanks', () => {
+    expect(codec('hr:0 string(6)').encode('Ab')).toEqual(bytes('41 62 00 00 00 00'))
+    const blanks = codecOf({ ...locate(address('hr:0 string(6)'), defaults), padding: 'space' })
+    expect(blanks.encode('Ab')).toEqual(bytes('41 62 20 20 20 20'))
+    expect(blanks.decode(bytes('41 62 20 20 20 20'), 0)).toBe('Ab')
+    expect(() => blanks.encode('Ab ')).toThrow(expect.objectContaining({ code: 'modbus.value-type' }))
   })
 
   it.each([
@@ -134,6 +110,8 @@ describe('the codec', () => {
     ['string(4)', 'ééé', 'modbus.value-length'],
     ['string(4)', 'a\0b', 'modbus.value-type'],
     ['string(4)', 7, 'modbus.value-type'],
+    ['string(4)', '\ud83d', 'modbus.value-type'],
+    ['string(4)', 'AB  ', 'modbus.value-type'],
     ['bytes(2)', Uint8Array.of(1), 'modbus.value-length'],
     ['bytes(2)', 'ab', 'modbus.value-type'],
   ] as const)('refuses %s for %s, with %s, and never wraps it', (type, value, code) => {
@@ -172,6 +150,52 @@ describe('the codec', () => {
         const { decode, encode } = codec(`hr:0 ${type} ${order}`)
         expect(decode(encode(value), 0)).toStrictEqual(value)
       }),
+    )
+  })
+
+  it('gives back every array, text and byte string that it has taken', () => {
+    const text = fc.string({ unit: 'grapheme', maxLength: 10 }).filter((value) => {
+      return Buffer.byteLength(value) <= 20 && !value.includes('\0') && !value.endsWith(' ') && value.isWellFormed()
+    })
+    const values = fc.oneof(
+      fc.tuple(fc.constant('hr:0 string(20)'), text),
+      fc.tuple(fc.constant('hr:0 bytes(7)'), fc.uint8Array({ minLength: 7, maxLength: 7 })),
+      fc.tuple(fc.constant('hr:0[3] i32'), fc.array(fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 }), { minLength: 3, maxLength: 3 })),
+      fc.tuple(fc.constant('hr:0[2] u64'), fc.array(fc.bigInt(0n, 2n ** 64n - 1n), { minLength: 2, maxLength: 2 })),
+      fc.tuple(fc.constant('hr:0[2] string(6)'), fc.array(fc.constantFrom('', 'abc', 'äöü', 'abcdef'), { minLength: 2, maxLength: 2 })),
+    )
+    fc.assert(
+      fc.property(values, fc.constantFrom(...orders), ([at, value], order) => {
+        const { decode, encode } = codec(`${at} ${order}`)
+        expect(decode(encode(value), 0)).toStrictEqual(value)
+      }),
+    )
+  })
+
+  it('gives back every pattern of coils that it has taken', () => {
+    fc.assert(
+      fc.property(fc.array(fc.boolean(), { minLength: 1, maxLength: 40 }), (bits) => {
+        const { decode, encode } = codec(`co:0[${bits.length}]`)
+        expect(decode(encode(bits), 0)).toEqual(bits)
+      }),
+    )
+  })
+
+  it('never encodes a number that decodes to another one', () => {
+    const types = ['i16', 'u16', 'i32', 'u32', 'i64', 'u64', 'bcd16', 'bcd32'] as const
+    const numbers = fc.oneof(fc.double(), fc.integer(), fc.maxSafeInteger(), fc.bigInt(-(2n ** 70n), 2n ** 70n))
+    fc.assert(
+      fc.property(fc.constantFrom(...types), fc.constantFrom(...orders), numbers, (type, order, value) => {
+        const { decode, encode } = codec(`hr:0 ${type} ${order}`)
+        let raw: Buffer
+        try {
+          raw = encode(value)
+        } catch {
+          return // refused, which is what it shall do
+        }
+        expect(BigInt(Number(decode(raw, 0)) === Number(value) ? (decode(raw, 0) as number | bigint) : -1n)).toBe(BigInt(value))
+      }),
+      { numRuns: 500 },
     )
   })
 })

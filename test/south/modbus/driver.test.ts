@@ -327,7 +327,7 @@ describe('writing to a Modbus device', () => {
   })
 
   it('does not know when the connection went with the answer, and knows that what came after was not sent', async () => {
-    await using site = await plant(['hr:8 u16', 'hr:9 u16'])
+    await using site = await plant(['hr:8 u16', 'hr:20 u16'])
     site.device.intercept = ({ socket }) => {
       socket.resetAndDestroy()
       return 'silence'

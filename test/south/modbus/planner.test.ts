@@ -19,21 +19,33 @@ const anySpan = fc.record({
   start: fc.integer({ min: 0, max: 300 }),
   count: fc.integer({ min: 1, max: 12 }),
 })
+/** Places that no request may read along; of no length: borders. */
+const anyHole = fc.record({
+  unit: fc.integer({ min: 1, max: 2 }),
+  area: fc.constantFrom('hr' as const, 'co' as const),
+  start: fc.integer({ min: 0, max: 300 }),
+  count: fc.integer({ min: 0, max: 5 }),
+})
 const anyLimits = fc.record({
   gapRegistersMax: fc.integer({ min: 0, max: 20 }),
   registersMax: fc.integer({ min: 12, max: 125 }),
   coilsMax: fc.integer({ min: 12, max: 300 }),
+  holes: fc.array(anyHole, { maxLength: 10 }),
 })
 
 /** The same by brute force: of one unit and area, the fewest requests for items in order, each of them a legal request. */
-function fewest(items: readonly Span[], { gapRegistersMax, registersMax, coilsMax }: PlanLimits): number {
+function fewest(items: readonly Span[], { gapRegistersMax, registersMax, coilsMax, holes = [] }: PlanLimits): number {
   const isBits = items[0]?.area === 'co'
   const sorted = items.toSorted((one, other) => one.start - other.start || one.count - other.count)
   const isLegal = (part: readonly Span[]): boolean => {
     const covered = new Set(part.flatMap(({ start, count }) => Array.from({ length: count }, (_, place) => start + place)))
     const all = [...covered].sort((one, other) => one - other)
     const widest = Math.max(0, ...all.slice(1).map((register, place) => register - (all[place] ?? 0) - 1))
-    return (all.at(-1) ?? 0) - (all[0] ?? 0) + 1 <= (isBits ? coilsMax : registersMax) && widest <= gapRegistersMax * (isBits ? 16 : 1)
+    return (
+      (all.at(-1) ?? 0) - (all[0] ?? 0) + 1 <= (isBits ? coilsMax : registersMax) &&
+      widest <= gapRegistersMax * (isBits ? 16 : 1) &&
+      !readsHole(part, holes)
+    )
   }
   const best = [0]
   for (let end = 1; end <= sorted.length; end += 1) {
@@ -42,6 +54,20 @@ function fewest(items: readonly Span[], { gapRegistersMax, registersMax, coilsMa
     best.push(least)
   }
   return best.at(-1) ?? 0
+}
+
+/** By the letter: some place between two neighbours that nobody wants lies in a hole, or a border lies between them. */
+function readsHole(part: readonly Span[], holes: readonly Span[]): boolean {
+  const wanted = new Set(part.flatMap(({ start, count }) => Array.from({ length: count }, (_, place) => start + place)))
+  const first = Math.min(...wanted)
+  const last = Math.max(...wanted)
+  const isInside = (border: number): boolean => part.some(({ start, count }) => start < border && border < start + count)
+  return holes
+    .filter(({ unit, area }) => unit === part[0]?.unit && area === part[0]?.area)
+    .some(({ start, count }) => {
+      if (count === 0) return start > first && start <= last && !isInside(start)
+      return Array.from({ length: count }, (_, place) => start + place).some((at) => at > first && at < last && !wanted.has(at))
+    })
 }
 
 describe('the planner', () => {
@@ -69,6 +95,43 @@ describe('the planner', () => {
     expect(spans(planBlocks(items, { ...limits, ...(items[0]?.count === 200 ? { registersMax: 200 } : {}) }))).toEqual(expected)
   })
 
+  it.each([
+    ['a hole in a gap', { ...hr(5), count: 1 }, ['1/hr:0+5', '1/hr:6+4']],
+    ['a border between two values', hr(4, 0), ['1/hr:0+4', '1/hr:4+6']],
+    ['a border at the end of a value', hr(5, 0), ['1/hr:0+5', '1/hr:6+4']],
+    ['a border where the next value begins', hr(6, 0), ['1/hr:0+5', '1/hr:6+4']],
+    ['a hole of another unit', hr(5, 1, 2), ['1/hr:0+10']],
+    ['a hole of another area', { ...hr(5), area: 'ir' as const }, ['1/hr:0+10']],
+    ['a hole that a value covers', hr(2, 2), ['1/hr:0+10']],
+    ['a hole that the next value begins with', hr(6), ['1/hr:0+10']],
+    ['a hole that the last value ends with', hr(3), ['1/hr:0+10']],
+    ['a hole behind all', hr(10, 3), ['1/hr:0+10']],
+  ])('sees %s', (_, hole, expected) => {
+    const items = [hr(0, 4), hr(4), hr(6, 4)]
+    expect(spans(planBlocks(items, { ...limits, holes: [hole] }))).toEqual(expected)
+  })
+
+  it('keeps values together that overlap in a hole', () => {
+    expect(spans(planBlocks([hr(0, 4), hr(2, 4)], { ...limits, holes: [hr(1, 4)] }))).toEqual(['1/hr:0+6'])
+  })
+
+  it('asks for each value on its own where the device answers nothing else, and once for what lies at the same place', () => {
+    const items = [hr(0), hr(0), hr(1), hr(1, 2)]
+    expect(spans(planBlocks(items, { ...limits, isOneItemEach: true }))).toEqual(['1/hr:0+1', '1/hr:1+1', '1/hr:1+2'])
+  })
+
+  it('plans the same whatever the order of the items', () => {
+    fc.assert(
+      fc.property(fc.array(anySpan, { maxLength: 20 }), anyLimits, fc.infiniteStream(fc.nat()), (items, within, keys) => {
+        const shuffled = items
+          .map((item) => ({ item, key: keys.next().value ?? 0 }))
+          .toSorted((one, other) => one.key - other.key)
+          .map(({ item }) => item)
+        expect(spans(planBlocks(shuffled, within))).toEqual(spans(planBlocks(items, within)))
+      }),
+    )
+  })
+
   it('puts every item whole into exactly one request, and no request is illegal', () => {
     fc.assert(
       fc.property(fc.array(anySpan, { maxLength: 40 }), anyLimits, (items, within) => {
@@ -77,6 +140,9 @@ describe('the planner', () => {
         expect(blocks.flatMap(({ items: planned }) => planned)).toHaveLength(items.length)
         for (const block of blocks) {
           expect(block.count).toBeLessThanOrEqual(isBitArea(block.area) ? within.coilsMax : within.registersMax)
+          expect(block.start).toBe(Math.min(...block.items.map(({ start }) => start)))
+          expect(block.start + block.count).toBe(Math.max(...block.items.map(({ start, count }) => start + count)))
+          expect(readsHole(block.items, within.holes)).toBe(false)
           for (const item of block.items) {
             expect([item.unit, item.area]).toEqual([block.unit, block.area])
             expect(item.start).toBeGreaterThanOrEqual(block.start)
@@ -131,6 +197,23 @@ describe('parts that were read', () => {
 
   it('are joined where they touch, up to the largest request that was answered', () => {
     expect(spans(joinTouching(blocks(hr(0, 4), hr(4, 4), hr(8, 4)), 8))).toEqual(['1/hr:0+8', '1/hr:8+4'])
+  })
+
+  it('are joined wherever they begin, their items in order', () => {
+    const [block] = joinTouching(
+      [
+        { ...hr(10, 8), items: [hr(10, 2), hr(16, 2)] },
+        { ...hr(14, 5), items: [hr(14), hr(18)] },
+      ],
+      9,
+    )
+    expect(block).toEqual({ ...hr(10, 9), items: [hr(10, 2), hr(14), hr(16, 2), hr(18)] })
+  })
+
+  it('are joined up to the last register that the limit allows, and no further', () => {
+    expect(spans(joinTouching(blocks(hr(100, 4), hr(104, 4)), 8))).toEqual(['1/hr:100+8'])
+    expect(spans(joinTouching(blocks(hr(100, 4), hr(104, 5)), 8))).toEqual(['1/hr:100+4', '1/hr:104+5'])
+    expect(spans(joinTouching(blocks(hr(100, 9), hr(104, 2)), 8))).toEqual(['1/hr:100+9', '1/hr:104+2'])
   })
 
   it('are not joined over registers that nobody has read', () => {

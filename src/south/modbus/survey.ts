@@ -1,0 +1,143 @@
+import { isBitArea } from './address.ts'
+import type { Item } from './item.ts'
+import type { Answer } from './pdu.ts'
+import { type Block, endOf, type Span } from './planner.ts'
+import { isAddressRefusal, isPassing, type Part, splitWhileRefused } from './read-parts.ts'
+
+/** Something about a device that only asking it could tell. */
+export type Finding =
+  /** Exactly this value is refused. */
+  | { readonly kind: 'hole'; readonly span: Span; readonly code: number }
+  /** No request may read this along. Where it has no length, no request may reach over its start. */
+  | { readonly kind: 'gap'; readonly span: Span; readonly code: number }
+  /** The largest request that the device answers. */
+  | { readonly kind: 'limit'; readonly unit: number; readonly isBits: boolean; readonly countMax: number }
+
+/** What a device gives of a block that it refuses as a whole, and why it refuses it, as far as that could be found out. */
+export interface Survey {
+  /** Each item in exactly one. */
+  readonly parts: readonly Part[]
+  readonly findings: readonly Finding[]
+}
+
+type Read = (span: Span) => Promise<Answer>
+
+/** Takes a refused block apart, and looks for the reason. At most two requests an item and some: it is made once for each reason. */
+export async function surveyBlock(block: Block<Item>, code: number, read: Read): Promise<Survey> {
+  const parts = await splitWhileRefused({ block, answer: { kind: 'exception', code } }, read)
+  const good = parts.filter(({ answer }) => answer.kind === 'data').map((part) => part.block)
+  const refused = parts.filter(({ answer }) => answer.kind === 'exception')
+  const isUnclear = parts.some(({ answer }) => answer.kind === 'exception' && isPassing(answer.code))
+  if (isUnclear || (good.length === 0 && parts.length > 1)) return { parts, findings: [] }
+  const holes = refused.flatMap(holeOf)
+  const gaps = await findGaps(good, { refused: refused.map((part) => part.block), code, read })
+  if (gaps === undefined) return { parts, findings: holes }
+  const isWholeReadable = holes.length === 0 && refused.length === 0 && gaps.length === 0 && good.length > 1
+  const limit = isWholeReadable ? await findLimit(block, { good, code, read }) : []
+  return { parts, findings: [...holes, ...gaps, ...limit] }
+}
+
+/** A failing device (exception 4) may give the value any moment: that is nothing to remember. */
+function holeOf({ block, answer }: Part): readonly Finding[] {
+  if (answer.kind !== 'exception' || (answer.code !== 2 && answer.code !== 3)) return []
+  return [{ kind: 'hole', span: spanOf(block), code: answer.code }]
+}
+
+interface GapSearch {
+  readonly refused: readonly Span[]
+  readonly code: number
+  readonly read: Read
+}
+
+/** Which of the places between the good parts cannot be read along; undefined where the device would not say. */
+async function findGaps(good: readonly Block<Item>[], { refused, code, read }: GapSearch): Promise<readonly Finding[] | undefined> {
+  const gaps: Finding[] = []
+  const sorted = good.toSorted((one, other) => one.start - other.start)
+  let end = 0
+  let last: Span | undefined
+  for (const block of sorted) {
+    const from = end
+    const before = last
+    const reaching = furthest(block)
+    if (endOf(reaching) > end) {
+      end = endOf(reaching)
+      last = reaching
+    }
+    if (before === undefined || block.start <= from) continue
+    const span: Span = { ...spanOf(block), start: from, count: block.start - from }
+    const isRefused = refused.some((other) => other.start < block.start && endOf(other) > from)
+    const answer = isRefused ? undefined : await read(across(before, block.items[0] ?? block))
+    if (answer?.kind === 'data') continue
+    if (answer !== undefined && !isAddressRefusal(answer.code)) return undefined
+    gaps.push({ kind: 'gap', span, code: answer?.code ?? code })
+  }
+  return gaps
+}
+
+interface LimitSearch {
+  /** What was answered, and covers the block. */
+  readonly good: readonly Span[]
+  readonly code: number
+  readonly read: Read
+}
+
+/** Every place of the block can be read, and the block can not: it is too large, or crosses a border. Values are never cut in two to find out. */
+async function findLimit(block: Block<Item>, { good, code, read }: LimitSearch): Promise<readonly Finding[]> {
+  const again = await read(spanOf(block))
+  if (again.kind === 'data' || !isAddressRefusal(again.code)) return [] // it was only for a moment
+  const ends = endsOf(block.items)
+  const answered = good.filter(({ start }) => start === block.start).map(endOf)
+  let given = ends.findLastIndex((end) => answered.includes(end))
+  let refused = ends.length - 1
+  while (refused - given > 1) {
+    const middle = (given + refused) >> 1
+    const answer = await read({ ...spanOf(block), count: (ends[middle] ?? 0) - block.start })
+    if (answer.kind === 'data') given = middle
+    else refused = middle
+  }
+  const cut = ends[given] ?? block.start
+  const largest = Math.max(...good.map(({ count }) => count))
+  const countMax = Math.max(largest, cut - block.start)
+  // What is refused here though as much is read elsewhere is not refused for its size.
+  const isBorder = cut - block.start < largest || (await refusesAcross(block, { cut, countMax, read }))
+  if (isBorder) return [{ kind: 'gap', span: { ...spanOf(block), start: cut, count: 0 }, code }]
+  return [{ kind: 'limit', unit: block.unit, isBits: isBitArea(block.area), countMax }]
+}
+
+/** Some devices keep their registers in tables, and no request may reach from one into the next, however small it is. */
+async function refusesAcross(
+  block: Block<Item>,
+  { cut, countMax, read }: { readonly cut: number; readonly countMax: number; readonly read: Read },
+): Promise<boolean> {
+  const before = block.items.findLast((item) => endOf(item) === cut)
+  const behind = block.items.find((item) => item.start >= cut)
+  if (before === undefined || behind === undefined) return false
+  const small = across(before, behind)
+  if (small.count >= countMax) return false
+  const answer = await read(small)
+  return answer.kind === 'exception' && isAddressRefusal(answer.code)
+}
+
+/** Where a request may end that begins with the first item and cuts none. */
+function endsOf(items: readonly Span[]): readonly number[] {
+  const ends: number[] = []
+  let end = 0
+  for (const [place, item] of items.entries()) {
+    end = Math.max(end, endOf(item))
+    const next = items[place + 1]
+    if (next === undefined || next.start >= end) ends.push(end)
+  }
+  return ends
+}
+
+function across(before: Span, behind: Span): Span {
+  return { unit: before.unit, area: before.area, start: before.start, count: endOf(behind) - before.start }
+}
+
+function furthest({ items }: Block<Item>): Span {
+  return items.reduce<Span>((best, item) => (endOf(item) > endOf(best) ? item : best), items[0] as Span)
+}
+
+function spanOf({ unit, area, start, count }: Span): Span {
+  return { unit, area, start, count }
+}

@@ -1,0 +1,151 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { type Item, itemsOf } from '../../../src/south/modbus/item.ts'
+import type { Answer } from '../../../src/south/modbus/pdu.ts'
+import { type Block, planBlocks, type Span } from '../../../src/south/modbus/planner.ts'
+import { type Finding, surveyBlock } from '../../../src/south/modbus/survey.ts'
+import { config, tagsOf } from './modbus-site.ts'
+
+interface Far {
+  readonly holes?: readonly number[]
+  readonly countMax?: number
+  /** No request may reach from the register before one of these to it. */
+  readonly borders?: readonly number[]
+  readonly code?: number
+}
+
+/** What lies on the far side, as a truthful device would answer. */
+function device({ holes = [], countMax = 125, borders = [], code = 2 }: Far) {
+  const asked: Span[] = []
+  const isRefused = ({ start, count }: Span): boolean =>
+    holes.some((hole) => hole >= start && hole < start + count) ||
+    count > countMax ||
+    borders.some((border) => border > start && border < start + count)
+  const read = async (span: Span): Promise<Answer> => {
+    asked.push(span)
+    return isRefused(span) ? { kind: 'exception', code } : { kind: 'data', data: Buffer.alloc(2 * span.count) }
+  }
+  return { asked, read, isRefused }
+}
+
+function blockOf(...texts: readonly string[]): Block<Item> {
+  const [block] = planBlocks(itemsOf(config(1), tagsOf(...texts)), { gapRegistersMax: 125, registersMax: 125, coilsMax: 2_000 })
+  if (block === undefined) throw new Error('nothing planned')
+  return block
+}
+
+const words = (from: number, count: number): readonly string[] => Array.from({ length: count }, (_, place) => `hr:${from + place} u16`)
+
+async function survey(texts: readonly string[], far: Far) {
+  const { asked, read } = device(far)
+  const { parts, findings } = await surveyBlock(blockOf(...texts), far.code ?? 2, read)
+  const bad = parts.flatMap(({ block, answer }) => (answer.kind === 'exception' ? block.items.map(({ tag }) => tag) : []))
+  return { bad, findings: findings.map(textOf), requests: asked.length }
+}
+
+function textOf(finding: Finding): string {
+  if (finding.kind === 'limit') return `limit ${finding.countMax}`
+  const { area, start, count } = finding.span
+  return `${finding.kind} ${area}:${start}+${count}`
+}
+
+describe('the survey of a refused request', () => {
+  it('finds the one value that does not exist', async () => {
+    const found = await survey(words(0, 64), { holes: [20] })
+    expect(found).toMatchObject({ bad: [20], findings: ['hole hr:20+1', 'gap hr:20+1'] })
+    expect(found.requests).toBeLessThanOrEqual(2 * Math.log2(64) + 4)
+  })
+
+  it('takes no value for bad that shares a register with one that is', async () => {
+    const found = await survey(['hr:19 u16', 'hr:19 f32', 'hr:21 u16'], { holes: [20] })
+    expect(found).toMatchObject({ bad: [1], findings: expect.arrayContaining(['hole hr:19+2', 'gap hr:20+1']) })
+  })
+
+  it('finds a hole that no tag touches', async () => {
+    expect(await survey(['hr:0 u16', 'hr:10 u16'], { holes: [5] })).toMatchObject({ bad: [], findings: ['gap hr:1+9'] })
+  })
+
+  it('finds how much the device reads at once, and never asks for half a value to find out', async () => {
+    expect(await survey(words(0, 125), { countMax: 100, code: 3 })).toMatchObject({ bad: [], findings: ['limit 100'] })
+    expect(await survey(words(0, 125), { countMax: 1 })).toMatchObject({ bad: [], findings: ['limit 1'] })
+    const floats = Array.from({ length: 60 }, (_, place) => `hr:${2 * place} f32`)
+    expect(await survey(floats, { countMax: 99 })).toMatchObject({ findings: ['limit 98'] })
+  })
+
+  it('tells a border that no request may cross from a limit', async () => {
+    expect(await survey(words(0, 120), { borders: [60] })).toMatchObject({ bad: [], findings: ['gap hr:60+0'] })
+    expect(await survey(words(0, 120), { borders: [37] })).toMatchObject({ bad: [], findings: ['gap hr:37+0'] })
+  })
+
+  it('reads over a gap that can be read before it blames the size', async () => {
+    const texts = [...words(0, 50), ...words(70, 50)]
+    expect(await survey(texts, { countMax: 100 })).toMatchObject({ findings: ['limit 100'] })
+    expect(await survey(texts, { countMax: 100, holes: [60] })).toMatchObject({ findings: ['gap hr:50+20'] })
+  })
+
+  it.each([4])('remembers no value that a failing device (exception %i) may give any moment', async (code) => {
+    expect(await survey(words(0, 8), { holes: [3], code })).toMatchObject({ bad: [3], findings: ['gap hr:3+1'] })
+  })
+
+  it('learns nothing from a device that refuses everything at the moment', async () => {
+    const holes = Array.from({ length: 8 }, (_, place) => place)
+    expect(await survey(words(0, 8), { holes })).toMatchObject({ bad: holes, findings: [] })
+  })
+
+  it('learns nothing from a refusal that was only for a moment', async () => {
+    const { read } = device({})
+    expect(await surveyBlock(blockOf(...words(0, 8)), 2, read)).toMatchObject({ findings: [] })
+  })
+
+  it('learns nothing while the device is busy with something else', async () => {
+    const { read } = device({ holes: [3] })
+    let times = 0
+    const busyAtTimes = async (span: Span): Promise<Answer> => {
+      times += 1
+      return times % 3 === 0 ? { kind: 'exception', code: 6 } : await read(span)
+    }
+    expect((await surveyBlock(blockOf(...words(0, 8)), 2, busyAtTimes)).findings).toEqual([])
+  })
+
+  it('leads, round after round, to requests that are all answered, with every readable value in one of them', async () => {
+    const anyFar = fc.record({
+      holes: fc.array(fc.nat(120), { maxLength: 6 }),
+      countMax: fc.integer({ min: 4, max: 125 }),
+      borders: fc.array(fc.nat(120), { maxLength: 2 }),
+    })
+    const anyItems = fc.uniqueArray(fc.nat(115), { minLength: 1, maxLength: 40 })
+    await fc.assert(
+      fc.asyncProperty(anyFar, anyItems, async (far, starts) => {
+        const { read, isRefused } = device(far)
+        const texts = starts.map((start) => `hr:${start} ${start % 3 === 0 ? 'u32' : 'u16'}`)
+        const items = itemsOf(config(1), tagsOf(...texts))
+        const unreadable = items.filter((item) => isRefused(item))
+        const readable = new Set(items.filter((item) => !isRefused(item)))
+        const learnt = { holes: [] as Span[], registersMax: 125, refused: new Set<string>() }
+        const plan = (): readonly Block<Item>[] =>
+          planBlocks(
+            items.filter(({ start, count }) => !learnt.refused.has(`${start}+${count}`)),
+            { gapRegistersMax: 125, coilsMax: 2_000, ...learnt },
+          )
+        for (let round = 0; round < 150; round += 1) {
+          const refused = plan().find((block) => isRefused(block))
+          if (refused === undefined) break
+          const { findings } = await surveyBlock(refused, 2, read)
+          for (const finding of findings) {
+            if (finding.kind === 'limit') learnt.registersMax = Math.min(learnt.registersMax, finding.countMax)
+            else if (finding.kind === 'gap') learnt.holes.push(finding.span)
+            else learnt.refused.add(`${finding.span.start}+${finding.span.count}`)
+          }
+          if (findings.length === 0) for (const { start, count } of refused.items) learnt.refused.add(`${start}+${count}`)
+        }
+        const blocks = plan()
+        expect(blocks.filter((block) => isRefused(block))).toEqual([])
+        const given = new Set(blocks.flatMap((block) => block.items))
+        // Where nothing of a request can be read, nothing is learnt: such values may be left.
+        expect(unreadable.filter((item) => given.has(item))).toEqual([])
+        expect([...readable].filter((item) => !given.has(item))).toEqual([])
+      }),
+      { numRuns: 300 },
+    )
+  })
+})
