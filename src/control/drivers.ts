@@ -4,6 +4,8 @@ import type { Driver } from '../south/driver.ts'
 /** Loaded only where a device of the site needs it: an OPC UA client costs 60 MB that a Modbus site keeps. */
 const drivers: Readonly<Record<string, () => Promise<Driver<unknown, unknown>>>> = {
   'modbus-tcp': async () => erased((await import('../south/modbus/driver.ts')).modbusTcpDriver),
+  'modbus-rtu': async () => erased((await import('../south/modbus/driver.ts')).modbusRtuDriver),
+  'modbus-rtu-tcp': async () => erased((await import('../south/modbus/driver.ts')).modbusRtuTcpDriver),
   opcua: async () => erased((await import('../south/opcua/driver.ts')).opcuaDriver),
 }
 

@@ -1,8 +1,8 @@
 import type { z } from 'zod'
 import type { Tag } from '../model/tag.ts'
-import { modbusTcp } from '../south/modbus/config.ts'
-import { opcuaSchema } from '../south/opcua/config.ts'
 import type { LineMember } from '../south/driver.ts'
+import { modbusRtu, modbusRtuTcp, modbusTcp } from '../south/modbus/config.ts'
+import { opcuaSchema } from '../south/opcua/config.ts'
 import type { Finding, Path } from './source.ts'
 
 /** A driver as far as its part of a device file goes; no protocol library stands behind it. */
@@ -15,7 +15,7 @@ export interface SiteDriver {
   checkLine?(members: readonly LineMember<unknown, unknown>[]): readonly (Finding & { readonly path: Path; readonly device: string })[]
 }
 
-export const siteDrivers: readonly SiteDriver[] = [modbusTcp, opcuaSchema]
+export const siteDrivers: readonly SiteDriver[] = [modbusTcp, modbusRtu, modbusRtuTcp, opcuaSchema]
 
 export function findDriver(name: unknown): SiteDriver | undefined {
   return siteDrivers.find((driver) => driver.name === name)

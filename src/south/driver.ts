@@ -56,6 +56,8 @@ export interface ConnectContext {
   readonly log: Log
   /** A folder of the device's own that outlives restarts (certificates, what was learnt). */
   readonly stateFolder: string
+  /** Period of each scan class: what shares a line with others is asked for in time. */
+  readonly scanMs?: Readonly<Record<string, number>>
   /** Called for what the driver has found out about the device by asking it; at a bounded rate. */
   readonly learnt?: (note: LearntNote) => void
 }

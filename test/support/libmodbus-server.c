@@ -1,4 +1,5 @@
-/* A Modbus TCP server by libmodbus, for tests: 200 of everything from 0, unit ids ignored. Prints its port, then serves until it is ended.
+/* A Modbus server by libmodbus, for tests: 200 of everything from 0, unit ids ignored. Prints its port, then serves until it is ended.
+ * With a serial port as its argument it is unit 1 of an RTU line, and prints 0.
  * Holding register n holds n, input register n holds 1000 + n, coil n is n odd, discrete input n is n divisible by three. */
 #include <errno.h>
 #include <modbus.h>
@@ -23,11 +24,25 @@ static void fill(modbus_mapping_t *map) {
   modbus_set_float(0.5f, map->tab_registers + 110); /* CDAB, which libmodbus calls its own */
 }
 
-int main(void) {
+static int serve_line(const char *port, modbus_mapping_t *map) {
+  modbus_t *context = modbus_new_rtu(port, 19200, 'N', 8, 1);
+  if (context == NULL || modbus_set_slave(context, 1) < 0 || modbus_connect(context) < 0) return 1;
+  printf("0\n");
+  fflush(stdout);
+  uint8_t query[MODBUS_RTU_MAX_ADU_LENGTH];
+  for (;;) {
+    int length = modbus_receive(context, query);
+    if (length > 0) modbus_reply(context, query, length, map);
+    else if (length < 0) modbus_flush(context);
+  }
+}
+
+int main(int count, char **arguments) {
   modbus_t *context = modbus_new_tcp("127.0.0.1", 0);
   modbus_mapping_t *map = modbus_mapping_new(COUNT, COUNT, COUNT, COUNT);
   if (context == NULL || map == NULL) return 1;
   fill(map);
+  if (count > 1) return serve_line(arguments[1], map);
   int listening = modbus_tcp_listen(context, 4);
   if (listening < 0) return 1;
   struct sockaddr_in address;

@@ -12,35 +12,34 @@ export interface Peer extends AsyncDisposable {
   readonly port: number
 }
 
-/** Builds and starts the server that is written against libmodbus. */
-export async function startLibmodbusServer(): Promise<Peer> {
+/** Builds and starts the server that is written against libmodbus; with a serial port, as unit 1 of its line. */
+export async function startLibmodbusServer(serialPort?: string): Promise<Peer> {
   const folder = await mkdtemp(join(tmpdir(), 'lineside-libmodbus-'))
   try {
     const program = join(folder, 'server')
     const source = join(import.meta.dirname, 'libmodbus-server.c')
     await need('cc', ['-O1', '-Wall', '-I/usr/include/modbus', source, '-o', program, '-lmodbus'], 'gcc libc6-dev libmodbus-dev')
-    return await startPeer(program, [], () => rm(folder, { recursive: true }))
+    return await startPeer(program, serialPort === undefined ? [] : [serialPort], () => rm(folder, { recursive: true }))
   } catch (error) {
     await rm(folder, { recursive: true })
     throw error
   }
 }
 
-export async function startPymodbusServer(): Promise<Peer> {
-  return await startPeer('/usr/bin/python3', [join(import.meta.dirname, 'pymodbus_server.py')], async () => {})
+/** `how` as pymodbus_server.py has it: nothing for TCP, `rtu-tcp`, `serial PORT`, `tls CERT KEY`. */
+export async function startPymodbusServer(...how: readonly string[]): Promise<Peer> {
+  return await startPeer('/usr/bin/python3', [join(import.meta.dirname, 'pymodbus_server.py'), ...how], async () => {})
 }
 
-/** Values as mbpoll, a client by libmodbus, sees them; `type` as its `-t` has it. */
+/** Values as mbpoll, a client by libmodbus, sees them at a TCP port or a serial port; `type` as its `-t` has it. */
 export async function mbpoll(
-  port: number,
+  at: number | string,
   ask: { readonly type: string; readonly start: number; readonly count: number },
 ): Promise<readonly string[]> {
-  const options = ['-m', 'tcp', '-p', String(port), '-0', '-1', '-q', '-a', '1']
-  const { stdout } = await need(
-    'mbpoll',
-    [...options, '-t', ask.type, '-r', String(ask.start), '-c', String(ask.count), '127.0.0.1'],
-    'mbpoll',
-  )
+  const [where, line] =
+    typeof at === 'number' ? ['127.0.0.1', ['-m', 'tcp', '-p', String(at)]] : [at, ['-m', 'rtu', '-b', '19200', '-P', 'none']]
+  const options = [...line, '-0', '-1', '-q', '-a', '1', '-t', ask.type, '-r', String(ask.start), '-c', String(ask.count)]
+  const { stdout } = await need('mbpoll', [...options, where], 'mbpoll')
   return [...stdout.matchAll(/^\[\d+\]:\s*(\S+)/gm)].map(([, value = '']) => value)
 }
 

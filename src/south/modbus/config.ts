@@ -1,9 +1,14 @@
 import { z } from 'zod'
 import { durationSchema } from '../../base/units.ts'
 import type { DriverSchema } from '../driver.ts'
-import { atPattern, type ModbusAddress, orders, parseAt, parseType, registersOf, typePattern } from './address.ts'
+import { atPattern, type ModbusAddress, orders, paddings, parseAt, parseType, registersOf, typePattern } from './address.ts'
+import { checkBudget } from './budget.ts'
 import { checkModbus } from './check.ts'
-import type { ModbusConfig } from './settings.ts'
+import { checkAgreement, checkConnection, lineKey } from './check-connection.ts'
+import { type ConnectionConfig, rtuTcpConnectionSchema, serialConnectionSchema, tcpConnectionSchema } from './connection-config.ts'
+import { pinShape, pinsOf } from './pins.ts'
+import type { LineSettings, ModbusConfig } from './settings.ts'
+import { assumedTurnaroundMs, gapRegistersWorthwhile } from './timing.ts'
 
 /** Modbus Application Protocol 1.1b3, 6.1 and 6.3: what fits in one answer. */
 const registersPerReadMax = 125
@@ -11,38 +16,49 @@ const coilsPerReadMax = 2_000
 /** Modbus Messaging on TCP/IP 1.0b, 4.3: NumberMaxOfServerTransaction is 1 to 16. */
 const inflightLimit = 16
 
-const unitSchema = z.int().min(0).max(255)
-
-const connectionSchema = z
-  .strictObject({
-    host: z
-      .string()
-      .min(1)
-      .max(253)
-      .regex(/^[^\s/]+$/, 'a host is a name or an IP address, without a scheme or port')
-      .describe('Name or IP address.'),
-    port: z.int().min(1).max(65_535).default(502).describe('TCP port.'),
-    unit: unitSchema.default(1).describe('Unit id of the tags that name none. Many TCP devices answer to 1, 0 or 255.'),
-    timeout: durationSchema({ min: '10ms', max: '60s' }).prefault('800ms').describe('How long one request may wait for its answer.'),
-  })
-  .describe('Where the device is.')
 
 const quirksSchema = z
   .strictObject({
     registersMax: z.int().min(1).max(registersPerReadMax).default(registersPerReadMax).describe('Registers in one request.'),
     coilsMax: z.int().min(1).max(coilsPerReadMax).default(coilsPerReadMax).describe('Coils or discrete inputs in one request.'),
-    pause: durationSchema({ max: '10s' }).prefault('0ms').describe('From connecting and from each answer to the next request.'),
+    pause: durationSchema({ max: '10s' })
+      .prefault('0ms')
+      .describe('From connecting and from each answer to the next request, for devices that drop what comes sooner.'),
+    pauseAfterConnect: durationSchema({ max: '60s' })
+      .prefault('0ms')
+      .describe('From connecting to the first request, for devices that take a connection before they can serve it.'),
+    oneRequestPerTag: z
+      .boolean()
+      .default(false)
+      .describe('Every tag is read by a request of its own, for devices that refuse a request across two of their values.'),
+    closeAfterScan: z
+      .boolean()
+      .default(false)
+      .describe(
+        'The connection is closed whenever a scan class has been read, for devices that serve one master and must be left to others.',
+      ),
+    swappedStrings: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Texts have the two bytes of each register swapped, though numbers have not. A tag with an `order` of its own keeps to that.',
+      ),
+    writeMultiple: z
+      .boolean()
+      .default(false)
+      .describe('Single values too are written by FC15 and FC16, for devices that take FC5 and FC6 and do nothing.'),
+    ...pinShape,
   })
   .prefault({})
   .describe('What this device can not do, though the standard says so.')
 
-const modbusSchema = z
+const orderSchema = z.enum(orders).default('ABCD').describe('How bytes lie in registers: ABCD is the standard, CDAB has its words swapped.')
+const gapSchema = z.int().min(0).max(registersPerReadMax)
+
+const tcpModbusSchema = z
   .strictObject({
-    order: z.enum(orders).default('ABCD').describe('How bytes lie in registers: ABCD is the standard, CDAB has its words swapped.'),
-    gap: z
-      .int()
-      .min(0)
-      .max(registersPerReadMax)
+    order: orderSchema,
+    gap: gapSchema
       .default(registersPerReadMax)
       .describe(
         'Unused registers that a request may read along to save another request. On TCP they cost 2 bytes each: the default fills the request.',
@@ -59,29 +75,71 @@ const modbusSchema = z
   .prefault({})
   .describe('How this device speaks Modbus.')
 
-const configSchema = z
+const serialModbusSchema = z
   .strictObject({
-    connection: connectionSchema,
-    modbus: modbusSchema,
-    addressing: z
-      .enum(['zero', 'one'])
-      .default('zero')
-      .describe('Whether the addresses of this file count from 0, as on the wire, or from 1, as many manuals do.'),
+    order: orderSchema,
+    gap: gapSchema
+      .optional()
+      .describe(
+        'Unused registers that a request may read along to save another request. Default: as many as take no longer than a request of their own would, which depends on the baud rate.',
+      ),
+    quirks: quirksSchema,
   })
-  .transform(({ connection, modbus, addressing }): ModbusConfig => {
-    const { quirks } = modbus
-    return {
-      host: connection.host,
-      port: connection.port,
-      unit: connection.unit,
-      timeoutMs: connection.timeout,
-      order: modbus.order,
-      gapRegistersMax: modbus.gap,
-      inflightMax: modbus.inflight,
-      addressing,
-      quirks: { registersMax: quirks.registersMax, coilsMax: quirks.coilsMax, pauseMs: quirks.pause },
-    }
-  })
+  .prefault({})
+  .describe('How this device speaks Modbus.')
+
+const addressingSchema = z
+  .enum(['zero', 'one'])
+  .default('zero')
+  .describe('Whether the addresses of this file count from 0, as on the wire, or from 1, as many manuals do.')
+
+type TcpModbus = z.output<typeof tcpModbusSchema>
+type SerialModbus = z.output<typeof serialModbusSchema>
+
+interface DeviceKeys {
+  readonly connection: ConnectionConfig
+  readonly modbus: TcpModbus | SerialModbus
+  readonly addressing: 'zero' | 'one'
+}
+
+function configOf({ connection, modbus, addressing }: DeviceKeys): ModbusConfig {
+  const { registersMax, coilsMax, pause, pauseAfterConnect, oneRequestPerTag, closeAfterScan, swappedStrings, writeMultiple, ...pins } =
+    modbus.quirks
+  return {
+    ...connection,
+    order: modbus.order,
+    gapRegistersMax: modbus.gap ?? gapOf(connection.line, pins.turnaround),
+    inflightMax: 'inflight' in modbus ? modbus.inflight : 1,
+    addressing,
+    quirks: {
+      registersMax,
+      coilsMax,
+      pauseMs: pause,
+      connectPauseMs: pauseAfterConnect,
+      isOneRequestPerTag: oneRequestPerTag,
+      closesAfterScan: closeAfterScan,
+      hasSwappedStrings: swappedStrings,
+      writesMultipleOnly: writeMultiple,
+      ...pinsOf(pins),
+    },
+  }
+}
+
+function gapOf(line: LineSettings, turnaroundMs: number = assumedTurnaroundMs): number {
+  return line.kind === 'tcp' ? registersPerReadMax : Math.min(registersPerReadMax, gapRegistersWorthwhile({ ...line, turnaroundMs }))
+}
+
+const tcpConfigSchema = z
+  .strictObject({ connection: tcpConnectionSchema, modbus: tcpModbusSchema, addressing: addressingSchema })
+  .transform(configOf)
+
+const rtuTcpConfigSchema = z
+  .strictObject({ connection: rtuTcpConnectionSchema, modbus: serialModbusSchema, addressing: addressingSchema })
+  .transform(configOf)
+
+const rtuConfigSchema = z
+  .strictObject({ connection: serialConnectionSchema, modbus: serialModbusSchema, addressing: addressingSchema })
+  .transform(configOf)
 
 const atForms = 'hr:100, ir:12, co:0 or di:7; hr:40.3 is a bit, hr:100[8] an array, 3/hr:100 another unit'
 const typeForms = 'bool, i16, u16, i32, u32, i64, u64, f32, f64, bcd16, bcd32, string(20) or bytes(8)'
@@ -98,8 +156,9 @@ const addressSchema = z
       .optional()
       .describe(`What the value is: ${typeForms}. Coils, discrete inputs and bits are bool without it.`),
     order: z.enum(orders).optional().describe('Another byte order than the device has.'),
+    pad: z.enum(paddings).optional().describe('What fills up text that is shorter than its place when it is written; nul without it.'),
   })
-  .transform(({ at, type, order }, context): ModbusAddress => {
+  .transform(({ at, type, order, pad }, context): ModbusAddress => {
     const place = parseAt(at)
     const isBit = place !== undefined && (place.bit !== undefined || place.area === 'co' || place.area === 'di')
     const kind = parseType(type ?? (isBit ? 'bool' : ''))
@@ -107,14 +166,28 @@ const addressSchema = z
       context.addIssue({ code: 'custom', path: ['type'], message: `a register needs its type: ${typeForms}` })
       return z.NEVER
     }
-    return { ...place, ...kind, ...(order === undefined ? {} : { order }), registers: registersOf(place, kind) }
+    return {
+      ...place,
+      ...kind,
+      ...(order === undefined ? {} : { order }),
+      ...(pad === undefined ? {} : { padding: pad }),
+      registers: registersOf(place, kind),
+    }
   })
 
-export const modbusTcp: DriverSchema<ModbusConfig, ModbusAddress> = {
-  name: 'modbus-tcp',
-  config: configSchema,
-  address: addressSchema,
-  check: checkModbus,
+export const modbusTcp = modbusSchema('modbus-tcp', tcpConfigSchema)
+export const modbusRtu = modbusSchema('modbus-rtu', rtuConfigSchema)
+export const modbusRtuTcp = modbusSchema('modbus-rtu-tcp', rtuTcpConfigSchema)
+
+function modbusSchema(name: string, config: z.ZodType<ModbusConfig>): DriverSchema<ModbusConfig, ModbusAddress> {
+  return {
+    name,
+    config,
+    address: addressSchema,
+    check: (device, tags) => [...checkConnection(device, tags), ...checkModbus(device, tags)],
+    lineOf: lineKey,
+    checkLine: (members) => [...checkAgreement(members), ...checkBudget(members)],
+  }
 }
 
 /** Modicon numbers are what most manuals print, so the message translates the one that was written. */

@@ -1,5 +1,5 @@
 import type { Tag } from '../../model/tag.ts'
-import { isBitArea, locate, type ModbusAddress, type Place } from './address.ts'
+import { isBitArea, locate, type ModbusAddress, type Order, type Place } from './address.ts'
 import { type Codec, codecOf, isByteSwapped } from './codec.ts'
 import type { Span } from './planner.ts'
 import type { ModbusConfig } from './settings.ts'
@@ -14,9 +14,17 @@ export interface Item extends Span {
 
 export function itemsOf(config: ModbusConfig, tags: readonly Tag<ModbusAddress>[]): readonly Item[] {
   return tags.map(({ address }, tag) => {
-    const place = locate(address, config)
+    const place = asStrung(locate(address, config), config)
     return { tag, place, codec: codecOf(place), unit: place.unit, area: place.area, start: place.start, count: place.count }
   })
+}
+
+const bytesSwapped: Readonly<Record<Order, Order>> = { ABCD: 'BADC', BADC: 'ABCD', CDAB: 'DCBA', DCBA: 'CDAB' }
+
+/** Some devices keep numbers as the standard has it and swap the bytes of texts. An order of the tag's own was written with the text in view. */
+function asStrung(place: Place, { quirks, order }: ModbusConfig): Place {
+  const isSwapped = quirks.hasSwappedStrings && place.type === 'string' && place.order === order
+  return isSwapped ? { ...place, order: bytesSwapped[order] } : place
 }
 
 /** Where an item lies in the data of a request that begins at `start`. */

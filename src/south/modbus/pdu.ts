@@ -13,6 +13,11 @@ export interface Ask {
 /** `code`: Modbus Application Protocol 1.1b3, 7. The data is the caller's to keep. */
 export type Answer = { readonly kind: 'data'; readonly data: Buffer } | { readonly kind: 'exception'; readonly code: number }
 
+/** A gateway's word for a unit that it has no way to, or that does not answer it: the gateway is there, the unit is not. */
+export function isUnitAbsent(answer: Answer): boolean {
+  return answer.kind === 'exception' && (answer.code === 10 || answer.code === 11)
+}
+
 export const functions = {
   writeCoil: 5,
   writeRegister: 6,

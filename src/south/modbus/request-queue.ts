@@ -1,33 +1,45 @@
+import type { Clock, MonotonicMs } from '../../base/clock.ts'
 import type { Fault } from '../../base/fault.ts'
-import type { Urgency } from './line.ts'
+import { abandoned, lineBusy, lostWith } from './faults.ts'
+import type { AskOptions, Urgency } from './line.ts'
+import type { LineCounts } from './line-counts.ts'
 import type { Answer, Ask } from './pdu.ts'
+import type { UnitBreaker } from './unit-breaker.ts'
 
 /** A request that has not been sent. */
 export interface Waiting {
   readonly ask: Ask
+  readonly timeoutMs: number
+  readonly deadline: MonotonicMs
   readonly resolve: (answer: Answer) => void
   readonly reject: (fault: Fault) => void
 }
 
-export interface WaitingOptions {
-  readonly urgency: Urgency
-  readonly signal?: AbortSignal
-  /** Called when the signal takes the request out of the queue. */
-  readonly abandon?: () => void
+export interface RequestQueueOptions {
+  readonly peer: string
+  readonly timeoutMs: number
+  readonly clock: Clock
+  readonly counts: LineCounts
+  /** Tells at the moment of sending which units are left alone. */
+  readonly units?: UnitBreaker
 }
 
+/** Requests of one line that may wait to be sent; one more is refused. */
+const waitingMax = 1_024
 /** After so many urgent requests running one poll goes between, so that a flood of writes cannot blind the line. */
 const urgentRunMax = 8
+const deadlineOfOthersMs = 1_000
 
-/** Writes before reads before polls. */
+/** What goes over a line next: writes before reads before polls, and of the polls the one whose period ends first. No poll is starved: later ones have later deadlines. */
 export class RequestQueue {
-  readonly #waitingMax: number
+  readonly #options: RequestQueueOptions
   readonly #waiting: Readonly<Record<Urgency, Waiting[]>> = { write: [], read: [], poll: [] }
   readonly #listening = new Map<Waiting, () => void>()
   #urgentRun = 0
+  #loss: Fault | undefined
 
-  constructor(options: { readonly waitingMax: number }) {
-    this.#waitingMax = options.waitingMax
+  constructor(options: RequestQueueOptions) {
+    this.#options = options
   }
 
   get size(): number {
@@ -35,37 +47,63 @@ export class RequestQueue {
     return write.length + read.length + poll.length
   }
 
-  get isFull(): boolean {
-    return this.size >= this.#waitingMax
+  ask(ask: Ask, options: AskOptions): Promise<Answer> {
+    const { peer } = this.#options
+    if (this.#loss !== undefined) return Promise.reject(lostWith(this.#loss, false))
+    if (this.size >= waitingMax) return Promise.reject(lineBusy(peer, waitingMax))
+    if (options.signal?.aborted === true) return Promise.reject(abandoned(peer))
+    return new Promise((resolve, reject) => this.#push({ ask, resolve, reject, ...this.#times(options) }, options))
   }
 
-  push(waiting: Waiting, { urgency, signal, abandon }: WaitingOptions): void {
+  /** The next to be sent. `isHeld`: units that must wait a little, whose requests stay. */
+  take(isHeld?: (unit: number) => boolean): Waiting | undefined {
+    const { units, counts } = this.#options
+    for (let next = this.#next(isHeld); next !== undefined; next = this.#next(isHeld)) {
+      this.#unlisten(next)
+      const down = units?.claim(next.ask.unit)
+      if (down === undefined) return next
+      counts.spared += 1
+      next.reject(down)
+    }
+    return undefined
+  }
+
+  /** Nothing waits any more, and nothing will. */
+  end(loss: Fault): void {
+    this.#loss ??= loss
+    for (const waiting of Object.values(this.#waiting).flatMap((queue) => queue.splice(0))) {
+      this.#unlisten(waiting)
+      waiting.reject(lostWith(loss, false))
+    }
+  }
+
+  #times({ deadline, timeoutMs }: AskOptions): Pick<Waiting, 'deadline' | 'timeoutMs'> {
+    return {
+      deadline: deadline ?? ((this.#options.clock.elapsed() + deadlineOfOthersMs) as MonotonicMs),
+      timeoutMs: timeoutMs ?? this.#options.timeoutMs,
+    }
+  }
+
+  #push(waiting: Waiting, { urgency, signal }: AskOptions): void {
     const queue = this.#waiting[urgency]
-    queue.push(waiting)
+    if (urgency === 'poll') insert(queue, waiting)
+    else queue.push(waiting)
     if (signal === undefined) return
     const stop = (): void => {
       this.#listening.delete(waiting)
       queue.splice(queue.indexOf(waiting), 1)
-      abandon?.()
+      waiting.reject(abandoned(this.#options.peer))
     }
     signal.addEventListener('abort', stop, { once: true })
     this.#listening.set(waiting, () => signal.removeEventListener('abort', stop))
   }
 
-  take(): Waiting | undefined {
+  #next(isHeld?: (unit: number) => boolean): Waiting | undefined {
     const { write, read, poll } = this.#waiting
-    const isPollsTurn = this.#urgentRun >= urgentRunMax && poll.length > 0
-    const urgent = isPollsTurn ? undefined : (write.shift() ?? read.shift())
+    const polled = this.#urgentRun >= urgentRunMax ? pull(poll, isHeld) : undefined
+    const urgent = polled === undefined ? (pull(write, isHeld) ?? pull(read, isHeld)) : undefined
     this.#urgentRun = urgent === undefined ? 0 : this.#urgentRun + 1
-    const next = urgent ?? poll.shift()
-    if (next !== undefined) this.#unlisten(next)
-    return next
-  }
-
-  takeAll(): readonly Waiting[] {
-    const all = Object.values(this.#waiting).flatMap((queue) => queue.splice(0))
-    for (const waiting of all) this.#unlisten(waiting)
-    return all
+    return polled ?? urgent ?? pull(poll, isHeld)
   }
 
   #unlisten(waiting: Waiting): void {
@@ -73,4 +111,16 @@ export class RequestQueue {
     this.#listening.get(waiting)?.()
     this.#listening.delete(waiting)
   }
+}
+
+/** Behind those of the same deadline; mostly that is the end. */
+function insert(queue: Waiting[], waiting: Waiting): void {
+  const before = queue.findLastIndex(({ deadline }) => deadline <= waiting.deadline)
+  queue.splice(before + 1, 0, waiting)
+}
+
+function pull(queue: Waiting[], isHeld?: (unit: number) => boolean): Waiting | undefined {
+  if (isHeld === undefined) return queue.shift()
+  const place = queue.findIndex(({ ask }) => !isHeld(ask.unit))
+  return place < 0 ? undefined : queue.splice(place, 1)[0]
 }

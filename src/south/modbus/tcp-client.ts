@@ -1,46 +1,50 @@
-import { connect, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
 import type { Clock, MonotonicMs } from '../../base/clock.ts'
 import type { Fault } from '../../base/fault.ts'
-import { abandoned, cannotConnect, closedByPeer, closedByUs, lineBusy, lostWith, noAnswer, noModbus, notTaken } from './faults.ts'
+import { cannotConnect, closedByPeer, closedByUs, lostWith, noAnswer, noModbus, notTaken } from './faults.ts'
 import { buildFrames, type Frame, FrameReader, FrameViolation } from './frame.ts'
 import type { AskOptions, Line } from './line.ts'
-import { type Answer, type Ask, readAnswer } from './pdu.ts'
-import { RequestQueue } from './request-queue.ts'
+import { LineCounts } from './line-counts.ts'
+import { type Answer, type Ask, isUnitAbsent, readAnswer } from './pdu.ts'
+import { RequestQueue, type Waiting } from './request-queue.ts'
+import type { TlsSettings } from './settings.ts'
+import { closeSocket, openSocket, tlsOptions, untilConnected } from './socket.ts'
+import type { UnitBreaker } from './unit-breaker.ts'
 
 export interface TcpClientOptions {
   readonly host: string
   readonly port: number
-  /** From sending a request to its answer. */
+  /** Encrypted, and the certificate of the peer checked. */
+  readonly tls?: TlsSettings
+  /** From sending a request to its answer, where the request does not say otherwise. */
   readonly timeoutMs: number
   readonly inflightMax: number
   /** From connecting, and from each answer, to the next request. */
   readonly pauseMs: number
+  /** From connecting to the first request, where that is longer. */
+  readonly connectPauseMs?: number
+  /** Which units are left alone, and what has happened: both outlive the connection. */
+  readonly units?: UnitBreaker
+  readonly counts?: LineCounts
   readonly clock: Clock
   /** Limits connecting, not the connection. */
   readonly signal: AbortSignal
 }
 
-/** Requests of one connection that may wait to be sent; one more is refused. */
-const waitingMax = 1_024
 /** Ids whose answers may still come. The oldest is let go when there are more: by then its answer is thousands of requests late. */
 const quarantineMax = 4_096
 const transactionMax = 0xffff
 /** Odd, so that all ids come round; large, so that an id that is off by a little is nobody's, and not that of the next request on its way. */
 const transactionStep = 0x9e37
-/** A peer that vanished without a word is noticed by the kernel too, where nothing is asked that could time out. */
-const keepAliveDelayMs = 10_000
-const receiveBytes = 4_096
 
 /** Connects, and resolves when requests can be sent. */
 export async function connectTcp(options: TcpClientOptions): Promise<TcpClient> {
   return await TcpClient.connect(options)
 }
 
-interface Sent {
-  readonly ask: Ask
+interface Sent extends Waiting {
   readonly sentAt: MonotonicMs
-  readonly resolve: (answer: Answer) => void
-  readonly reject: (fault: Fault) => void
 }
 
 interface Match {
@@ -54,7 +58,7 @@ class TcpClient implements Line {
   readonly peer: string
   readonly failure: Promise<never>
   readonly inflightMax: number
-  readonly counts = { requests: 0, timeouts: 0, lateAnswers: 0 }
+  readonly counts: LineCounts
   readonly #options: TcpClientOptions
   readonly #lose: (fault: Fault) => void
   readonly #queue: RequestQueue
@@ -67,41 +71,40 @@ class TcpClient implements Line {
   #lastTransaction = 0
   #isPumpPlanned = false
   #openAt: MonotonicMs
+  /** Since when requests have been on their way. */
+  #busySince: MonotonicMs | undefined
   #pauseTimer: Disposable | undefined
   #deadlineTimer: Disposable | undefined
+  #deadlineAt: MonotonicMs
 
   static async connect(options: TcpClientOptions): Promise<TcpClient> {
-    options.signal.throwIfAborted()
-    const client = new TcpClient(options)
+    const { tls, signal } = options
+    signal.throwIfAborted()
+    const client = new TcpClient(options, tls && (await tlsOptions(tls)))
     try {
-      await client.#connected()
+      await untilConnected(client.#socket, { peer: client.peer, event: tls === undefined ? 'connect' : 'secureConnect', signal })
+      client.#openAt = (options.clock.elapsed() + Math.max(options.pauseMs, options.connectPauseMs ?? 0)) as MonotonicMs
       return client
     } catch (error) {
-      client.#socket.destroy()
+      await closeSocket(client.#socket)
       throw cannotConnect(client.peer, error)
     }
   }
 
-  private constructor(options: TcpClientOptions) {
-    const { host, port, pauseMs, clock } = options
+  private constructor(options: TcpClientOptions, tls: ConnectionOptions | undefined) {
+    const { host, port, pauseMs, timeoutMs, clock, units } = options
     this.#options = options
     this.peer = `${host}:${port}`
     this.inflightMax = pauseMs > 0 ? 1 : options.inflightMax
-    this.#queue = new RequestQueue({ waitingMax })
+    this.counts = options.counts ?? new LineCounts(clock)
+    this.#queue = new RequestQueue({ peer: this.peer, timeoutMs, clock, counts: this.counts, ...(units === undefined ? {} : { units }) })
     this.#openAt = clock.elapsed()
+    this.#deadlineAt = this.#openAt
     const { promise, reject } = Promise.withResolvers<never>()
     promise.catch(() => {}) // seen by whoever watches
     this.failure = promise
     this.#lose = reject
-    this.#socket = connect({
-      host,
-      port,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: keepAliveDelayMs,
-      // One buffer for the life of the connection: each answer is looked at, and its data copied, before the next read.
-      onread: { buffer: new Uint8Array(receiveBytes), callback: (sizeBytes, buffer) => this.#receive(sizeBytes, buffer) },
-    })
+    this.#socket = openSocket({ host, port, ...(tls === undefined ? {} : { tls }), onBytes: (chunk) => this.#receive(chunk) })
     this.#socket.on('error', (error) => this.#end(closedByPeer(this.peer, error)))
     this.#socket.on('end', () => this.#end(closedByPeer(this.peer)))
     this.#socket.on('close', () => this.#end(closedByPeer(this.peer)))
@@ -113,40 +116,13 @@ class TcpClient implements Line {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#settleAll(closedByUs(this.peer))
-    if (this.#socket.closed) return
-    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()))
-    this.#socket.destroy()
-    await closed
+    await closeSocket(this.#socket)
   }
 
-  ask(ask: Ask, { urgency, signal }: AskOptions): Promise<Answer> {
-    if (this.#loss !== undefined) return Promise.reject(lostWith(this.#loss, false))
-    if (this.#queue.isFull) return Promise.reject(lineBusy(this.peer, waitingMax))
-    if (signal?.aborted === true) return Promise.reject(abandoned(this.peer))
-    return new Promise((resolve, reject) => {
-      this.#queue.push(
-        { ask, resolve, reject },
-        { urgency, ...(signal === undefined ? {} : { signal, abandon: () => reject(abandoned(this.peer)) }) },
-      )
-      this.#planPump()
-    })
-  }
-
-  async #connected(): Promise<void> {
-    const { signal, clock, pauseMs } = this.#options
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    const stop = (): void => reject(signal.reason)
-    signal.addEventListener('abort', stop, { once: true })
-    this.#socket.once('connect', resolve)
-    this.#socket.once('error', reject)
-    this.#socket.once('close', () => reject(closedByPeer(this.peer)))
-    try {
-      await promise
-    } finally {
-      signal.removeEventListener('abort', stop)
-      this.#socket.off('error', reject)
-    }
-    this.#openAt = (clock.elapsed() + pauseMs) as MonotonicMs
+  ask(ask: Ask, options: AskOptions): Promise<Answer> {
+    const answer = this.#queue.ask(ask, options)
+    this.#planPump()
+    return answer
   }
 
   /** All that was asked in one turn goes out in one write. */
@@ -171,14 +147,15 @@ class TcpClient implements Line {
       frames.push({ transaction, unit: next.ask.unit, pdu: next.ask.pdu })
     }
     if (frames.length === 0) return
+    this.#busySince ??= sentAt
     this.counts.requests += frames.length
     this.#socket.write(buildFrames(frames))
-    this.#deadlineTimer ??= this.#options.clock.after(this.#options.timeoutMs, () => this.#deadline())
+    this.#watch(sentAt)
   }
 
   #waitsForPause(): boolean {
-    const { clock, pauseMs } = this.#options
-    if (pauseMs === 0) return false
+    const { clock, pauseMs, connectPauseMs } = this.#options
+    if (pauseMs === 0 && connectPauseMs === undefined) return false
     const waitMs = this.#openAt - clock.elapsed()
     if (waitMs <= 0) return false
     this.#pauseTimer ??= clock.after(waitMs, () => {
@@ -201,24 +178,30 @@ class TcpClient implements Line {
     setImmediate(() => this.#expire())
   }
 
-  /** One timer for all: every request has the same time, so the oldest is the first to be late. */
+  /** One timer for all: for the request whose time is up first. */
+  #watch(now: MonotonicMs): void {
+    let firstMs = Number.POSITIVE_INFINITY
+    for (const { sentAt, timeoutMs } of this.#sent.values()) firstMs = Math.min(firstMs, sentAt + timeoutMs - now)
+    if (firstMs >= this.#deadlineInMs(now)) return
+    this.#deadlineTimer?.[Symbol.dispose]()
+    this.#deadlineAt = (now + firstMs) as MonotonicMs
+    this.#deadlineTimer = this.#options.clock.after(Math.ceil(firstMs), () => this.#deadline())
+  }
+
+  #deadlineInMs(now: MonotonicMs): number {
+    return this.#deadlineTimer === undefined ? Number.POSITIVE_INFINITY : this.#deadlineAt - now
+  }
+
   #expire(): void {
     if (this.#loss !== undefined || this.#deadlineTimer !== undefined) return
-    const { clock, timeoutMs } = this.#options
-    const now = clock.elapsed()
-    for (const [transaction, sent] of this.#sent) {
-      const leftMs = sent.sentAt + timeoutMs - now
-      if (leftMs > 0) {
-        this.#deadlineTimer = clock.after(Math.ceil(leftMs), () => this.#deadline())
-        break
-      }
-      this.#giveUp(transaction, sent)
-    }
+    const now = this.#options.clock.elapsed()
+    for (const [transaction, sent] of this.#sent) if (sent.sentAt + sent.timeoutMs <= now) this.#giveUp(transaction, sent)
+    this.#watch(now)
     if (this.#socket.writableLength > 0) this.#end(notTaken(this.peer))
     else this.#planPump()
   }
 
-  #giveUp(transaction: number, { ask, reject }: Sent): void {
+  #giveUp(transaction: number, { ask, reject, timeoutMs }: Sent): void {
     this.counts.timeouts += 1
     this.#sent.delete(transaction)
     this.#quarantine.add(transaction)
@@ -227,14 +210,16 @@ class TcpClient implements Line {
       if (oldest !== undefined) this.#quarantine.delete(oldest)
     }
     this.#settled()
-    reject(noAnswer(this.peer, ask.unit, this.#options.timeoutMs))
+    const fault = noAnswer(this.peer, ask.unit, timeoutMs)
+    this.#options.units?.silent(ask.unit, fault)
+    reject(fault)
   }
 
-  #receive(sizeBytes: number, buffer: Uint8Array): boolean {
+  #receive(chunk: Buffer): boolean {
     if (this.#loss !== undefined) return false
     const matches: Match[] = []
     try {
-      for (const frame of this.#reader.push(Buffer.from(buffer.buffer, buffer.byteOffset, sizeBytes))) this.#match(frame, matches)
+      for (const frame of this.#reader.push(chunk)) this.#match(frame, matches)
       const { begunTransaction } = this.#reader
       if (begunTransaction !== undefined) this.#expect(begunTransaction)
     } catch (error) {
@@ -244,10 +229,18 @@ class TcpClient implements Line {
       this.#end(noModbus(this.peer, error.message))
       return false
     }
-    for (const { sent, answer } of matches) sent.resolve(answer)
+    for (const match of matches) this.#resolve(match)
     this.#settled()
     this.#pump()
     return true
+  }
+
+  #resolve({ sent, answer }: Match): void {
+    const { unit } = sent.ask
+    this.counts.answered(unit, this.#options.clock.elapsed() - sent.sentAt)
+    if (isUnitAbsent(answer)) this.#options.units?.heard()
+    else this.#options.units?.answered(unit)
+    sent.resolve(answer)
   }
 
   #match({ transaction, unit, pdu }: Frame, matches: Match[]): void {
@@ -271,7 +264,10 @@ class TcpClient implements Line {
 
   #settled(): void {
     const { pauseMs, clock } = this.#options
-    if (pauseMs > 0) this.#openAt = (clock.elapsed() + pauseMs) as MonotonicMs
+    const now = clock.elapsed()
+    if (pauseMs > 0) this.#openAt = (now + pauseMs) as MonotonicMs
+    if (this.#busySince !== undefined) this.counts.busy(now - this.#busySince)
+    this.#busySince = this.#sent.size > 0 ? now : undefined
   }
 
   /** The connection is of no more use. Everything that waits is told at once. */
@@ -289,6 +285,6 @@ class TcpClient implements Line {
     this.#deadlineTimer?.[Symbol.dispose]()
     for (const { reject } of this.#sent.values()) reject(lostWith(loss, true))
     this.#sent.clear()
-    for (const { reject } of this.#queue.takeAll()) reject(lostWith(loss, false))
+    this.#queue.end(loss)
   }
 }

@@ -18,31 +18,62 @@ function firstIssue(keys: Readonly<Record<string, unknown>>) {
 describe('the keys of a Modbus device', () => {
   it('need no more than a host', () => {
     expect(modbusTcp.config.parse({ connection })).toEqual({
-      host: '10.1.7.20',
-      port: 502,
+      line: { kind: 'tcp', host: '10.1.7.20', port: 502, isShared: true },
       unit: 1,
       timeoutMs: 800,
       order: 'ABCD',
       gapRegistersMax: 125,
       inflightMax: 1,
       addressing: 'zero',
-      quirks: { registersMax: 125, coilsMax: 2000, pauseMs: 0 },
+      quirks: {
+        registersMax: 125,
+        coilsMax: 2000,
+        pauseMs: 0,
+        connectPauseMs: 0,
+        isOneRequestPerTag: false,
+        closesAfterScan: false,
+        hasSwappedStrings: false,
+        writesMultipleOnly: false,
+        holes: [],
+        without: [],
+      },
     })
   })
 
   it('are all taken', () => {
-    const modbus = { order: 'CDAB', gap: 8, inflight: 4, quirks: { registersMax: 100, coilsMax: 800, pause: '5ms' } }
-    const keys = { connection: { host: 'plc-7', port: 1502, unit: 3, timeout: '1s' }, modbus, addressing: 'one' }
-    expect(modbusTcp.config.parse(keys)).toEqual({
-      host: 'plc-7',
-      port: 1502,
+    const quirks = {
+      registersMax: 100,
+      coilsMax: 800,
+      pause: '5ms',
+      pauseAfterConnect: '2s',
+      oneRequestPerTag: true,
+      closeAfterScan: true,
+      swappedStrings: true,
+      writeMultiple: true,
+    }
+    const keys = {
+      connection: { host: 'plc-7', port: 1502, unit: 3, timeout: '1s', shared: false },
+      modbus: { order: 'CDAB', gap: 8, inflight: 4, quirks },
+      addressing: 'one',
+    }
+    expect(modbusTcp.config.parse(keys)).toMatchObject({
+      line: { kind: 'tcp', host: 'plc-7', port: 1502, isShared: false },
       unit: 3,
       timeoutMs: 1_000,
       order: 'CDAB',
       gapRegistersMax: 8,
       inflightMax: 4,
       addressing: 'one',
-      quirks: { registersMax: 100, coilsMax: 800, pauseMs: 5 },
+      quirks: {
+        registersMax: 100,
+        coilsMax: 800,
+        pauseMs: 5,
+        connectPauseMs: 2_000,
+        isOneRequestPerTag: true,
+        closesAfterScan: true,
+        hasSwappedStrings: true,
+        writesMultipleOnly: true,
+      },
     })
   })
 

@@ -1,0 +1,288 @@
+import type { Clock, MonotonicMs } from '../../base/clock.ts'
+import { Fault } from '../../base/fault.ts'
+import { babbling, closedByUs, damaged, garbled, LineFault, lostWith, noAnswer, noBroadcastRead, notTaken } from './faults.ts'
+import type { AskOptions, Line } from './line.ts'
+import { LineCounts } from './line-counts.ts'
+import { type Answer, type Ask, isUnitAbsent } from './pdu.ts'
+import { RequestQueue, type Waiting } from './request-queue.ts'
+import type { RtuChannel } from './rtu-channel.ts'
+import { AnswerFinder, buildRtuFrame, rtuAnswerBytes } from './rtu-frame.ts'
+import type { UnitBreaker } from './unit-breaker.ts'
+
+export interface RtuClientOptions {
+  readonly channel: RtuChannel
+  /** Of one byte on the wire. */
+  readonly characterMs: number
+  readonly baud: number
+  /** From the end of a request to its answer, where the request does not say otherwise; what the bytes take comes on top. */
+  readonly timeoutMs: number
+  /** From each answer to the next request, where that is more than the silence between frames. */
+  readonly pauseMs: number
+  readonly connectPauseMs?: number
+  /** After a broadcast, for all units to carry it out: the standard's turnaround delay. */
+  readonly broadcastPauseMs: number
+  readonly units?: UnitBreaker
+  readonly counts?: LineCounts
+  readonly clock: Clock
+}
+
+/** Modbus over Serial Line 1.02, 2.5.1.1: 3.5 characters, and above 19200 baud a fixed time. */
+const silentCharacters = 3.5
+const fixedSilenceAboveBaud = 19_200
+const fixedSilenceMs = 1.75
+/** A damaged answer is over when nothing has come for so long: USB adapters hand bytes on in lumps, up to 16 ms apart. */
+const damagedQuietMs = 30
+/** A line on which somebody talks for so long without being asked is of no use. */
+const babbleMs = 2_000
+/** When our own thread was held up, what has come meanwhile is looked at before anybody is called late. */
+const heldUpMs = 15
+const broadcastUnit = 0
+const done: Answer = { kind: 'data', data: Buffer.alloc(0) }
+
+/** One request on its way. */
+interface Exchange {
+  readonly finder: AnswerFinder
+  readonly settle: (outcome: Answer | LineFault) => void
+  quietTimer?: Disposable
+  isWritten: boolean
+}
+
+/** A unit whose answer is overdue: an RTU answer does not say which request it is for, so the unit is not asked until it had time to be late. */
+interface Overdue {
+  readonly finder: AnswerFinder
+  readonly until: MonotonicMs
+}
+
+/** The one owner of an open channel: one request at a time, silence between frames, and nothing believed that was not asked for. */
+export function startRtuClient(options: RtuClientOptions): Line {
+  return new RtuClient(options)
+}
+
+class RtuClient implements Line {
+  readonly peer: string
+  readonly failure: Promise<never>
+  readonly inflightMax = 1
+  readonly counts: LineCounts
+  readonly #options: RtuClientOptions
+  readonly #lose: (reason: unknown) => void
+  readonly #queue: RequestQueue
+  readonly #silenceMs: number
+  readonly #overdue = new Map<number, Overdue>()
+  #exchange: Exchange | undefined
+  #isServing = false
+  #wake: () => void = () => {}
+  #quietAt: MonotonicMs
+  #loss: Fault | undefined
+
+  constructor(options: RtuClientOptions) {
+    const { channel, characterMs, baud, timeoutMs, clock, units } = options
+    this.#options = options
+    this.peer = channel.peer
+    this.counts = options.counts ?? new LineCounts(clock)
+    this.#silenceMs = baud > fixedSilenceAboveBaud ? fixedSilenceMs : silentCharacters * characterMs
+    this.#queue = new RequestQueue({ peer: this.peer, timeoutMs, clock, counts: this.counts, ...(units === undefined ? {} : { units }) })
+    this.#quietAt = this.#after(Math.max(this.#silenceMs, options.pauseMs, options.connectPauseMs ?? 0))
+    const { promise, reject } = Promise.withResolvers<never>()
+    promise.catch(() => {}) // seen by whoever watches
+    this.failure = promise
+    this.#lose = reject
+    channel.listen({ bytes: (chunk) => this.#receive(chunk), ended: (loss) => this.#end(loss) })
+  }
+
+  get isOpen(): boolean {
+    return this.#loss === undefined
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#settleAll(closedByUs(this.peer))
+    await this.#options.channel.close()
+  }
+
+  ask(ask: Ask, options: AskOptions): Promise<Answer> {
+    if (ask.unit === broadcastUnit && ask.answer.kind === 'data') return Promise.reject(noBroadcastRead(this.peer))
+    const answer = this.#queue.ask(ask, options)
+    this.#wake()
+    if (!this.#isServing) this.#serve()
+    return answer
+  }
+
+  #serve(): void {
+    this.#isServing = true
+    this.#serveAll().catch((error: unknown) => {
+      this.#settleAll(asFault(error, this.peer))
+      this.#lose(error) // our own bug: whoever owns the line ends with it
+    })
+  }
+
+  async #serveAll(): Promise<void> {
+    try {
+      await Promise.resolve() // what is asked in one turn is weighed together
+      while (this.#loss === undefined && this.#queue.size > 0) {
+        if (!(await this.#quiet())) return
+        const next = this.#queue.take((unit) => this.#isOverdue(unit))
+        if (next !== undefined) await this.#serveOne(next)
+        else if (this.#queue.size > 0) await this.#sleep(this.#firstOverdueMs())
+      }
+    } finally {
+      this.#isServing = false
+    }
+  }
+
+  /** False when the line is lost. */
+  async #quiet(): Promise<boolean> {
+    const { clock } = this.#options
+    const begunAt = Math.max(clock.elapsed(), this.#quietAt)
+    for (let waitMs = this.#quietAt - clock.elapsed(); waitMs > 0; waitMs = this.#quietAt - clock.elapsed()) {
+      await this.#sleep(waitMs, 'undisturbed')
+      if (this.#loss !== undefined) return false
+      if (clock.elapsed() - begunAt > babbleMs) this.#end(babbling(this.peer, babbleMs))
+    }
+    return this.#loss === undefined
+  }
+
+  async #serveOne(waiting: Waiting): Promise<void> {
+    const { clock, units, pauseMs } = this.#options
+    const { unit } = waiting.ask
+    const startedAt = clock.elapsed()
+    const outcome = await this.#send(waiting)
+    const tookMs = clock.elapsed() - startedAt
+    this.#exchange?.quietTimer?.[Symbol.dispose]()
+    this.#exchange = undefined
+    this.#quietAt = this.#after(Math.max(this.#silenceMs, pauseMs))
+    this.counts.busy(tookMs)
+    if (outcome instanceof LineFault) {
+      units?.silent(unit, outcome)
+      return waiting.reject(outcome)
+    }
+    if (unit !== broadcastUnit) this.counts.answered(unit, tookMs)
+    if (isUnitAbsent(outcome)) units?.heard()
+    else units?.answered(unit)
+    waiting.resolve(outcome)
+  }
+
+  async #send({ ask, timeoutMs }: Waiting): Promise<Answer | LineFault> {
+    const { clock, channel, characterMs } = this.#options
+    const frame = buildRtuFrame(ask)
+    const { promise, resolve } = Promise.withResolvers<Answer | LineFault>()
+    const finder = new AnswerFinder(ask)
+    const exchange: Exchange = { finder, settle: resolve, isWritten: false }
+    const isBroadcast = ask.unit === broadcastUnit
+    const limitMs = (isBroadcast ? 0 : timeoutMs + rtuAnswerBytes(ask) * characterMs) + frame.length * characterMs
+    this.counts.requests += 1
+    const dueAt = this.#after(limitMs)
+    await channel.flush().catch((error: unknown) => this.#end(asFault(error, this.peer)))
+    if (this.#loss !== undefined) return lostWith(this.#loss, false)
+    this.#exchange = exchange
+    using _limit = clock.after(Math.ceil(dueAt - clock.elapsed()), () => this.#due(exchange, { ask, timeoutMs, dueAt }))
+    channel.write(frame).then(
+      () => {
+        exchange.isWritten = true
+      },
+      (error: unknown) => this.#end(asFault(error, this.peer)),
+    )
+    return await promise
+  }
+
+  #due(exchange: Exchange, late: { readonly ask: Ask; readonly timeoutMs: number; readonly dueAt: MonotonicMs }): void {
+    const { clock } = this.#options
+    const wasHeldUp = clock.elapsed() - late.dueAt > heldUpMs
+    if (wasHeldUp) clock.after(heldUpMs, () => this.#expire(exchange, late))
+    else this.#expire(exchange, late)
+  }
+
+  #expire(exchange: Exchange, { ask, timeoutMs }: { readonly ask: Ask; readonly timeoutMs: number }): void {
+    if (this.#exchange !== exchange || this.#loss !== undefined) return
+    if (!exchange.isWritten) this.#end(notTaken(this.peer))
+    else if (ask.unit === broadcastUnit) this.#options.clock.after(this.#options.broadcastPauseMs, () => exchange.settle(done))
+    else exchange.settle(this.#timedOut(exchange.finder, timeoutMs))
+  }
+
+  #timedOut(finder: AnswerFinder, timeoutMs: number): LineFault {
+    const { unit, receivedBytes } = finder
+    this.counts.timeouts += 1
+    this.#overdue.set(unit, { finder, until: this.#after(timeoutMs) })
+    return receivedBytes > 0 ? garbled(this.peer, unit, receivedBytes) : noAnswer(this.peer, unit, timeoutMs)
+  }
+
+  #receive(chunk: Buffer): void {
+    for (const [unit, { finder }] of this.#overdue) if (finder.push(chunk) !== undefined) this.#cameLate(unit)
+    const exchange = this.#exchange
+    if (exchange === undefined) this.#quietAt = this.#after(this.#silenceMs)
+    else this.#feed(exchange, chunk)
+  }
+
+  #feed(exchange: Exchange, chunk: Buffer): void {
+    const answer = exchange.finder.push(chunk)
+    if (answer !== undefined) exchange.settle(answer)
+    else if (exchange.finder.isSpoiled) this.#waitForMore(exchange)
+  }
+
+  /** A damaged answer is told when nothing follows: what was damaged may have been noise before the answer. */
+  #waitForMore(exchange: Exchange): void {
+    exchange.quietTimer?.[Symbol.dispose]()
+    exchange.quietTimer = this.#options.clock.after(damagedQuietMs, () => {
+      this.counts.crcErrors += 1
+      exchange.settle(damaged(this.peer, exchange.finder.unit))
+    })
+  }
+
+  #cameLate(unit: number): void {
+    this.counts.lateAnswers += 1
+    this.#overdue.delete(unit)
+    this.#wake()
+  }
+
+  #isOverdue(unit: number): boolean {
+    const overdue = this.#overdue.get(unit)
+    if (overdue === undefined) return false
+    if (this.#options.clock.elapsed() < overdue.until) return true
+    this.#overdue.delete(unit)
+    return false
+  }
+
+  #firstOverdueMs(): number {
+    const first = Math.min(...[...this.#overdue.values()].map(({ until }) => until))
+    return Math.max(0, first - this.#options.clock.elapsed())
+  }
+
+  /** Resolves after `ms`, or earlier when there is something new to weigh. */
+  #sleep(ms: number, mode?: 'undisturbed'): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = this.#options.clock.after(Math.ceil(ms), resolve)
+    this.#wake = () => {
+      if (mode === 'undisturbed' && this.#loss === undefined) return
+      timer[Symbol.dispose]()
+      resolve()
+    }
+    return promise
+  }
+
+  #after(ms: number): MonotonicMs {
+    return (this.#options.clock.elapsed() + ms) as MonotonicMs
+  }
+
+  /** The channel is of no more use. Everything that waits is told at once. */
+  #end(loss: Fault): void {
+    if (this.#loss !== undefined) return
+    this.#settleAll(loss)
+    this.#lose(loss)
+  }
+
+  #settleAll(loss: Fault): void {
+    if (this.#loss !== undefined) return
+    this.#loss = loss
+    this.#exchange?.settle(lostWith(loss, true))
+    this.#queue.end(loss)
+    this.#wake()
+  }
+}
+
+function asFault(error: unknown, peer: string): Fault {
+  if (error instanceof Fault) return error
+  const what = error instanceof Error ? error.message : String(error)
+  return new Fault('modbus.port-failed', `${peer} failed: ${what}.`, {
+    remedy: 'Check the adapter and what its driver can do, RTS among it.',
+    isRetryable: true,
+    cause: error,
+  })
+}

@@ -1,0 +1,40 @@
+import { cannotConnect, closedByPeer } from './faults.ts'
+import type { ChannelListener, RtuChannel } from './rtu-channel.ts'
+import type { RtuTcpSettings } from './settings.ts'
+import { closeSocket, openSocket, untilConnected } from './socket.ts'
+
+/** A socket to a device server that passes bytes on as they are. */
+export async function openRtuSocket({ host, port }: RtuTcpSettings, signal: AbortSignal): Promise<RtuChannel> {
+  signal.throwIfAborted()
+  const peer = `${host}:${port}`
+  let listener: ChannelListener | undefined
+  const socket = openSocket({
+    host,
+    port,
+    onBytes: (chunk) => {
+      listener?.bytes(chunk)
+      return true
+    },
+  })
+  const ended = (error?: unknown): void => listener?.ended(closedByPeer(peer, error))
+  socket.on('error', ended)
+  socket.on('end', () => ended())
+  socket.on('close', () => ended())
+  try {
+    await untilConnected(socket, { peer, event: 'connect', signal })
+  } catch (error) {
+    await closeSocket(socket)
+    throw cannotConnect(peer, error)
+  }
+  return {
+    peer,
+    listen: (to) => {
+      listener = to
+      if (socket.destroyed) ended()
+    },
+    flush: async () => {}, // what the kernel holds is told before anything else happens here
+    write: (frame) =>
+      new Promise((resolve, reject) => socket.write(frame, (error) => (error ? reject(closedByPeer(peer, error)) : resolve()))),
+    close: () => closeSocket(socket),
+  }
+}
