@@ -179,6 +179,7 @@ class LiveDevice implements Device {
       clock,
       log,
       stateFolder,
+      scanMs: config.scanMs,
       learnt: (note) => this.#learnt(note),
     })
   }
