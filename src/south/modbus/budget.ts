@@ -1,5 +1,5 @@
 import type { LineMember, LineProblem } from '../driver.ts'
-import { locate, type ModbusAddress, spanOfRange } from './address.ts'
+import { isBroadcast, locate, type ModbusAddress, spanOfRange } from './address.ts'
 import { planBlocks } from './planner.ts'
 import type { ModbusConfig } from './settings.ts'
 import { assumedTurnaroundMs, type LineTiming, readMs } from './timing.ts'
@@ -67,7 +67,7 @@ export function loadsOf({ device, config, scanMs, tags }: Member): readonly Scan
   return [...Map.groupBy(tags, ({ scan }) => scan)].flatMap(([scan, ofScan]) => {
     const periodMs = scanMs[scan]
     if (periodMs === undefined) return [] // told of elsewhere
-    const places = ofScan.map(({ address }) => locate(address, config))
+    const places = ofScan.map(({ address }) => locate(address, config)).filter(({ unit }) => !isBroadcast(unit, config))
     const blocks = planBlocks(places, limits)
     const needMs = blocks.reduce((sum, block) => sum + readMs(block, timing), 0)
     return { device, scan, periodMs, needMs, requests: blocks.length, tags: ofScan.length, units: new Set(places.map(({ unit }) => unit)) }

@@ -16,7 +16,6 @@ const coilsPerReadMax = 2_000
 /** Modbus Messaging on TCP/IP 1.0b, 4.3: NumberMaxOfServerTransaction is 1 to 16. */
 const inflightLimit = 16
 
-
 const quirksSchema = z
   .strictObject({
     registersMax: z.int().min(1).max(registersPerReadMax).default(registersPerReadMax).describe('Registers in one request.'),

@@ -1,6 +1,6 @@
 import type { Reading, Tag } from '../../model/tag.ts'
 import type { ConnectContext, Connection } from '../driver.ts'
-import { type ModbusAddress, spanOfRange } from './address.ts'
+import { isBroadcast, type ModbusAddress, spanOfRange } from './address.ts'
 import type { DeviceLine } from './device-line.ts'
 import { exceptionFault } from './faults.ts'
 import { type Item, itemsOf } from './item.ts'
@@ -11,8 +11,9 @@ import { askRead } from './pdu.ts'
 import { isPassing, type Part, readParts } from './read-parts.ts'
 import { Scan } from './scan.ts'
 import type { ModbusConfig } from './settings.ts'
-import { inPinnedHole, notDecoded, statusOfException } from './status.ts'
+import { notDecoded, statusOfException } from './status.ts'
 import type { UnitBreaker } from './unit-breaker.ts'
+import { UnitLocks } from './unit-locks.ts'
 import { Writer } from './writer.ts'
 
 export interface OverLineOptions {
@@ -30,7 +31,7 @@ export async function overLine({ line, units, config, tags, context }: OverLineO
   const items = itemsOf(config, tags)
   const learnt = await learntOf(line.peer, items, { config, context })
   const used = units.use(items.map(({ unit }) => unit))
-  const writer = new Writer({ line, learnt, writesMultipleOnly: config.quirks.writesMultipleOnly })
+  const writer = new Writer({ line, learnt, locks: locksOf(units), writesMultipleOnly: config.quirks.writesMultipleOnly })
   const scans = new Map(
     [...Map.groupBy(items, ({ tag }) => tags[tag]?.scan ?? '')].map(([name, ofScan]) => {
       return [name, new Scan({ items: ofScan, learnt, line: line.forScan(context.scanMs?.[name]), units, clock, log })]
@@ -54,6 +55,15 @@ export async function overLine({ line, units, config, tags, context }: OverLineO
   }
 }
 
+/** By what all devices of a line share. */
+const locks = new WeakMap<UnitBreaker, UnitLocks>()
+
+function locksOf(units: UnitBreaker): UnitLocks {
+  const known = locks.get(units) ?? new UnitLocks()
+  locks.set(units, known)
+  return known
+}
+
 function learntOf(peer: string, items: readonly Item[], { config, context }: Pick<OverLineOptions, 'config' | 'context'>): Promise<Learnt> {
   const { quirks, gapRegistersMax } = config
   const { registersMax, coilsMax, isOneRequestPerTag } = quirks
@@ -65,6 +75,7 @@ function learntOf(peer: string, items: readonly Item[], { config, context }: Pic
       limits: { registersMax, coilsMax, gapRegistersMax, isOneItemEach: isOneRequestPerTag },
       holes: quirks.holes.map((hole) => spanOfRange(hole, config)),
       without: quirks.without,
+      isWriteOnly: ({ unit }) => isBroadcast(unit, config),
     },
     words: config,
     clock: context.clock,
@@ -82,12 +93,12 @@ interface ReadNow {
 
 async function readNow({ line, learnt, items, signal }: ReadNow): Promise<readonly Reading[]> {
   const readings = new Map<number, Reading>()
-  const { blocks, refused, pinned } = learnt.plan(items)
+  const { blocks, refused, unreadable } = learnt.plan(items)
   for (const block of [...blocks, ...refused.map((known) => known.block)]) {
     const parts = await readParts(block, (part) => line.ask(askRead(part), { urgency: 'read', signal }))
     for (const reading of parts.flatMap(readingsOfPart)) readings.set(reading.tag, reading)
   }
-  for (const item of pinned) readings.set(item.tag, badReading(item, inPinnedHole))
+  for (const { item, status } of unreadable) readings.set(item.tag, badReading(item, status))
   return items.map((item) => readings.get(item.tag) ?? badReading(item, notDecoded))
 }
 

@@ -6,6 +6,7 @@ import type { Item } from './item.ts'
 import { holesMax, type LearntFacts, type LearntHole, readLearnt, writeLearnt } from './learnt-file.ts'
 import { functionNote, holeNote, limitNote, type NoteContext, readAgainNote } from './learnt-notes.ts'
 import { type Block, endOf, isSameLine, type PlanLimits, planBlocks, type Span } from './planner.ts'
+import { inPinnedHole, notReadable } from './status.ts'
 import type { Finding } from './survey.ts'
 
 /** What the device file says about the device, so that nobody needs to find it out. */
@@ -15,6 +16,8 @@ export interface PinnedFacts {
   readonly holes: readonly Span[]
   /** Function codes that the device lacks. */
   readonly without: readonly number[]
+  /** What takes writes and answers nothing. */
+  readonly isWriteOnly: (item: Item) => boolean
 }
 
 export interface LearntOptions {
@@ -36,8 +39,8 @@ export interface Plan {
   readonly blocks: readonly Block<Item>[]
   /** Known to be refused: to be probed now and then. */
   readonly refused: readonly { readonly block: Block<Item>; readonly code: number }[]
-  /** In a hole of the device file. */
-  readonly pinned: readonly Item[]
+  /** Never asked for, and the status that says why. */
+  readonly unreadable: readonly { readonly item: Item; readonly status: number }[]
 }
 
 /** Between a finding and writing it down: a survey brings several. */
@@ -78,16 +81,18 @@ export class Learnt implements AsyncDisposable {
   }
 
   plan(items: readonly Item[]): Plan {
-    const { pinned } = this.#options
-    const inHole = (item: Item): boolean =>
-      pinned.holes.some((hole) => isSameLine(hole, item) && hole.start < endOf(item) && endOf(hole) > item.start)
-    const asked = items.filter((item) => !inHole(item))
+    const unreadable = items.flatMap((item) => {
+      const status = this.#whyUnreadable(item)
+      return status === undefined ? [] : [{ item, status }]
+    })
+    const never = new Set(unreadable.map(({ item }) => item))
+    const asked = items.filter((item) => !never.has(item))
     const isRefused = (item: Item): boolean => this.#holes.has(keyOf('hole', item))
     const refused = [...Map.groupBy(asked.filter(isRefused), (item) => keyOf('hole', item))].map(([key, same]) => {
       const [first] = same as [Item]
       return { block: { ...spanOf(first), items: same }, code: this.#holes.get(key)?.code ?? 2 }
     })
-    return { blocks: this.planBlocks(asked.filter((item) => !isRefused(item))), refused, pinned: items.filter(inHole) }
+    return { blocks: this.planBlocks(asked.filter((item) => !isRefused(item))), refused, unreadable }
   }
 
   /** The requests for items that are to be read, whether or not they were refused before. */
@@ -153,6 +158,13 @@ export class Learnt implements AsyncDisposable {
         sinceMs: epochMs(one.sinceMs),
       })),
     ]
+  }
+
+  #whyUnreadable(item: Item): number | undefined {
+    const { holes, isWriteOnly } = this.#options.pinned
+    if (isWriteOnly(item)) return notReadable
+    const isInHole = holes.some((hole) => isSameLine(hole, item) && hole.start < endOf(item) && endOf(hole) > item.start)
+    return isInHole ? inPinnedHole : undefined
   }
 
   #take({ peer, holes, limits, without }: LearntFacts): void {

@@ -13,7 +13,6 @@ import { askRead } from './pdu.ts'
 import { type Block, joinTouching } from './planner.ts'
 import { isAddressRefusal, isPassing, isUnitAbsent, type Part } from './read-parts.ts'
 import { Round } from './round.ts'
-import { inPinnedHole } from './status.ts'
 import { surveyBlock } from './survey.ts'
 import type { UnitBreaker } from './unit-breaker.ts'
 
@@ -40,8 +39,8 @@ export class Scan {
 
   constructor(options: ScanOptions) {
     this.#options = options
-    const { blocks, refused, pinned } = options.learnt.plan(options.items)
-    const known: Reading[] = pinned.map((item) => badReading(item, inPinnedHole))
+    const { blocks, refused, unreadable } = options.learnt.plan(options.items)
+    const known: Reading[] = unreadable.map(({ item, status }) => badReading(item, status))
     const standing = refused.map(({ block, code }) => {
       const live = new LiveBlock(block)
       live.refuse({ code, probeAt: this.#later(live) }, known)

@@ -7,6 +7,7 @@ import type { Item } from './item.ts'
 import type { Learnt } from './learnt.ts'
 import type { Line } from './line.ts'
 import { type Ask, askMaskRegister, askRead, askWriteCoil, askWriteCoils, askWriteRegister, askWriteRegisters, functions } from './pdu.ts'
+import type { UnitLocks } from './unit-locks.ts'
 import { masksOfGroup, type PlannedWrite, planWrites, type RegisterMasks, rawOfGroup, spanOfGroup, type WriteGroup } from './write-plan.ts'
 
 /** Batches of one connection that may wait for their turn. */
@@ -26,6 +27,8 @@ interface Way {
 export interface WriterOptions {
   readonly line: Line
   readonly learnt: Learnt
+  /** Of the line: other devices may write to the same unit. */
+  readonly locks: UnitLocks
   /** Even single values go out by FC15 and FC16. */
   readonly writesMultipleOnly?: boolean
 }
@@ -37,19 +40,21 @@ export interface ItemWrite {
 
 const done: WriteOutcome = { outcome: 'done' }
 
-/** Writes batches one after the other, for changing one bit of a register may take a read and a write that nothing of ours may come between. */
+/** Writes batches one after the other, each as few requests. */
 export class Writer {
   readonly #line: Line
   readonly #learnt: Learnt
+  readonly #locks: UnitLocks
   readonly #lacksSingle: boolean
   /** Spans that are written value by value, for the device refuses them as one. */
   readonly #apart = new Set<string>()
   #turn: Promise<unknown> = Promise.resolve()
   #waiting = 0
 
-  constructor({ line, learnt, writesMultipleOnly = false }: WriterOptions) {
+  constructor({ line, learnt, locks, writesMultipleOnly = false }: WriterOptions) {
     this.#line = line
     this.#learnt = learnt
+    this.#locks = locks
     this.#lacksSingle = writesMultipleOnly
   }
 
@@ -92,7 +97,7 @@ export class Writer {
     if (first === undefined) return []
     const key = groupKey(group)
     if (group.length > 1 && this.#apart.has(key)) return await this.#oneByOne(group, signal)
-    const outcome = await this.#writeTogether(first.item, group, signal).catch(outcomeOf)
+    const outcome = await this.#locks.hold(first.item.unit, () => this.#writeTogether(first.item, group, signal)).catch(outcomeOf)
     if (typeof outcome !== 'string') return group.map(() => outcome)
     const ended = await this.#oneByOne(group, signal)
     if (outcome === 'refused' && this.#apart.size < apartMax) this.#apart.add(key)

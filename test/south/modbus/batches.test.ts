@@ -126,6 +126,15 @@ describe('a batch of writes to a Modbus device', () => {
     expect(site.device.requests.map(({ pdu }) => pdu.readUInt16BE(6))).toEqual(Array.from({ length: 20 }, (_, place) => place))
   })
 
+  it('lets nobody else on the line between the read and the write of a register, though it were another device', async () => {
+    const site = await plant(['hr:10.0!', 'hr:10.1!'], { lacks: [22] })
+    await using other = await connectTo(config(site.device.port), ['hr:10.2!', 'hr:10.3!'])
+    const signal = AbortSignal.timeout(5_000)
+    const writes = [site.line, other].flatMap(({ connection }) => [0, 1].map((tag) => connection.write([{ tag, value: true }], signal)))
+    expect((await Promise.all(writes)).flat()).toEqual([done, done, done, done])
+    expect(site.registers(10, 11)).toEqual([15])
+  })
+
   it('is refused where a thousand already wait', async () => {
     const site = await plant(['hr:10! u16'])
     site.device.intercept = () => 'silence'
