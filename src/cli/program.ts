@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import packageFile from '../../package.json' with { type: 'json' }
 import { Fault } from '../base/fault.ts'
 import type { LogLevel } from '../base/log.ts'
+import { addLiveCommands } from './live-commands.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Of every command: done · the answer is no · used wrongly · the daemon cannot be reached. */
@@ -27,6 +28,7 @@ function exitCodeOf(error: unknown, terminal: Terminal): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage // it has said why itself
   if (error instanceof Fault) {
     terminal.error(`${error.message}  (${error.code})\n    ${error.remedy}\n`)
+    if (error.code.startsWith('usage.')) return exitCodes.usage
     return error.code === 'daemon.unreachable' ? exitCodes.unreachable : exitCodes.no
   }
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
@@ -48,6 +50,7 @@ function createProgram(terminal: Terminal, take: (result: Result) => Promise<voi
     .showHelpAfterError('(see --help)')
     .addHelpText('after', exitCodeHelp)
   addDaemonCommands(program, take)
+  addLiveCommands(program, { terminal, take })
   addSiteCommands(program, { terminal, take })
   return program
 }

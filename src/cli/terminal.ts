@@ -3,4 +3,8 @@ export interface Terminal {
   out(text: string): void
   error(text: string): void
   readonly environment: NodeJS.ProcessEnv
+  /** Aborted when the user wants no more; absent: that is for the signals of the process to say. */
+  readonly stop?: AbortSignal
+  /** Absent where the output goes into a file or a pipe: then nothing is drawn or cut. */
+  readonly screen?: { readonly columns: number; readonly rows: number }
 }

@@ -131,6 +131,7 @@ function routeTags(server: FastifyInstance, tags: LiveTags): void {
 function routeWrites(server: FastifyInstance, options: ApiOptions, isPrivate: (socket: object) => boolean): void {
   const { tags, commands, access } = options
   server.register(async (scope) => {
+    scope.removeAllContentTypeParsers() // a page of another site may send text without asking first, but no JSON
     scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     scope.post<{ Body: Buffer }>('/api/v1/writes', async (request) => {
       const by = askerOf(request, { access, isPrivate })

@@ -1,0 +1,81 @@
+import { parseIsoTime } from '../base/clock.ts'
+import { badReason } from '../model/bad-reason.ts'
+
+/** A tag as the API shows it, as far as the command line looks at it. */
+export interface TagRow {
+  readonly tag: string
+  readonly value: unknown
+  readonly quality: string
+  readonly status?: number
+  readonly time?: string
+  readonly unit?: string
+  readonly type?: string
+  readonly length?: number
+}
+
+/** A device as the API shows it. */
+export interface DeviceRow {
+  readonly device: string
+  readonly state: string
+  readonly lastFault?: { readonly code: string; readonly message: string }
+  readonly learnt?: readonly string[]
+}
+
+export function tagRowsIn(data: unknown): readonly TagRow[] {
+  return rowsIn(data).filter((row): row is TagRow & object => 'tag' in row && 'quality' in row)
+}
+
+export function deviceRowsIn(data: unknown): readonly DeviceRow[] {
+  return rowsIn(data).filter((row): row is DeviceRow & object => 'device' in row && 'state' in row)
+}
+
+function rowsIn(data: unknown): readonly object[] {
+  const items = typeof data === 'object' && data !== null && 'items' in data ? data.items : data
+  return Array.isArray(items) ? items.filter((item) => typeof item === 'object' && item !== null) : []
+}
+
+const shownMax = 60
+
+/** A value for people: no digits that an f32 never had, and nothing that could steer the terminal. */
+export function shownValue(value: unknown): string {
+  if (value === null || value === undefined) return '–'
+  if (typeof value === 'number') return String(Number.isInteger(value) ? value : Number(value.toPrecision(7)))
+  const text = Array.isArray(value) ? `[${value.slice(0, shownMax).map(shownValue).join(', ')}]` : String(value)
+  const plain = text.replaceAll(/\p{Cc}/gu, '�')
+  return plain.length > shownMax ? `${plain.slice(0, shownMax - 1)}…` : plain
+}
+
+/** Why the value is not good; empty where it is. */
+export function whyNotGood({ tag, quality, status }: TagRow, devices: ReadonlyMap<string, DeviceRow>): string {
+  if (quality === 'good') return ''
+  const device = devices.get(tag.split('/')[0] ?? '')
+  const fault = device === undefined || device.state === 'online' ? undefined : device.lastFault
+  const said = status === undefined ? undefined : (badReason(status) ?? `status 0x${status.toString(16).padStart(8, '0')}`)
+  if (quality === 'bad' && said !== undefined && status !== notReadYet) return said
+  return fault === undefined ? (said ?? 'its device was not heard for longer than it should be') : `${fault.message} (${fault.code})`
+}
+
+/** A tag that was never read says only that; its device says why. */
+const notReadYet = 0x8032_0000
+
+/** `12 s`, `3 min`, `5 h`: since when the value stands as it is. */
+export function shownAge(time: string | undefined, nowMs: number): string {
+  const from = time === undefined ? Number.NaN : (parseIsoTime(time) ?? Number.NaN)
+  if (Number.isNaN(from)) return '–'
+  const seconds = Math.max(0, (nowMs - from) / 1_000)
+  if (seconds < 10) return `${seconds.toFixed(1)} s`
+  if (seconds < 120) return `${Math.floor(seconds)} s`
+  if (seconds < 7_200) return `${Math.floor(seconds / 60)} min`
+  return seconds < 172_800 ? `${Math.floor(seconds / 3_600)} h` : `${Math.floor(seconds / 86_400)} d`
+}
+
+/** Columns side by side, two spaces between; a last column that is empty leaves nothing behind. */
+export function tableText(rows: readonly (readonly string[])[], widthMax?: number): string {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)))
+  return rows
+    .map((row) => {
+      const line = row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd(widths[column] ?? 0))).join('  ')
+      return `${line.trimEnd().slice(0, widthMax)}\n`
+    })
+    .join('')
+}

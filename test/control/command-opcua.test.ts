@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest'
+import { opcuaSchema } from '../../src/south/opcua/config.ts'
+import { opcuaDriver } from '../../src/south/opcua/driver.ts'
+import { type OpcuaPeer, startOpcuaPeer } from '../support/opcua-peer-process.ts'
+import { startRealRoad } from './real-road.ts'
+
+async function startPlc(confirmMs: number) {
+  await using parts = new AsyncDisposableStack()
+  const peer: OpcuaPeer = parts.use(await startOpcuaPeer())
+  const config = opcuaSchema.config.parse({
+    connection: { url: peer.url, security: 'None', timeout: '1s' },
+    opcua: { publishing: '50ms', sampling: '20ms' },
+  })
+  const at = (name: string) => opcuaSchema.address.parse({ node: `nsu=urn:test:plant;s=${name}` })
+  const tags = [
+    { path: 'double', address: at('Double'), type: 'f64' as const, rules: { confirmMs } },
+    { path: 'doubles', address: at('Doubles'), rules: { confirmMs } },
+  ]
+  const road = parts.use(startRealRoad(opcuaDriver, config, tags))
+  await expect.poll(() => road.quality('double'), { timeout: 10_000 }).toBe('good')
+  const started = parts.move()
+  return { peer, ...road, [Symbol.asyncDispose]: () => started.disposeAsync() }
+}
+
+describe('a write to an OPC UA server', () => {
+  it('is read back and done', async () => {
+    await using line = await startPlc(1_000)
+    expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done', value: 12.5 })
+    expect(await line.ask('doubles', [1.5, 2.5])).toMatchObject({ status: 'done', value: [1.5, 2.5] })
+  })
+
+  it('is unknown when the server is killed in it and does not come back in time', { timeout: 60_000 }, async () => {
+    await using line = await startPlc(500)
+    expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done' })
+    line.peer.signal('SIGSTOP') // it has the request, and never answers
+    const answer = line.ask('double', 13)
+    await expect.poll(() => line.journal.at(-1)).toMatchObject({ type: 'command.asked', data: { value: 13 } })
+    await line.peer.kill()
+    expect(await answer).toMatchObject({ status: 'unknown' })
+    expect(line.journal.at(-1)).toMatchObject({ type: 'command.unknown' })
+  })
+
+  it('is settled by reading back when the server hangs in it and goes on', { timeout: 60_000 }, async () => {
+    await using line = await startPlc(20_000)
+    expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done' })
+    line.peer.signal('SIGSTOP')
+    const answer = line.ask('double', 13)
+    await expect.poll(() => line.journal.some(({ data }) => data['value'] === 13)).toBe(true)
+    await expect.poll(() => line.quality('double'), { timeout: 30_000 }).toBe('stale') // given up, and the reply with it
+    line.peer.signal('SIGCONT')
+    expect(await answer).toMatchObject({ status: 'done', value: 13 })
+    expect(line.journal.at(-1)).toMatchObject({ type: 'command.done', data: { replyLost: expect.any(String) } })
+  })
+})
