@@ -12,7 +12,8 @@ import { startLoop } from '../base/running.ts'
 import { loadSiteApart } from '../site/load-apart.ts'
 import type { Site } from '../site/site.ts'
 import { problemText } from './problem-text.ts'
-import { runSite, stopSignal } from './run.ts'
+import { runSite } from './run.ts'
+import { stopSignal } from './stop-signal.ts'
 
 export interface DemoOptions {
   /** Keeps the state here; otherwise it is in a temporary folder and gone at the end. */

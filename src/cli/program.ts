@@ -4,6 +4,8 @@ import { Fault } from '../base/fault.ts'
 import type { LogLevel } from '../base/log.ts'
 import { addLiveCommands } from './live-commands.ts'
 import type { Terminal } from './terminal.ts'
+import { addToolCommands } from './tool-commands.ts'
+import { example, type Wiring } from './wiring.ts'
 
 /** Of every command: done · the answer is no · used wrongly · the daemon cannot be reached. */
 const exitCodes = { done: 0, no: 1, usage: 2, unreachable: 3 } as const
@@ -28,6 +30,7 @@ function exitCodeOf(error: unknown, terminal: Terminal): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.done : exitCodes.usage // it has said why itself
   if (error instanceof Fault) {
     terminal.error(`${error.message}  (${error.code})\n    ${error.remedy}\n`)
+    if (error.code.endsWith('.option')) return exitCodes.usage
     if (error.code.startsWith('usage.')) return exitCodes.usage
     return error.code === 'daemon.unreachable' ? exitCodes.unreachable : exitCodes.no
   }
@@ -52,11 +55,12 @@ function createProgram(terminal: Terminal, take: (result: Result) => Promise<voi
   addDaemonCommands(program, take)
   addLiveCommands(program, { terminal, take })
   addSiteCommands(program, { terminal, take })
+  addToolCommands(program, { terminal, take })
   return program
 }
 
 const exitCodeHelp = `
-Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 cannot reach the daemon.`
+Exit codes: 0 done, 1 the answer is no, 2 wrong usage, 3 cannot reach the daemon or the device.`
 
 function addDaemonCommands(program: Command, take: (result: Result) => Promise<void>): void {
   program
@@ -78,11 +82,6 @@ function addDaemonCommands(program: Command, take: (result: Result) => Promise<v
       const { demo } = await import('./demo.ts')
       await take(demo(options))
     })
-}
-
-interface Wiring {
-  readonly terminal: Terminal
-  readonly take: (result: Result) => Promise<void>
 }
 
 function addSiteCommands(program: Command, { terminal, take }: Wiring): void {
@@ -115,8 +114,15 @@ function addSiteCommands(program: Command, { terminal, take }: Wiring): void {
       const { schema } = await import('./schema.ts')
       await take(schema(name, options, terminal))
     })
-}
-
-function example(text: string): string {
-  return `\nExample:\n  $ ${text}`
+  program
+    .command('trust')
+    .description('tells which OPC UA servers the devices of a site trust and which they refused; exit code 1 when one was refused')
+    .argument('[words...]', 'nothing or SITE lists; DEVICE FINGERPRINT accepts that certificate')
+    .option('--site <folder>', 'folder with lineside.yaml', '.')
+    .option('--json', 'print { devices } as JSON')
+    .addHelpText('after', example('lineside trust /etc/lineside', 'lineside trust press-07 3f2a… --site /etc/lineside'))
+    .action(async (words: readonly string[], options: { site: string; json?: boolean }) => {
+      const { trust } = await import('./trust.ts')
+      await take(trust(words, options, terminal))
+    })
 }

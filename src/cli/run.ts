@@ -8,6 +8,7 @@ import { startWatchdog } from '../runtime/watchdog.ts'
 import { loadSiteApart } from '../site/load-apart.ts'
 import type { Site } from '../site/site.ts'
 import { problemText } from './problem-text.ts'
+import { stopSignal } from './stop-signal.ts'
 
 export interface RunOptions {
   readonly logLevel?: LogLevel
@@ -89,18 +90,6 @@ async function tellSystemd(daemon: Daemon, log: Log): Promise<Telling> {
       ? undefined
       : startWatchdog({ notify, periodMs: watchdogMs, ping: (ms) => daemon.ping(ms), clock: systemClock, log })
   return { stopping: () => notify.stopping(), [Symbol.asyncDispose]: async () => await watchdog?.[Symbol.asyncDispose]() }
-}
-
-/** Aborts at the first SIGTERM or SIGINT; a second one ends the process at once. */
-export function stopSignal(): AbortSignal {
-  const stop = new AbortController()
-  const onSignal = (): void => {
-    if (stop.signal.aborted) process.kill(process.pid, 'SIGKILL') // process.exit would wait for a thread that hangs
-    stop.abort()
-  }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
-  return stop.signal
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

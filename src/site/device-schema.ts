@@ -4,7 +4,7 @@ import { scanSchema } from '../south/tag-config.ts'
 import { siteDrivers } from './drivers.ts'
 
 /** A tag's path inside its device. Levels named `set` are kept for writes: `…/set` and `…/set/result` are topics of their own. */
-const tagPathSchema = pathSchema
+export const tagPathSchema = pathSchema
   .refine((path) => path.length <= 180, 'the path of a tag has at most 180 characters')
   .refine((path) => !path.split('/').includes('set'), 'no level of a tag may be named `set`: MQTT writes go to …/set')
 

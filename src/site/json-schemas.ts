@@ -37,10 +37,15 @@ export function deviceJsonSchema(): JsonSchema {
 
 /** A device file is the common keys and the driver's own in one map; so is each of its tags. */
 export function driverJsonSchema(driver: SiteDriver): JsonSchema {
-  const tag = merged(jsonSchemaOf(z.strictObject(commonTagShape)), jsonSchemaOf(driver.address))
+  const tag = tagJsonSchema(driver)
   const common = jsonSchemaOf(z.strictObject({ ...commonDeviceShape, driver: z.literal(driver.name).describe('What the device speaks.') }))
   const whole = merged(common, jsonSchemaOf(driver.config))
   return { ...whole, properties: { ...whole.properties, tags: { ...common.properties?.['tags'], additionalProperties: tag } } }
+}
+
+/** What may stand under one tag. */
+export function tagJsonSchema(driver: SiteDriver): JsonSchema {
+  return merged(jsonSchemaOf(z.strictObject(commonTagShape)), jsonSchemaOf(driver.address))
 }
 
 /** Both sets of keys in one object. A side that offers several forms keeps its loose edges: what it forbids is told by the loader. */

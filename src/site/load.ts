@@ -14,6 +14,7 @@ import { checkSecrets } from './check-secrets.ts'
 import { checkTags } from './check-tags.ts'
 import { parseDevice } from './device-file.ts'
 import { isFolder, listYamlFiles, readTextFile } from './files.ts'
+import { withImported } from './imported.ts'
 import { lazily } from './json-schema.ts'
 import { flowJsonSchema, siteSchema } from './json-schemas.ts'
 import type { From, LoadedParts } from './loaded.ts'
@@ -86,7 +87,7 @@ async function readFolderParts<Part>(root: string, name: string, { problems, par
   const sources: SourceFile[] = []
   for (const file of files) {
     const source = await readSource(root, file, problems)
-    if (source !== undefined) sources.push(source)
+    if (source !== undefined) sources.push(name === 'devices' ? await withImported(root, source, problems) : source)
   }
   const parts = sources.map((source) => parsed(source, parse(source, problems))).filter((from) => from !== undefined)
   return { parts, sources, isIncomplete: parts.length < files.length }

@@ -1,8 +1,10 @@
 /** Keys and places from the root of a file. */
 export type Path = readonly (string | number)[]
 
-/** Both from 1. */
+/** Line and column both from 1. */
 export interface Position {
+  /** Absent: the file itself; a part of it may have come from a table beside it. */
+  readonly file?: string
   readonly line: number
   readonly column: number
 }

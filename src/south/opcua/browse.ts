@@ -12,7 +12,7 @@ import type { OpcuaConfig } from './config.ts'
 import { DataTypes } from './data-types.ts'
 import { connectionLost } from './faults.ts'
 import { Requests } from './requests.ts'
-import { browseLimits, findNode } from './resolve.ts'
+import { browseLimits, findNode, noSuchNode } from './resolve.ts'
 
 export interface BrowseOptions {
   readonly config: OpcuaConfig
@@ -182,6 +182,7 @@ class Walk {
   }
 
   #refuse(found: FoundNode | undefined, why: string): void {
+    if (found?.depth === 0) throw noSuchNode(this.#options.root ?? objectsFolder, why)
     this.#refusedCount += 1
     if (this.#refused.length < refusedExamplesMax && found !== undefined) this.#refused.push(`${found.path || found.node}: ${why}`)
   }

@@ -1,0 +1,140 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { type Files, siteFolder, siteYaml } from '../site/site-folder.ts'
+import { lineside, type Ran } from '../support/lineside-program.ts'
+
+const deviceYaml = `# The press by the door.
+device: press-07
+driver: modbus-tcp
+connection: { host: 127.0.0.1 } # its own switch
+
+tags:
+  # hydraulics
+  hydraulics/pressure: { at: hr:100, type: f32, unit: bar } # after the filter
+  setpoint:
+    at: hr:200
+    type: u16
+    write:
+      min: 0
+      max: 220
+      interlock: "!tags['running']" # never while it runs
+  running: { at: hr:40.3 }
+`
+
+interface Site extends AsyncDisposable {
+  run(...args: readonly string[]): Promise<Ran>
+  device(): Promise<string>
+}
+
+async function site(csv: string, more: Files = {}): Promise<Site> {
+  const folder = await siteFolder({ 'lineside.yaml': siteYaml, 'devices/press-07.yaml': deviceYaml, 'tags.csv': csv, ...more })
+  return {
+    run: (...args) => lineside([...args, '--site', folder.path]),
+    device: () => readFile(join(folder.path, 'devices/press-07.yaml'), 'utf8'),
+    [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
+  }
+}
+
+async function imported(csv: string, ...args: readonly string[]): Promise<Ran & { readonly text: string }> {
+  const folder = await siteFolder({ 'lineside.yaml': siteYaml, 'devices/press-07.yaml': deviceYaml, 'tags.csv': csv })
+  await using _gone = folder
+  const ran = await lineside(['import', 'press-07', '--csv', join(folder.path, 'tags.csv'), '--site', folder.path, ...args])
+  return { ...ran, text: await readFile(join(folder.path, 'devices/press-07.yaml'), 'utf8') }
+}
+
+describe('lineside import --csv', () => {
+  it('adds tags behind the others, and leaves comments and all else as they are', async () => {
+    const { code, out, text } = await imported(
+      'tag;at;type;unit;range.min;range.max;write.max\nmotor/speed;40301;f32;1/min;0;1500,5;1200\n',
+    )
+    expect({ code, out }).toEqual({ code: 0, out: '+ motor/speed\n1 added, 0 in conflict, 0 gone, 0 the same.\n' })
+    expect(text).toBe(`${deviceYaml}  motor/speed: { at: hr:300, type: f32, unit: 1/min, range: [ 0, 1500.5 ], write: { max: 1200 } }\n`)
+  })
+
+  const conflicting = 'tag,at,unit,write.max\nhydraulics/pressure,hr:100,mbar,\nsetpoint,hr:200,,300\nnew,hr:300,,\n'
+
+  it('changes nothing where tags differ, unless it is told what to do', async () => {
+    const { code, out, error, text } = await imported(conflicting.replace('new,hr:300,,\n', ''))
+    expect({ code, error, text }).toEqual({ code: 1, error: 'Nothing was changed.\n', text: deviceYaml })
+    expect(out).toContain('~ hydraulics/pressure  unit: "bar" -> "mbar"')
+  })
+
+  it('keeps what is there with `keep`, and adds the rest', async () => {
+    const { code, text } = await imported(conflicting.replace('new,hr:300', 'new,hr:300.1'), '--conflicts', 'keep')
+    expect(code).toBe(0)
+    expect(text).toBe(`${deviceYaml}  new: { at: hr:300.1 }\n`)
+  })
+
+  it('takes what the table says with `replace`, and no interlock away that the table has no column for', async () => {
+    const { code, out, text } = await imported(conflicting.replace('new,hr:300', 'new,hr:300.1'), '--conflicts', 'replace')
+    expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('1 added, 2 changed, 0 gone, 0 the same.') })
+    expect(text).toContain('unit: mbar } # after the filter')
+    expect(text).toContain('max: 300')
+    expect(text).toContain('interlock: "!tags[\'running\']"')
+    expect(text).toContain('# hydraulics\n')
+  })
+
+  it('only tells with --dry-run', async () => {
+    const { code, out, text } = await imported('tag,at\nnew,hr:300.1\n', '--dry-run', '--json')
+    expect(JSON.parse(out)).toMatchObject({ mode: 'fail', isDryRun: true, added: ['new'], conflicts: [], same: 0 })
+    expect({ code, text }).toEqual({ code: 0, text: deviceYaml })
+  })
+
+  it.each([
+    ['tag,at,typ\na,hr:1,u16\n', 'tags.csv:1:3  csv.column-unknown', 'Did you mean `type`?'],
+    ['tag,at,at\n', 'tags.csv:1:3  csv.column-twice', ''],
+    ['name,at\n', 'tags.csv:1:1  csv.', ''],
+    ['tag,at,type\na,hr:1,u16\na b,hr:2,u16\n', 'tags.csv:3:1  csv.tag', ''],
+    ['tag,at,type\na,hr:1,u16\na,hr:2,u16\n', 'tags.csv:3:1  tag.duplicate', 'Rename'],
+    ['tag,at,type\na,xx:1,u16\n', 'tags.csv:2:2  site.value', ''],
+    ['tag,at,type\na,4101,u16\n', 'tags.csv:2:2  csv.modicon', '5 or 6 digits'],
+    ['tag,at,type,deadband\na,hr:1,u16,"0,5"\n', 'tags.csv:2:4  csv.number', 'decimal point'],
+    ['tag,at,type,write\na,hr:1,u16,perhaps\n', 'tags.csv:2:4  csv.yes-no', ''],
+    ['tag,at,type,range.min\na,hr:1,u16,0\n', 'tags.csv:2:4  site.', ''],
+    ['tag,at,type,write.role\na,hr:1,u16,boss\n', 'tags.csv:2:4  site.choice', ''],
+    ['tag,at\na,hr:1,u16\n', 'tags.csv:2:3  csv.too-many-cells', ''],
+    ['tag,at\na,hr:1\n', 'tags.csv:2:1  site.value', 'needs its type'],
+  ])('names row, column and remedy: %j', async (csv, place, remedy) => {
+    const { code, error, text } = await imported(csv)
+    expect({ code, text }).toEqual({ code: 1, text: deviceYaml })
+    expect(error).toContain(place)
+    expect(error).toContain(remedy)
+  })
+
+  it('writes no device file that would not pass the check', async () => {
+    const { code, error, text } = await imported('tag,at,type\nother,hr:101,u32\n')
+    expect({ code, text }).toEqual({ code: 1, text: deviceYaml })
+    expect(error).toContain('modbus.overlap')
+  })
+
+  it('asks whether another device was meant', async () => {
+    await using folder = await site('')
+    expect(await folder.run('import', 'press-7', '--csv', 'x.csv')).toMatchObject({
+      code: 1,
+      error: expect.stringContaining('Did you mean `press-07`?'),
+    })
+  })
+
+  it('says that Modbus has no branches', async () => {
+    await using folder = await site('')
+    expect(await folder.run('import', 'press-07')).toMatchObject({ code: 1, error: expect.stringContaining('import.nothing') })
+  })
+})
+
+describe('lineside export', () => {
+  it('writes a table that brings the same tags back', async () => {
+    await using folder = await site('')
+    const { out, code } = await folder.run('export', 'press-07')
+    expect(code).toBe(0)
+    expect(out.split('\r\n')).toEqual([
+      'tag,at,type,unit,scan,description,write,write.min,write.max,write.interlock',
+      'hydraulics/pressure,hr:100,f32,bar,,,,,,',
+      "setpoint,hr:200,u16,,,,yes,0,220,!tags['running']",
+      'running,hr:40.3,,,,,,,,',
+      '',
+    ])
+    const again = await imported(out, '--conflicts', 'replace')
+    expect(again).toMatchObject({ code: 0, out: '0 added, 0 changed, 0 gone, 3 the same.\n', text: deviceYaml })
+  })
+})
