@@ -19,6 +19,8 @@ export class LiveBlock {
   #isKnown = false
   #refusal: Refusal | undefined
   #refusals = 0
+  /** It was refused where others were given: it is a hole, and not a device that is only starting. */
+  isHole = false
   /** Not to be taken apart before: it was, and no part of it could be read either. */
   wholeUntil: MonotonicMs | undefined
 

@@ -25,9 +25,12 @@ export interface ScanOptions {
   readonly log: Log
 }
 
-/** What the device refused is asked for again this much later, and each time twice as much: somebody may have loaded another program. */
-const refusalProbeMs = 60_000
-const refusalProbeMsMax = 16 * refusalProbeMs
+/** A value that was refused where others were given is asked for again this much later: somebody may have loaded another program. */
+const holeProbeMs = 60_000
+/** A request of which nothing was given may have met a device that is only starting. */
+const wholeProbeMs = 5_000
+/** Each probe that is refused doubles the time to the next. */
+const probeMsMax = 16 * holeProbeMs
 const polling = { urgency: 'poll' } as const
 
 /** The tags of one scan class on one connection: which requests read them, and what was last heard. */
@@ -43,6 +46,7 @@ export class Scan {
     const known: Reading[] = unreadable.map(({ item, status }) => badReading(item, status))
     const standing = refused.map(({ block, code }) => {
       const live = new LiveBlock(block)
+      live.isHole = true
       live.refuse({ code, probeAt: this.#later(live) }, known)
       return live
     })
@@ -112,10 +116,12 @@ export class Scan {
   async #survey(live: LiveBlock, code: number, round: Round): Promise<void> {
     const { line, learnt } = this.#options
     const { parts, findings } = await surveyBlock(live.block, code, (span) => line.ask(askRead(span), polling))
-    const isNews = findings.map((finding) => learnt.add(finding)).includes(true)
+    const isNothingGiven = !parts.some(({ answer }) => answer.kind === 'data')
+    // Once may be a device that is starting; twice is worth remembering.
+    const isNews = (!isNothingGiven || live.refusals > 0) && findings.map((finding) => learnt.add(finding)).includes(true)
     if (isNews) round.hasLearnt = true
-    if (!parts.some(({ answer }) => answer.kind === 'data')) {
-      if (parts.length > 1) live.wholeUntil = this.#later(live)
+    if (isNothingGiven) {
+      if (parts.length > 1) live.wholeUntil = (this.#options.clock.elapsed() + holeProbeMs) as MonotonicMs
       return this.#refuse(live, code, round)
     }
     const { good, others } = this.#takeParts(parts, round)
@@ -137,8 +143,9 @@ export class Scan {
         good.push(live)
         continue
       }
-      if (isPassing(answer.code)) round.busy(live, exceptionFault(`unit ${block.unit}`, answer.code))
-      else this.#refuse(live, answer.code, round)
+      live.isHole = !isPassing(answer.code)
+      if (live.isHole) this.#refuse(live, answer.code, round)
+      else round.busy(live, exceptionFault(`unit ${block.unit}`, answer.code))
       others.push(live)
     }
     return { good, others }
@@ -170,8 +177,9 @@ export class Scan {
     round.hasLearnt = true
   }
 
-  #later({ refusals }: LiveBlock): MonotonicMs {
-    return (this.#options.clock.elapsed() + Math.min(refusalProbeMs * 2 ** Math.max(0, refusals), refusalProbeMsMax)) as MonotonicMs
+  #later({ refusals, isHole }: LiveBlock): MonotonicMs {
+    const firstMs = isHole ? holeProbeMs : wholeProbeMs
+    return (this.#options.clock.elapsed() + Math.min(firstMs * 2 ** refusals, probeMsMax)) as MonotonicMs
   }
 }
 

@@ -1,0 +1,24 @@
+import { describe, expect, it } from 'vitest'
+import { badReason } from '../../src/model/bad-reason.ts'
+import { inPinnedHole, notDecoded, notReadable, statusOfException } from '../../src/south/modbus/status.ts'
+
+describe('the reason of a bad tag', () => {
+  it.each([
+    ['not read yet', 0x8032_0000],
+    ['no value', notDecoded],
+    ['in a hole', inPinnedHole],
+    ['only be written', notReadable],
+    ['illegal function', statusOfException(1)],
+    ['illegal address', statusOfException(2)],
+    ['illegal address', statusOfException(3)],
+    ['reports a failure', statusOfException(4)],
+    ['reports a failure', statusOfException(8)],
+  ])('is told in words: %s', (words, status) => {
+    expect(badReason(status)).toContain(words)
+    expect(status >>> 30).toBe(2) // bad, in OPC UA too
+  })
+
+  it('is not made up where the code is unknown', () => {
+    expect(badReason(0x8000_0000)).toBeUndefined()
+  })
+})
