@@ -3,7 +3,7 @@ import { Fault, faultOf, type PlainFault, plainFault } from './fault.ts'
 
 /**
  * The door between two rooms: typed calls over a MessagePort, each answered once. An answer is also the acknowledgement, so back-pressure,
- * bounded queues and feeds are built on top of `call` and nothing crosses unasked for.
+ * bounded queues and feeds are built on top of `call`; who uses `tell` calls now and then to learn how far the other side is.
  *
  * A door outlives the room behind it: when that room dies its port closes, every pending call is rejected with `door.closed`, and `attach`
  * connects the door to the room's next life.
@@ -15,6 +15,8 @@ export interface Door<Theirs extends Calls<Theirs>> {
     ask: Ask<Theirs, Name>,
     transfer?: readonly MessagePort[],
   ): Promise<Answer<Theirs, Name>>
+  /** Says something without waiting for an answer; false where nobody is there. What is told and what is called arrive in the order of sending: a later answer acknowledges it. */
+  tell<Name extends keyof Theirs & string>(name: Name, ask: Ask<Theirs, Name>): boolean
   attach(port: MessagePort): void
   /** Called each time somebody stands behind the door again; at once if somebody does now. */
   onAttach(listener: () => void): void
@@ -38,6 +40,7 @@ export interface DoorOptions {
 }
 
 type Message =
+  | { readonly kind: 'tell'; readonly name: string; readonly ask: unknown }
   | { readonly kind: 'call'; readonly id: number; readonly name: string; readonly ask: unknown }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly kind: 'fault'; readonly id: number; readonly fault: PlainFault }
@@ -91,6 +94,11 @@ class PortDoor<Theirs extends Calls<Theirs>> implements Door<Theirs> {
     })
   }
 
+  tell<Name extends keyof Theirs & string>(name: Name, ask: Ask<Theirs, Name>): boolean {
+    this.#port?.postMessage({ kind: 'tell', name, ask } satisfies Message)
+    return this.isOpen
+  }
+
   attach(port: MessagePort): void {
     this.close()
     this.#port = port
@@ -116,6 +124,9 @@ class PortDoor<Theirs extends Calls<Theirs>> implements Door<Theirs> {
 
   #receive(port: MessagePort, message: Message): void {
     switch (message.kind) {
+      case 'tell':
+        this.#hear(message)
+        return
       case 'call':
         this.#serve(port, message)
         return
@@ -136,12 +147,21 @@ class PortDoor<Theirs extends Calls<Theirs>> implements Door<Theirs> {
     return pending
   }
 
+  /** There is nobody to be told of a failure: it is a bug, and ends this room. */
+  async #hear({ name, ask }: { readonly name: string; readonly ask: unknown }): Promise<void> {
+    await this.#handler(name)(ask as never)
+  }
+
+  #handler(name: string): (ask: never) => unknown {
+    const handler = this.#handlers[name]
+    if (handler === undefined) throw new Error(`nobody answers "${name}" behind the door ${this.#options.name}`)
+    return handler
+  }
+
   async #serve(port: MessagePort, call: { readonly id: number; readonly name: string; readonly ask: unknown }): Promise<void> {
     let message: Message
     try {
-      const handler = this.#handlers[call.name]
-      if (handler === undefined) throw new Error(`nobody answers "${call.name}" behind the door ${this.#options.name}`)
-      message = { kind: 'answer', id: call.id, answer: await handler(call.ask as never) }
+      message = { kind: 'answer', id: call.id, answer: await this.#handler(call.name)(call.ask as never) }
     } catch (error) {
       message = { kind: 'fault', id: call.id, fault: plainFault(error) }
     }

@@ -1,5 +1,6 @@
 import type { Command, CommandBatch, CommandResult } from '../model/command.ts'
 import type { DeviceStatus } from '../model/device.ts'
+import type { PackedChanges } from '../model/packed-changes.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { TagId, TagIndex, TagMeta } from '../model/tag.ts'
 
@@ -11,10 +12,10 @@ export interface ControlCalls {
   writeAll(batch: CommandBatch): readonly CommandResult[]
 }
 
-/** What control tells north; the answer says that it was taken in, and is what control waits for before it sends more. */
+/** What control tells north; an answer says that it was taken in, with all that was told before it, and is what control waits for before it sends more. */
 export interface NorthCalls {
   /** Latest values: conflated while north is slow. The first batch after a start holds every tag. */
-  changes(batch: ChangeBatch): null
+  changes(batch: PackedChanges): null
   devices(statuses: readonly DeviceStatus[]): null
   /** Never conflated, in order; answered when the broker has them. */
   publish(messages: readonly LocalMessage[]): null

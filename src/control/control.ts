@@ -6,6 +6,7 @@ import type { Metric } from '../base/metric.ts'
 import { firstFailure, type Running, startLoop } from '../base/running.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { SiteEvent } from '../model/event.ts'
+import { packChanges } from '../model/packed-changes.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { TagIndex, TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
@@ -52,7 +53,7 @@ export interface Control extends Running {
 }
 
 /** Batches of changes that north may be behind before newer values overtake older ones. */
-const changesInflightMax = 2
+const changesInflight = { inflightMax: 8, answerEvery: 4 } as const
 const refreshPauseMs = 250
 /** Enough for a PLC in the same hall to be connected to and polled once. */
 const firstPollMs = 100
@@ -151,14 +152,16 @@ function openFeeds({
   readonly north: Door<NorthCalls>
 }): Feeds {
   const changes = new Feed<TagIndex, Sample>({
-    inflightMax: changesInflightMax,
-    deliver: (batch) =>
-      north.call(
-        'changes',
-        Array.from(batch, ([tag, sample]) => ({ tag, sample })),
-      ),
+    ...changesInflight,
+    tell: (batch) => north.tell('changes', packChanges(batch)),
+    deliver: (batch) => north.call('changes', packChanges(batch)),
   })
-  const statuses = new Feed<string, DeviceStatus>({ inflightMax: 1, deliver: (batch) => north.call('devices', [...batch.values()]) })
+  const statuses = new Feed<string, DeviceStatus>({
+    inflightMax: 1,
+    answerEvery: 1,
+    tell: (batch) => north.tell('devices', [...batch.values()]),
+    deliver: (batch) => north.call('devices', [...batch.values()]),
+  })
   const take = (batch: ChangeBatch): void => {
     for (const { tag, sample } of batch) changes.push(tag, sample)
     changes.send()

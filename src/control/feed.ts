@@ -1,19 +1,25 @@
 import { KeepLatestQueue } from '../base/queue.ts'
 
 export interface FeedOptions<Key, Item> {
-  /** Resolves when the far side has taken the batch in. */
+  /** Resolves when the far side has taken in this batch, and with it all that were told before. */
   readonly deliver: (batch: Map<Key, Item>) => Promise<unknown>
+  /** Sends a batch of which nothing will be heard; false where nobody is there. */
+  readonly tell: (batch: Map<Key, Item>) => boolean
   /** Batches under way at once. */
   readonly inflightMax: number
+  /** Of so many batches one is answered for all: each answer wakes a thread up on both sides. At most `inflightMax`. */
+  readonly answerEvery: number
 }
 
 /**
- * Hands the latest of each key on, as fast as the far side takes it in and never faster: while it is slow, newer overtakes older.
- * Memory is bounded by the number of keys.
+ * Hands the latest of each key on, as fast as the far side takes it in and never much faster: while it is slow, newer overtakes older.
+ * Memory is bounded by the number of keys. What was told and lost with the far side is not sent again: whoever attaches next wants everything anew.
  */
 export class Feed<Key, Item> {
   readonly #options: FeedOptions<Key, Item>
   readonly #waiting = new KeepLatestQueue<Key, Item>()
+  /** Since the last batch that will be answered. */
+  readonly #told = { batches: 0, items: 0 }
   #inflight = 0
   #delivered = 0
 
@@ -37,24 +43,41 @@ export class Feed<Key, Item> {
 
   /** Sends what waits, if the far side has room. */
   send(): void {
-    if (this.#waiting.size === 0 || this.#inflight >= this.#options.inflightMax) return
+    const { tell, inflightMax, answerEvery } = this.#options
+    if (this.#waiting.size === 0 || this.#inflight >= inflightMax) return
     const batch = this.#waiting.takeAll()
+    if (this.#told.batches + 1 >= answerEvery) this.#deliver(batch)
+    else if (tell(batch)) this.#tellOne(batch.size)
+    else this.#waiting.restore(batch)
+  }
+
+  #tellOne(items: number): void {
+    this.#inflight += 1
+    this.#told.batches += 1
+    this.#told.items += items
+  }
+
+  #deliver(batch: Map<Key, Item>): void {
+    const batches = this.#told.batches + 1
+    const items = this.#told.items + batch.size
+    this.#told.batches = 0
+    this.#told.items = 0
     this.#inflight += 1
     this.#options.deliver(batch).then(
-      () => this.#settled(batch.size),
-      () => this.#failed(batch),
+      () => this.#settled(batches, items),
+      () => this.#failed(batches, batch),
     )
   }
 
-  #settled(count: number): void {
-    this.#inflight -= 1
-    this.#delivered += count
+  #settled(batches: number, items: number): void {
+    this.#inflight -= batches
+    this.#delivered += items
     this.send()
   }
 
   /** Nobody there, or too busy: what was on its way waits again, unless something newer came. Whoever attaches next calls `send`. */
-  #failed(batch: Map<Key, Item>): void {
-    this.#inflight -= 1
+  #failed(batches: number, batch: Map<Key, Item>): void {
+    this.#inflight -= batches
     this.#waiting.restore(batch)
   }
 }

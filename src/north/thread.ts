@@ -3,6 +3,7 @@ import { systemClock } from '../base/clock.ts'
 import { createDoor } from '../base/door.ts'
 import { type Room, type RoomContext, runRoom } from '../base/thread.ts'
 import type { ControlCalls, NorthCalls } from '../control/contract.ts'
+import { unpackChanges } from '../model/packed-changes.ts'
 import type { StoreCalls, StoreNews } from '../store/contract.ts'
 import { type North, type NorthData, startNorth } from './north.ts'
 
@@ -17,7 +18,7 @@ async function startNorthRoom({ data, log, runtime, connect }: RoomContext<North
   const control = createDoor<ControlCalls, NorthCalls>(
     {
       changes: async (batch) => {
-        ;(await started.promise).changes(batch)
+        ;(await started.promise).changes(unpackChanges(batch))
         return null
       },
       devices: async (statuses) => {

@@ -65,6 +65,9 @@ class ScanClass {
   readonly #tags: readonly number[]
   readonly #counts: ScanCounts
   #staleTimer: Disposable | undefined
+  /** When its values are stale, unless it is heard before; and the pace that was taken for this. */
+  #staleAt = 0
+  #paceMs = 0
   #isStale = false
   /** When the poll under way was begun. */
   #askedAt: number | undefined
@@ -193,9 +196,19 @@ class ScanClass {
 
   /** A device that is slower than its scan class is no dead device: its own pace counts, if that is longer than the period. */
   #watch(): void {
-    this.#staleTimer?.[Symbol.dispose]()
-    const limitMs = stalePolls * Math.max(this.#periodMs, this.#counts.cycleMs)
-    this.#staleTimer = this.#options.clock.after(limitMs, () => this.#lookWhetherStale(limitMs / stalePolls))
+    this.#paceMs = Math.max(this.#periodMs, this.#counts.cycleMs)
+    this.#staleAt = this.#options.clock.elapsed() + stalePolls * this.#paceMs
+    this.#staleTimer ??= this.#wakeAtStale()
+  }
+
+  /** The timer stays while the moment moves on: setting one anew at each of a thousand polls a second is what the poll itself costs. */
+  #wakeAtStale(): Disposable {
+    const { clock } = this.#options
+    return clock.after(Math.max(0, this.#staleAt - clock.elapsed()), () => {
+      this.#staleTimer = undefined
+      if (clock.elapsed() < this.#staleAt) this.#staleTimer = this.#wakeAtStale()
+      else this.#lookWhetherStale(this.#paceMs)
+    })
   }
 
   /** Only a question that has been open for a whole period says that the device is silent: when our own loop was late to ask, nobody is to blame. */
@@ -203,7 +216,8 @@ class ScanClass {
     const { clock, listener } = this.#options
     const openMs = this.#askedAt === undefined ? 0 : clock.elapsed() - this.#askedAt
     if (openMs < periodMs) {
-      this.#staleTimer = clock.after(periodMs - openMs, () => this.#lookWhetherStale(periodMs))
+      this.#staleAt = clock.elapsed() + periodMs - openMs
+      this.#staleTimer = this.#wakeAtStale()
       return
     }
     this.#isStale = true

@@ -40,6 +40,30 @@ describe('a door', () => {
     expect(await Promise.all([1, 2, 3].map((ask) => doors.near.call('double', ask)))).toEqual([2, 4, 6])
   })
 
+  it('brings what is told, in the order of sending, before the answer to a later call', async () => {
+    const heard: number[] = []
+    const { port1, port2 } = new MessageChannel()
+    const far = createDoor<Record<never, never>, Far>(
+      {
+        ...farHandlers,
+        double: (ask) => {
+          heard.push(ask)
+          return ask * 2
+        },
+      },
+      { name: 'far to near', unansweredMax: 1 },
+    )
+    far.attach(port2)
+    const near = createDoor<Far, Record<never, never>>({}, { name: 'near to far', unansweredMax: 1 })
+    expect(near.tell('double', 0)).toBe(false)
+    near.attach(port1)
+    for (const ask of [1, 2, 3]) expect(near.tell('double', ask)).toBe(true)
+    expect(await near.call('double', 4)).toBe(8)
+    expect(heard).toEqual([1, 2, 3, 4])
+    near.close()
+    far.close()
+  })
+
   it('carries a fault with its code, remedy and whether to try again', async () => {
     using doors = openDoors()
     await expect(doors.near.call('refuse', null)).rejects.toMatchObject({ code: 'far.no', remedy: 'Ask differently.', isRetryable: true })

@@ -1,0 +1,44 @@
+import type { EpochMs } from '../base/clock.ts'
+import type { Quality } from './quality.ts'
+import type { ChangeBatch, Sample } from './sample.ts'
+import type { TagIndex, TagValue } from './tag.ts'
+
+/** A batch of changes as it crosses from thread to thread: in columns, which cost a sixth of what as many objects do. */
+export interface PackedChanges {
+  /** For each change: tag, place of the quality in `qualities`, source time, receive time, status (NaN: none). */
+  readonly numbers: Float64Array<ArrayBuffer>
+  readonly values: readonly (TagValue | null)[]
+}
+
+const numbersPerChange = 5
+const qualities = ['good', 'uncertain', 'bad', 'stale'] as const satisfies readonly Quality[]
+
+export function packChanges(changes: ReadonlyMap<TagIndex, Sample>): PackedChanges {
+  const numbers = new Float64Array(changes.size * numbersPerChange)
+  const values: (TagValue | null)[] = []
+  let at = 0
+  for (const [tag, { value, quality, status, sourceMs, receivedMs }] of changes) {
+    numbers[at] = tag
+    numbers[at + 1] = qualities.indexOf(quality)
+    numbers[at + 2] = sourceMs
+    numbers[at + 3] = receivedMs
+    numbers[at + 4] = status ?? Number.NaN
+    values.push(value)
+    at += numbersPerChange
+  }
+  return { numbers, values }
+}
+
+export function unpackChanges({ numbers, values }: PackedChanges): ChangeBatch {
+  return values.map((value, place) => {
+    const at = place * numbersPerChange
+    const quality = qualities[numbers[at + 1] ?? 0] ?? 'bad'
+    const sourceMs = numbers[at + 2] as EpochMs
+    const receivedMs = numbers[at + 3] as EpochMs
+    const status = numbers[at + 4] ?? Number.NaN
+    const sample: Sample = Number.isNaN(status)
+      ? { value, quality, sourceMs, receivedMs }
+      : { value, quality, status, sourceMs, receivedMs }
+    return { tag: numbers[at] as TagIndex, sample }
+  })
+}

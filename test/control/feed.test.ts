@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import { Feed } from '../../src/control/feed.ts'
+
+function openFeed({ inflightMax = 4, answerEvery = 2 } = {}) {
+  const told: Map<string, number>[] = []
+  const asked: { readonly batch: Map<string, number>; readonly answer: PromiseWithResolvers<void> }[] = []
+  const state = { isThere: true }
+  const feed = new Feed<string, number>({
+    inflightMax,
+    answerEvery,
+    tell: (batch) => {
+      if (state.isThere) told.push(batch)
+      return state.isThere
+    },
+    deliver: (batch) => {
+      const answer = Promise.withResolvers<void>()
+      asked.push({ batch, answer })
+      return answer.promise
+    },
+  })
+  const give = (key: string, item: number): void => {
+    feed.push(key, item)
+    feed.send()
+  }
+  return { feed, told, asked, state, give }
+}
+
+describe('a feed', () => {
+  it('asks for an answer once in so many batches', () => {
+    const { told, asked, give } = openFeed()
+    for (const item of [1, 2, 3, 4]) give('a', item)
+    expect([told.length, asked.length]).toEqual([2, 2])
+  })
+
+  it('stops when the far side is behind, keeps the latest of each key, and goes on with the first answer', async () => {
+    const { feed, told, asked, give } = openFeed()
+    for (const item of [1, 2, 3, 4, 5, 6]) give('a', item)
+    expect([told.length, asked.length, feed.overtaken]).toEqual([2, 2, 1])
+    asked[0]?.answer.resolve()
+    await expect.poll(() => told.at(-1)?.get('a')).toBe(6)
+    expect(feed.delivered).toBe(2)
+  })
+
+  it('holds back what nobody is there to hear, and what was refused', async () => {
+    const { told, asked, state, give, feed } = openFeed()
+    state.isThere = false
+    give('a', 1)
+    state.isThere = true
+    give('b', 2)
+    expect(told).toEqual([
+      new Map([
+        ['a', 1],
+        ['b', 2],
+      ]),
+    ])
+    give('c', 3)
+    asked[0]?.answer.reject(new Error('closed'))
+    await expect
+      .poll(() => {
+        feed.send()
+        return told.at(-1)
+      })
+      .toEqual(new Map([['c', 3]]))
+  })
+})
