@@ -167,6 +167,11 @@ export function locate(address: ModbusAddress, defaults: PlaceDefaults): Place {
   }
 }
 
+/** Orders in which the two bytes of a register have changed places. */
+export function isByteSwapped(order: Order): boolean {
+  return order === 'BADC' || order === 'DCBA'
+}
+
 /** On a serial line unit 0 is all of them (Modbus over Serial Line 1.02, 2.1): it takes writes, and nobody answers. */
 export function isBroadcast(unit: number, { line }: { readonly line: { readonly kind: string } }): boolean {
   return unit === 0 && line.kind !== 'tcp'

@@ -59,7 +59,7 @@ function shareOf({ needMs, periodMs }: ScanLoad): number {
 }
 
 /** What the scan classes of a device ask of its line. */
-export function loadsOf({ device, config, scanMs, tags }: Member): readonly ScanLoad[] {
+function loadsOf({ device, config, scanMs, tags }: Member): readonly ScanLoad[] {
   const { registersMax, coilsMax, isOneRequestPerTag } = config.quirks
   const holes = config.quirks.holes.map((hole) => spanOfRange(hole, config))
   const limits = { registersMax, coilsMax, gapRegistersMax: config.gapRegistersMax, isOneItemEach: isOneRequestPerTag, holes }

@@ -1,6 +1,8 @@
 import { Fault } from '../../base/fault.ts'
 import type { Scalar, TagValue } from '../../model/tag.ts'
-import { type DataType, isBitArea, type Order, type Padding, type Place, registersOfElement } from './address.ts'
+import { type DataType, isBitArea, type Order, type Place, registersOfElement } from './address.ts'
+import { bytesCodec, type ElementCodec, stringCodec } from './text-codec.ts'
+import { outOfRange, wrongType } from './value-faults.ts'
 
 /** Between the bytes of one value, as they are on the wire, and the value. */
 export interface Codec {
@@ -16,13 +18,6 @@ export function codecOf(place: Place): Codec {
   const element = elementCodec(place)
   const { length } = place
   return length === undefined ? scalarCodec(element) : arrayCodec(element, length)
-}
-
-/** One element of a value. `undefined` from `decode` is no value. */
-interface ElementCodec {
-  readonly sizeBytes: number
-  decode(raw: Uint8Array, at: number): Scalar | undefined
-  encode(value: Scalar, into: Buffer, at: number): void
 }
 
 function scalarCodec(element: ElementCodec): Codec {
@@ -110,11 +105,6 @@ function byteOrder(order: Order, sizeBytes: number): readonly number[] {
     DCBA: (byte) => sizeBytes - 1 - byte,
   }
   return Array.from({ length: sizeBytes }, (_, byte) => ofByte[order](byte))
-}
-
-/** Orders in which the two bytes of a register have changed places. */
-export function isByteSwapped(order: Order): boolean {
-  return order === 'BADC' || order === 'DCBA'
 }
 
 const numberKinds: Readonly<Record<Exclude<DataType, 'string' | 'bytes'>, NumberKind>> = {
@@ -206,72 +196,6 @@ function bitOf(bit: number): NumberKind {
   }
 }
 
-function stringCodec({
-  sizeBytes,
-  order,
-  padding,
-}: {
-  readonly sizeBytes: number
-  readonly order: Order
-  readonly padding: Padding
-}): ElementCodec {
-  const bytes = bytesCodec(sizeBytes, order)
-  return {
-    sizeBytes: bytes.sizeBytes,
-    decode: (raw, at) => textOf(pick(raw, { at, sizeBytes, order })),
-    encode: (value, into, at) => {
-      if (typeof value !== 'string') throw wrongType(value, 'text')
-      if (!value.isWellFormed()) throw wrongType(value, 'text of whole characters')
-      const text = Buffer.from(value)
-      if (text.length > sizeBytes) throw tooLong(text.length, sizeBytes)
-      if (text.includes(0)) throw wrongType(value, 'text without NUL, which ends a text in a device')
-      const isFilledUp = padding === 'nul' && text.length < sizeBytes
-      if (!isFilledUp && value.endsWith(' '))
-        throw wrongType(value, 'text without blanks at its end, which a device cannot tell from filling')
-      bytes.encode(Buffer.concat([text, Buffer.alloc(sizeBytes - text.length, padding === 'space' ? ' ' : 0)]), into, at)
-    },
-  }
-}
-
-/** Text ends at the first NUL; where there is none, blanks at the end are filling. */
-function textOf(bytes: Buffer): string {
-  const end = bytes.indexOf(0)
-  const text = bytes.subarray(0, end === -1 ? bytes.length : end)
-  const decoded = decodeText(text)
-  return end === -1 ? decoded.replace(/ +$/, '') : decoded
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** Devices older than UTF-8 speak Latin-1; what is no UTF-8 is taken for that. */
-function decodeText(bytes: Buffer): string {
-  try {
-    return utf8.decode(bytes)
-  } catch {
-    return bytes.toString('latin1')
-  }
-}
-
-function bytesCodec(sizeBytes: number, order: Order): ElementCodec {
-  return {
-    sizeBytes: 2 * Math.ceil(sizeBytes / 2),
-    decode: (raw, at) => Uint8Array.from(pick(raw, { at, sizeBytes, order })),
-    encode: (value, into, at) => {
-      if (!(value instanceof Uint8Array)) throw wrongType(value, 'bytes')
-      if (value.length !== sizeBytes) throw tooLong(value.length, sizeBytes)
-      const flip = isByteSwapped(order) ? 1 : 0
-      for (const [place, byte] of value.entries()) into[at + (place ^ flip)] = byte
-    },
-  }
-}
-
-function pick(raw: Uint8Array, from: { readonly at: number; readonly sizeBytes: number; readonly order: Order }): Buffer {
-  const flip = isByteSwapped(from.order) ? 1 : 0
-  const bytes = Buffer.alloc(from.sizeBytes)
-  for (let place = 0; place < from.sizeBytes; place += 1) bytes[place] = raw[from.at + (place ^ flip)] ?? 0
-  return bytes
-}
-
 function isArray(value: TagValue): value is readonly Scalar[] {
   return Array.isArray(value)
 }
@@ -289,20 +213,4 @@ function wholeNumber(value: Scalar): bigint {
   if (typeof value !== 'number') throw wrongType(value, 'a whole number')
   if (!Number.isSafeInteger(value)) throw wrongType(value, 'a whole number that is known exactly')
   return BigInt(value)
-}
-
-function wrongType(value: unknown, wanted: string): Fault {
-  return new Fault('modbus.value-type', `"${String(value).slice(0, 80)}" is not ${wanted}.`, { remedy: `Write ${wanted}.` })
-}
-
-function outOfRange(value: Scalar, limits: { readonly min: unknown; readonly max: unknown }): Fault {
-  return new Fault('modbus.value-range', `${value} does not fit: it must lie between ${limits.min} and ${limits.max}.`, {
-    remedy: 'Write a value that fits, or give the tag the type that the device really has.',
-  })
-}
-
-function tooLong(sizeBytes: number, sizeBytesMax: number): Fault {
-  return new Fault('modbus.value-length', `The value has ${sizeBytes} bytes, and the device's has ${sizeBytesMax}.`, {
-    remedy: `Write a value of ${sizeBytesMax} bytes; text may be shorter.`,
-  })
 }

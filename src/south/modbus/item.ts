@@ -1,6 +1,6 @@
 import type { Tag } from '../../model/tag.ts'
-import { isBitArea, locate, type ModbusAddress, type Order, type Place } from './address.ts'
-import { type Codec, codecOf, isByteSwapped } from './codec.ts'
+import { isBitArea, isByteSwapped, locate, type ModbusAddress, type Order, type Place } from './address.ts'
+import { type Codec, codecOf } from './codec.ts'
 import type { Span } from './planner.ts'
 import type { ModbusConfig } from './settings.ts'
 
@@ -13,10 +13,20 @@ export interface Item extends Span {
 }
 
 export function itemsOf(config: ModbusConfig, tags: readonly Tag<ModbusAddress>[]): readonly Item[] {
+  const codecs = new Map<string, Codec>()
   return tags.map(({ address }, tag) => {
     const place = asStrung(locate(address, config), config)
-    return { tag, place, codec: codecOf(place), unit: place.unit, area: place.area, start: place.start, count: place.count }
+    return { tag, place, codec: sharedCodec(place, codecs), unit: place.unit, area: place.area, start: place.start, count: place.count }
   })
+}
+
+/** The tags of a device are of a handful of kinds: a codec for each of thousands would be half a KiB a tag. */
+function sharedCodec(place: Place, codecs: Map<string, Codec>): Codec {
+  const { area, type, order, bit, sizeBytes, padding, length } = place
+  const kind = [isBitArea(area), type, order, bit, sizeBytes, padding, length].join()
+  const codec = codecs.get(kind) ?? codecOf(place)
+  codecs.set(kind, codec)
+  return codec
 }
 
 const bytesSwapped: Readonly<Record<Order, Order>> = { ABCD: 'BADC', BADC: 'ABCD', CDAB: 'DCBA', DCBA: 'CDAB' }

@@ -68,7 +68,7 @@ function isWhole(run: readonly PlannedWrite[]): boolean {
   return count === span.count && count <= (first.item.area === 'co' ? coilsPerWriteMax : registersPerWriteMax)
 }
 
-export function isBitOfRegister({ item }: PlannedWrite): boolean {
+function isBitOfRegister({ item }: PlannedWrite): boolean {
   return item.place.bit !== undefined
 }
 
