@@ -1,6 +1,6 @@
 /** What makes the peer's address space rich: structures of its own, a matrix, an enumeration, methods, events and an alarm. */
 import { type AddressSpace, ensureDatatypeExtracted, type Namespace, type UADataType, type UAObject } from 'node-opcua-address-space'
-import { coerceNodeId } from 'node-opcua-client'
+import { coerceNodeId, NodeId } from 'node-opcua-client'
 import { StatusCodes } from 'node-opcua-status-code'
 import { DataType, Variant, VariantArrayType } from 'node-opcua-variant'
 
@@ -17,6 +17,7 @@ export interface RichContext {
 }
 
 export async function makeRich(context: RichContext): Promise<Rich> {
+  context.addressSpace.installAlarmsAndConditionsService()
   await addStructures(context)
   addValues(context)
   addMethods(context)
@@ -122,10 +123,15 @@ function addMethods({ namespace, line }: RichContext): void {
       return
     }
     const sum = Number(a.value) + Number(b.value[1])
-    callback(null, { statusCode: StatusCodes.Good, outputArguments: [new Variant({ dataType: DataType.Int64, value: [0, sum] })] })
+    callback(null, {
+      statusCode: StatusCodes.Good,
+      outputArguments: [new Variant({ dataType: DataType.Int64, arrayType: VariantArrayType.Scalar, value: [0, sum] })],
+    })
   })
   const jam = namespace.addMethod(line, { browseName: 'Jam', nodeId: 's=Line.Jam', inputArguments: [], outputArguments: [] })
   jam.bindMethod((_inputs, _context, callback) => callback(null, { statusCode: StatusCodes.BadInvalidState }))
+  const hang = namespace.addMethod(line, { browseName: 'Hang', nodeId: 's=Line.Hang', inputArguments: [], outputArguments: [] })
+  hang.bindMethod((_inputs, _context, _callback) => {})
 }
 
 function addAlarm({ addressSpace, namespace, line }: RichContext): Rich {
@@ -142,16 +148,16 @@ function addAlarm({ addressSpace, namespace, line }: RichContext): Rich {
     conditionName: 'BoilerTrip',
     conditionSource: boiler,
     componentOf: boiler,
-    inputNode: 'i=0',
+    inputNode: NodeId.nullNodeId,
   } as unknown as Parameters<typeof namespace.instantiateAlarmCondition>[1])
   return {
     trip: (message) => {
       alarm.activateAlarm()
-      alarm.raiseNewCondition({ message, severity: 700 })
+      alarm.raiseNewCondition({ message, severity: 700, retain: true })
     },
     reset: () => {
       alarm.deactivateAlarm()
-      alarm.raiseNewCondition({ message: 'over', severity: 700 })
+      alarm.raiseNewCondition({ message: 'over', severity: 700, retain: false })
     },
     tell: (message) =>
       server.raiseEvent('SystemEventType', {

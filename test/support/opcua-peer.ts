@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { UAVariable } from 'node-opcua-address-space'
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager'
-import { ResponseHeader, ServiceFault } from 'node-opcua-client'
+import { MessageSecurityMode, ResponseHeader, SecurityPolicy, ServiceFault, UserTokenType } from 'node-opcua-client'
 import { OPCUAServer } from 'node-opcua-server'
 import { StatusCodes } from 'node-opcua-status-code'
 import { DataType, Variant } from 'node-opcua-variant'
@@ -30,6 +30,7 @@ interface PeerOptions {
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as PeerOptions
+if (options.clockOffsetMs !== undefined) shiftClock(options.clockOffsetMs)
 const folder = mkdtempSync(join(tmpdir(), 'opcua-peer-'))
 process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 const certificates = new OPCUACertificateManager({
@@ -56,7 +57,6 @@ const server = new OPCUAServer({
   hostname: '127.0.0.1',
   resourcePath: '/peer',
   allowAnonymous: options.user === undefined,
-  ...(options.isCareless === true ? { alternateHostname: [], allowUnsecurePassword: true } : {}),
   ...(options.isExpired === true
     ? { certificateFile, privateKeyFile: certificates.privateKey, serverInfo: { applicationUri: 'urn:peer' } }
     : {}),
@@ -118,13 +118,23 @@ for (let place = 0; place < options.count; place += 1) {
 }
 let rich: Rich | undefined
 if (options.isRich === true) rich = await makeRich({ addressSpace, namespace, line })
-if (options.clockOffsetMs !== undefined) {
-  const offsetMs = options.clockOffsetMs
-  const clock = addressSpace.findNode('i=2258') as UAVariable
-  clock.bindVariable({ get: () => new Variant({ dataType: DataType.DateTime, value: new Date(Date.now() + offsetMs) }) }, true)
-}
 if (options.hasNoSubscriptions === true) refuseSubscriptions(server)
+if (options.isCareless === true) takeClearPasswords()
 await server.start()
+
+/** The server reads the time in many places: all of them are off alike. */
+function shiftClock(offsetMs: number): void {
+  const RealDate = Date
+  class ShiftedDate extends RealDate {
+    constructor(...args: readonly unknown[]) {
+      super(...((args.length === 0 ? [RealDate.now() + offsetMs] : args) as [number]))
+    }
+    static override now(): number {
+      return RealDate.now() + offsetMs
+    }
+  }
+  globalThis.Date = ShiftedDate as DateConstructor
+}
 
 function refuseSubscriptions(of: object): void {
   Object.assign(of, {
@@ -136,6 +146,15 @@ function refuseSubscriptions(of: object): void {
       channel.send_response('MSG', new ServiceFault({ responseHeader: new ResponseHeader(responseHeader) }), message, () => {})
     },
   })
+}
+
+function takeClearPasswords(): void {
+  for (const description of server.endpoints.flatMap((endpoint) => endpoint.endpointDescriptions())) {
+    const first = description.userIdentityTokens?.find(({ tokenType }) => tokenType === UserTokenType.UserName)
+    if (description.securityMode !== MessageSecurityMode.None || first === undefined) continue
+    first.securityPolicyUri = SecurityPolicy.None
+    description.userIdentityTokens = [first]
+  }
 }
 
 function addVariable(name: string): void {

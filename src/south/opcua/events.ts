@@ -171,12 +171,14 @@ export class EventFeed implements EventSource {
 }
 
 const textMax = 2_000
+/** Of an event that is no branch of another. */
+const nullNode = 'ns=0;i=0'
 
 /** JSON-safe; nothing for a field that this kind of event does not have. */
 function plainField(name: string, variant: Variant | undefined): readonly (readonly [string, unknown])[] {
   if (variant === undefined || variant.dataType === DataType.Null || variant.value === null || variant.value === undefined) return []
   const value = tagValueOf(variant)
-  if (value === undefined) return []
+  if (value === undefined || value === nullNode) return []
   if (value instanceof Uint8Array) return [[name, Buffer.from(value).toString('hex').slice(0, textMax)]]
   if (typeof value === 'bigint') return [[name, String(value)]]
   return [[name, typeof value === 'string' ? value.slice(0, textMax) : value]]

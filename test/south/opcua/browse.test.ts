@@ -10,7 +10,7 @@ import { lineside } from '../../support/lineside-program.ts'
 import { startTree, type Tree } from '../../support/opcua-tree-process.ts'
 import { makeStateFolder } from '../../support/state-folder.ts'
 
-const main = fileURLToPath(new URL('../../../src/main.ts', import.meta.url))
+const main = fileURLToPath(new URL('../../../bin/lineside.js', import.meta.url))
 
 interface Found {
   readonly tag: string

@@ -45,4 +45,32 @@ describe('the schema of an OPC UA device', () => {
     expect(opcuaValueType(opcuaSchema.address.parse({ node: 'i=1', type: 'f64' }))).toBe('f64')
     expect(opcuaValueType(opcuaSchema.address.parse({ node: 'i=1' }))).toBeUndefined()
   })
+
+  it('lets one part of a node be read, and not written', () => {
+    const opcua = { node: 'nsu=urn:x;s=Press', field: 'axes[1].position' }
+    expect(codes(opcua)).toEqual([])
+    expect(codes({ ...opcua, field: 'axes[' })).toEqual(['opcua.field-syntax'])
+    const write = { confirmMs: 0, tolerance: 0, role: 'operator', ratePerSecondMax: 1 } as const
+    const tag: Tag<OpcuaAddress> = { id: asTagId('d/t'), device: 'd', path: 't', scan: 'normal', address: opcua, write }
+    const config = opcuaSchema.config.parse({ connection: { url } })
+    expect(opcuaSchema.check(config, [tag]).map(({ code }) => code)).toEqual(['opcua.field-write'])
+  })
+
+  it('warns of a password that may be read on the way', () => {
+    const connection = { url, user: 'u', password: '${secret:p}' }
+    expect(codes({ node: 'i=1' }, connection)).toEqual([])
+    expect(codes({ node: 'i=1' }, { ...connection, clearPassword: true })).toEqual(['opcua.password-in-clear'])
+  })
+
+  it('takes a dead band in units or percent, and events from a node', () => {
+    const address = (serverDeadband: unknown) => opcuaSchema.address.parse({ node: 'i=1', serverDeadband }).serverDeadband
+    expect(address(0.5)).toEqual({ kind: 'absolute', value: 0.5 })
+    expect(address('2.5%')).toEqual({ kind: 'percent', value: 2.5 })
+    expect(() => address('2 %')).toThrow()
+    const problems = (opcua: object) =>
+      opcuaSchema.check(opcuaSchema.config.parse({ connection: { url }, opcua }), []).map(({ code }) => code)
+    expect(problems({ events: { severity: 300 } })).toEqual([])
+    expect(problems({ events: { node: 'boiler' } })).toEqual(['opcua.node-syntax'])
+    expect(problems({ mode: 'poll', events: {} })).toEqual(['opcua.events-need-subscription'])
+  })
 })
