@@ -1,0 +1,193 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { loadDriver } from '../../../src/control/drivers.ts'
+import { findDriver } from '../../../src/site/drivers.ts'
+import type { RawWrite, WriteOutcome } from '../../../src/south/driver.ts'
+import { mixed, type SeededChance, seededChance } from '../chance.ts'
+import type { RoundResult } from './chaos.ts'
+import { DeviceRound, textOf } from './device-round.ts'
+import { faultNames } from './modbus-liar.ts'
+import { type Plan, planOf } from './modbus-plan.ts'
+import { type Plant, startPlant } from './modbus-plant.ts'
+import { Truth } from './modbus-truth.ts'
+import { rtuWire, tcpWire } from './modbus-wire.ts'
+
+/** The product's own figures: reconnecting takes up to 0.7 s; a unit among several that was silent is asked again after 5 s. */
+const reconnectMs = 700
+const probeMs = 5_000
+/** The sandbox's other work, and ours. */
+const slackMs = 2_500
+/** By then two polls have gone by, however slow the line. */
+const silentPhaseMs = 2_600
+const settleMs = 20_000
+const lookEveryMs = 10
+/** However busy the machine, by then there must have been a quiet moment. */
+const heldUpMsMax = 60_000
+const phases = 3
+const lossesMax = 3
+const wires = ['modbus-tcp', 'modbus-rtu-tcp', 'modbus-rtu'] as const
+
+/** One device on one line: phases of faults, and after each a calm in which everything must come back. */
+export async function modbusRound({ seed }: { readonly seed: number }): Promise<RoundResult> {
+  const chance = seededChance(seed)
+  const known = wires.filter((name) => findDriver(name) !== undefined)
+  const plan = planOf(chance, ['modbus-tcp', ...known])
+  const folder = mkdtempSync(join(tmpdir(), 'lineside-chaos-'))
+  const round = new Round(plan, chance)
+  try {
+    await round.run(folder)
+  } catch (error) {
+    round.lose(`the round itself failed: ${error instanceof Error ? error.stack : String(error)}`)
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return round.result()
+}
+
+class Round {
+  readonly #plan: Plan
+  readonly #chance: SeededChance
+  readonly #truth = new Truth()
+  readonly #losses: string[] = []
+  readonly #counts = { faults: 0, values: 0, writes: 0, recoveryMs: 0 }
+  #phase = 'the start'
+  #lastWritten = 0
+
+  constructor(plan: Plan, chance: SeededChance) {
+    this.#plan = plan
+    this.#chance = chance
+  }
+
+  lose(what: string): void {
+    const { wire, units, modbus, timeoutMs } = this.#plan
+    if (this.#losses.length < lossesMax)
+      this.#losses.push(`${what} (${this.#phase}; ${wire}, units ${units}, ${timeoutMs} ms, ${textOf(modbus)})`)
+  }
+
+  result(): RoundResult {
+    return { losses: this.#losses, ...this.#counts }
+  }
+
+  async run(folder: string): Promise<void> {
+    const { wire, timeoutMs, units } = this.#plan
+    const isRtu = wire !== 'modbus-tcp'
+    const options = { wire: isRtu ? rtuWire : tcpWire, isRtu, truth: this.#truth, units, timeoutMs, chance: this.#chance }
+    await using plant = await startPlant(options, { isSerial: wire === 'modbus-rtu' })
+    const device = await this.#startDevice(plant, folder)
+    const stop = new AbortController()
+    const asking = this.#askAlong(device, stop.signal)
+    await this.#calm(device)
+    for (let phase = 0; phase < phases && this.#losses.length === 0; phase += 1) {
+      await this.#trouble(plant, device)
+      await this.#calm(device)
+    }
+    stop.abort()
+    await asking
+    const leaving = performance.now()
+    await device[Symbol.asyncDispose]()
+    if (performance.now() - leaving > slackMs) this.lose(`it took ${Math.round(performance.now() - leaving)} ms to leave the device`)
+    for (const what of device.openFor(0)) this.lose(`${what} was never answered`)
+    this.#counts.values = device.values
+    this.#counts.faults = plant.liar.done
+  }
+
+  async #startDevice(plant: Plant, stateFolder: string): Promise<DeviceRound> {
+    const { wire, timeoutMs, modbus, scan, tags } = this.#plan
+    return new DeviceRound({
+      driver: await loadDriver(wire),
+      config: { connection: { ...plant.connection, timeout: `${timeoutMs}ms` }, modbus },
+      scan,
+      tags,
+      stateFolder,
+      epoch: () => this.#truth.epoch,
+      isTrue: (tag, value, since) => this.#isTrue(tag, value, since),
+      written: (writes, outcomes) => this.#written(writes, outcomes),
+      lose: (what) => this.lose(what),
+    })
+  }
+
+  #isTrue(place: number, value: unknown, since: number): boolean {
+    const tag = this.#plan.tags[place]
+    const seen = textOf(value)
+    for (let epoch = this.#truth.epoch; epoch > since; epoch -= 1) if (textOf(tag?.expected(this.#truth, epoch)) === seen) return true
+    return false
+  }
+
+  /** Faults of a few kinds at once, silence, or nobody there. */
+  async #trouble(plant: Plant, device: DeviceRound): Promise<void> {
+    const chance = this.#chance
+    const { wire } = this.#plan
+    const kind = chance.pick(['mixed', 'mixed', 'mixed', 'mixed', 'silent', ...(wire === 'modbus-rtu' ? [] : (['closed'] as const))])
+    const faults = kind === 'mixed' ? chance.some(faultNames(wire), chance.between(1, 4)) : (['dropped'] as const)
+    const probability = kind === 'mixed' ? chance.pick([0.05, 0.2, 0.5, 1]) : 1
+    this.#phase = kind === 'mixed' ? `${faults.join(' ')}, ${probability}` : kind
+    if (kind === 'closed') await plant.setOpen(false)
+    plant.liar.mix = { faults, probability }
+    await sleep(kind === 'silent' ? silentPhaseMs + chance.between(0, 1_500) : chance.between(300, 2_500))
+    if (kind === 'silent') for (const path of device.goodTags().slice(0, 1)) this.lose(`${path} is called good though its device is silent`)
+    for (const what of device.openFor(settleMs)) this.lose(`${what} has been open for ${settleMs} ms`)
+    plant.liar.mix = { faults: [], probability: 0 }
+    plant.startAnew()
+    await plant.setOpen(true)
+    this.#phase = `after ${this.#phase}`
+  }
+
+  /** Everything must be back in time. When this process is held up for longer than a time-out allows, answers are late for that alone: time counts anew. */
+  async #calm(device: DeviceRound): Promise<void> {
+    const { units, timeoutMs, wire } = this.#plan
+    const sinceMs = performance.now()
+    const limitMs = reconnectMs + 10 * timeoutMs + slackMs + (units.length > 1 || wire !== 'modbus-tcp' ? probeMs : 0)
+    let [fromMs, lookedMs] = [sinceMs, sinceMs]
+    while (device.missingSince(sinceMs).length > 0 || device.device.status().state !== 'online') {
+      const nowMs = performance.now()
+      if (nowMs - lookedMs > lookEveryMs + timeoutMs / 3 && nowMs - sinceMs < heldUpMsMax) fromMs = nowMs
+      lookedMs = nowMs
+      if (nowMs - fromMs > limitMs) {
+        const missing = device.missingSince(sinceMs)
+        const { state, lastFault } = device.device.status()
+        return this.lose(
+          `not back after ${Math.round(limitMs)} ms: ${missing.length} of ${this.#plan.tags.length} tags, ${missing[0]}, ${state}, ${lastFault?.message}`,
+        )
+      }
+      await sleep(lookEveryMs)
+    }
+    this.#counts.recoveryMs = Math.max(this.#counts.recoveryMs, performance.now() - fromMs)
+    await sleep(this.#chance.between(100, 600))
+  }
+
+  /** Reads and writes beside the polls, one at a time: they go first, and more of them would leave a slow line no time for polls. */
+  async #askAlong({ device }: DeviceRound, stop: AbortSignal): Promise<void> {
+    const { tags } = this.#plan
+    const chance = seededChance(this.#chance.between(0, 2 ** 31))
+    const writable = tags.flatMap(({ isWritable }, tag) => (isWritable ? [tag] : []))
+    while (!stop.aborted) {
+      await sleep(chance.between(5, 150))
+      const signal = AbortSignal.timeout(settleMs)
+      if (chance.isLikely(0.5)) await device.read(chance.some([...tags.keys()], chance.between(1, 5)), signal).catch(() => [])
+      else for (const tag of chance.some(writable, 1)) await device.write([{ tag, value: this.#nextValue() }], signal)
+    }
+  }
+
+  /** No value is written twice, so that the plant can count what became of each. */
+  #nextValue(): number {
+    this.#lastWritten += 1
+    return (mixed(this.#lastWritten) & 0xffff) * 65_536 + (this.#lastWritten & 0xffff)
+  }
+
+  #written(writes: readonly RawWrite[], outcomes: readonly WriteOutcome[]): void {
+    for (const [place, { tag, value }] of writes.entries()) {
+      const to = this.#plan.tags[tag]
+      const outcome = outcomes[place]?.outcome
+      if (to === undefined || outcome === undefined) {
+        this.lose('a write had no outcome')
+        continue
+      }
+      this.#counts.writes += 1
+      const times = this.#truth.timesWritten({ ...to.place, start: to.place.start + 1 }, Number(value) & 0xffff)
+      const isRight = outcome === 'done' ? times === 1 : outcome === 'failed' ? times === 0 : times <= 1
+      if (!isRight) this.lose(`a write is called ${outcome}, and was carried out ${times} times`)
+    }
+  }
+}
