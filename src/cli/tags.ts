@@ -102,7 +102,7 @@ async function watch(watching: Watching): Promise<number> {
       else screen.show(row)
     }
   }
-  await gateway.listen(`/api/v1/tags/live?${filter}`, take, stopSignal())
+  await gateway.listen(`/api/v1/tags/live?${filter}`, take, terminal.stop ?? stopSignal())
   return 0
 }
 

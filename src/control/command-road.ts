@@ -156,6 +156,7 @@ export class CommandRoad {
 
   /** Ends every errand of the group, each with its record and its answer. */
   async #carryOut(group: readonly Errand[], isTogether: boolean): Promise<void> {
+    let answered = Promise.resolve()
     try {
       this.#keepTogether(group, isTogether)
       const admitted = group.filter(({ isOpen }) => isOpen)
@@ -166,13 +167,15 @@ export class CommandRoad {
         await this.#sending.ask(admitted)
         this.#keepTogether(group, isTogether)
         await this.#sending.send(admitted)
-        await this.#answerAll(group)
+        // Told to the journal before the next one's turn, so that it holds them in order; but the next one need not wait for the disk.
+        answered = this.#answerAll(group)
       })
     } catch (error) {
       if (!(error instanceof Fault)) this.#options.log.error('A command ended in a bug.', { error: String(error) })
       for (const errand of group) errand.endWith(error)
+      answered = this.#answerAll(group)
     }
-    await this.#answerAll(group)
+    await answered
   }
 
   /** One refused: none is written. */
@@ -185,10 +188,11 @@ export class CommandRoad {
   async #answerAll(group: readonly Errand[]): Promise<void> {
     await Promise.all(
       group.map(async (errand) => {
-        if (errand.isAnswered) return
-        errand.isAnswered = true
-        await this.journal.ended(errand)
-        errand.answer(this.#options.clock.elapsed())
+        try {
+          await this.journal.ended(errand)
+        } finally {
+          errand.answer(this.#options.clock.elapsed())
+        }
       }),
     )
   }

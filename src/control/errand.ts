@@ -40,7 +40,6 @@ export class Errand {
   change = 0
   /** Why the reply to the write did not come, where it did not. */
   replyLost: Fault | undefined
-  isAnswered = false
 
   constructor(command: Command, startedAt: MonotonicMs) {
     this.command = command

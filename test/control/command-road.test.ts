@@ -116,6 +116,20 @@ describe('the command road', () => {
     expect(plant.written).toEqual([1, 2, 3])
   })
 
+  it('tells the journal in the order of the turns, without one waiting until the disk holds the end of the one before', async () => {
+    const { ask, store, clock, journal } = startRoad()
+    store.keep = () => clock.sleep(100)
+    const answers = [ask({ value: 1 }), ask({ value: 2 })]
+    await clock.advance(310) // asked, done and asked, done: three times the disk, not four
+    expect(await Promise.all(answers)).toMatchObject([{ status: 'done' }, { status: 'done' }])
+    expect(journal.map(({ type, data }) => `${type} ${data['value']}`)).toEqual([
+      'command.asked 1',
+      'command.done 1',
+      'command.asked 2',
+      'command.done 2',
+    ])
+  })
+
   it('refuses a command that expired while it waited for its turn', async () => {
     const { ask, plant, clock } = startRoad()
     plant.takesOver = false

@@ -11,7 +11,9 @@ import { startManualClock } from '../support/manual-clock.ts'
 import { keptLog } from '../support/quiet-log.ts'
 
 const rules: WriteRules = { confirmMs: 500, tolerance: 0.1, role: 'operator', ratePerSecondMax: 5 }
-export const lost: WriteOutcome = { outcome: 'unknown', fault: new Fault('fake.lost', 'The reply was lost.', { remedy: 'Look.' }) }
+const fault = new Fault('fake.lost', 'The reply was lost.', { remedy: 'Look.' })
+export const lost: WriteOutcome = { outcome: 'unknown', fault }
+export const rejected: WriteOutcome = { outcome: 'failed', fault }
 
 /** A device whose registers a test looks into. */
 export interface Plant {
