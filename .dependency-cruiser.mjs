@@ -31,6 +31,7 @@ export const homes = {
   croner: 'control',
   cockatiel: 'control',
   aedes: 'north/broker',
+  'mqtt-packet': 'north/broker',
   mqtt: 'north/upstream',
   fastify: 'north/api',
   'node-opcua-server': 'north/opcua-server',

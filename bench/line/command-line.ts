@@ -8,7 +8,7 @@ import { startProgram } from './process.ts'
 import { readValue, temporaryFolder } from './round.ts'
 import { until } from './until.ts'
 
-const main = join(repository, 'src/main.ts')
+const main = join(repository, 'bin/lineside.js')
 const checkRuns = 5
 const timeoutMs = 60_000
 const limits = { checkMs: 500, demoMs: 3_000 }

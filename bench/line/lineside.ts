@@ -20,7 +20,7 @@ export const lineside: Engine = {
 }
 
 export function runSite(folder: string, mqttPort: number): RunningEngine {
-  const program = startProgram({ args: [join(repository, 'src/main.ts'), 'run', folder] })
+  const program = startProgram({ args: [join(repository, 'bin/lineside.js'), 'run', folder] })
   return { program, mqttPort, filter: `${sitePath}/#`, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
 }
 

@@ -10,7 +10,7 @@ import { asTagIndex } from '../../src/model/tag.ts'
 import { startTestApi } from '../north/api/api-on-socket.ts'
 import { startProgram } from '../north/support/program.ts'
 
-const main = new URL('../../src/main.ts', import.meta.url).pathname
+const main = new URL('../../bin/lineside.js', import.meta.url).pathname
 
 /** A gateway, and the folder of its site. */
 async function startGateway(options: Parameters<typeof startTestApi>[0] = {}) {

@@ -122,7 +122,7 @@ describe('a command line', () => {
   })
 
   it('as a process answers by its exit code', async () => {
-    const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+    const main = fileURLToPath(new URL('../../bin/lineside.js', import.meta.url))
     const failed = await promisify(execFile)(process.execPath, [main, 'check', '/nowhere']).catch((error: unknown) => error)
     expect(failed).toMatchObject({ code: 1, stdout: expect.stringContaining('site.no-folder'), stderr: '' })
   })

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { vi } from 'vitest'
 import { freePort, type Program, startProgram } from '../north/support/program.ts'
 
-const main = new URL('../../src/main.ts', import.meta.url).pathname
+const main = new URL('../../bin/lineside.js', import.meta.url).pathname
 
 export interface SiteFiles {
   /** What `lineside.yaml` says beside ports and storage. */

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { describe, expect, it, vi } from 'vitest'
 import { startProgram } from '../north/support/program.ts'
 
-const main = new URL('../../src/main.ts', import.meta.url).pathname
+const main = new URL('../../bin/lineside.js', import.meta.url).pathname
 
 /** Processes whose command line names the plant and whose parent was `pid`. */
 function plantsOf(pid: string): readonly string[] {

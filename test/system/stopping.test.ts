@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { freePort, startProgram } from '../north/support/program.ts'
 
-const main = new URL('../../src/main.ts', import.meta.url).pathname
+const main = new URL('../../bin/lineside.js', import.meta.url).pathname
 
 async function emptySite(storage: string) {
   const folder = await mkdtemp(join(tmpdir(), 'lineside-stopping-'))

@@ -13,18 +13,16 @@ import { type Plan, planOf } from './modbus-plan.ts'
 import { type Plant, startPlant } from './modbus-plant.ts'
 import { Truth } from './modbus-truth.ts'
 import { rtuWire, tcpWire } from './modbus-wire.ts'
+import { patiently, settlesPatiently } from './patience.ts'
 
 /** The product's own figures: reconnecting takes up to 0.7 s; a unit among several that was silent is asked again after 5 s. */
 const reconnectMs = 700
 const probeMs = 5_000
-/** The sandbox's other work, and ours. */
+/** For the other rounds, and for whatever else this machine does. */
 const slackMs = 2_500
 /** By then two polls have gone by, however slow the line. */
 const silentPhaseMs = 2_600
 const settleMs = 20_000
-const lookEveryMs = 10
-/** However busy the machine, by then there must have been a quiet moment. */
-const heldUpMsMax = 60_000
 const phases = 3
 const lossesMax = 3
 const wires = ['modbus-tcp', 'modbus-rtu-tcp', 'modbus-rtu'] as const
@@ -85,9 +83,8 @@ class Round {
     }
     stop.abort()
     await asking
-    const leaving = performance.now()
-    await device[Symbol.asyncDispose]()
-    if (performance.now() - leaving > slackMs) this.lose(`it took ${Math.round(performance.now() - leaving)} ms to leave the device`)
+    const isLeft = await settlesPatiently(device[Symbol.asyncDispose](), { limitMs: slackMs, stallMs: timeoutMs / 3 })
+    if (!isLeft) this.lose(`the device could not be left within ${slackMs} ms`)
     for (const what of device.openFor(0)) this.lose(`${what} was never answered`)
     this.#counts.values = device.values
     this.#counts.faults = plant.liar.done
@@ -134,26 +131,20 @@ class Round {
     this.#phase = `after ${this.#phase}`
   }
 
-  /** Everything must be back in time. When this process is held up for longer than a time-out allows, answers are late for that alone: time counts anew. */
   async #calm(device: DeviceRound): Promise<void> {
-    const { units, timeoutMs, wire } = this.#plan
+    const { units, timeoutMs, wire, tags } = this.#plan
     const sinceMs = performance.now()
     const limitMs = reconnectMs + 10 * timeoutMs + slackMs + (units.length > 1 || wire !== 'modbus-tcp' ? probeMs : 0)
-    let [fromMs, lookedMs] = [sinceMs, sinceMs]
-    while (device.missingSince(sinceMs).length > 0 || device.device.status().state !== 'online') {
-      const nowMs = performance.now()
-      if (nowMs - lookedMs > lookEveryMs + timeoutMs / 3 && nowMs - sinceMs < heldUpMsMax) fromMs = nowMs
-      lookedMs = nowMs
-      if (nowMs - fromMs > limitMs) {
-        const missing = device.missingSince(sinceMs)
-        const { state, lastFault } = device.device.status()
-        return this.lose(
-          `not back after ${Math.round(limitMs)} ms: ${missing.length} of ${this.#plan.tags.length} tags, ${missing[0]}, ${state}, ${lastFault?.message}`,
-        )
-      }
-      await sleep(lookEveryMs)
+    const isBack = (): boolean => device.missingSince(sinceMs).length === 0 && device.device.status().state === 'online'
+    const tookMs = await patiently(isBack, { limitMs, stallMs: timeoutMs / 3 })
+    if (tookMs === undefined) {
+      const missing = device.missingSince(sinceMs)
+      const { state, lastFault } = device.device.status()
+      return this.lose(
+        `not back after ${Math.round(limitMs)} ms: ${missing.length} of ${tags.length} tags, ${missing[0]}, ${state}, ${lastFault?.message}`,
+      )
     }
-    this.#counts.recoveryMs = Math.max(this.#counts.recoveryMs, performance.now() - fromMs)
+    this.#counts.recoveryMs = Math.max(this.#counts.recoveryMs, tookMs)
     await sleep(this.#chance.between(100, 600))
   }
 

@@ -11,6 +11,7 @@ import { until } from '../../line/until.ts'
 import { type SeededChance, seededChance } from '../chance.ts'
 import type { RoundResult } from './chaos.ts'
 import { DeviceRound } from './device-round.ts'
+import { patiently, settlesPatiently } from './patience.ts'
 
 const stepMs = 100
 const firstItems = 250
@@ -22,6 +23,7 @@ const backMsMax = 8_000
 /** Silence is noticed after twice the keep-alive of 0.8 s and a heartbeat. */
 const noticedMs = 5_000
 const leaveMs = 3_000
+const stallMs = 100
 
 const troubles = ['kill', 'killShifted', 'hang', 'hangBriefly', 'dropSessions', 'refuseCertificates'] as const
 type Trouble = (typeof troubles)[number]
@@ -80,18 +82,17 @@ class Round {
     this.#port = await freePort()
     await this.#startServer()
     const device = await this.#startDevice()
-    await this.#calm(device, performance.now())
+    await this.#calm(device)
     for (let phase = 0; phase < phases && this.#losses.length === 0; phase += 1) {
       const trouble = this.#chance.pick(troubles)
       this.#phase = trouble
       this.#counts.faults += 1
       await this.#trouble(trouble, device)
       this.#phase = `after ${trouble}`
-      await this.#calm(device, performance.now())
+      await this.#calm(device)
     }
-    const leaving = performance.now()
-    await device[Symbol.asyncDispose]()
-    if (performance.now() - leaving > leaveMs) this.lose(`it took ${Math.round(performance.now() - leaving)} ms to leave the device`)
+    const isLeft = await settlesPatiently(device[Symbol.asyncDispose](), { limitMs: leaveMs, stallMs })
+    if (!isLeft) this.lose(`the device could not be left within ${leaveMs} ms`)
     for (const what of device.openFor(0)) this.lose(`${what} was never answered`)
     this.#counts.values = device.values
   }
@@ -189,16 +190,16 @@ class Round {
     return isFirst || (step <= now && step >= before)
   }
 
-  async #calm(device: DeviceRound, sinceMs: number): Promise<void> {
-    while (device.missingSince(sinceMs).length > 0 || device.device.status().state !== 'online') {
-      if (performance.now() - sinceMs > backMsMax) {
-        const missing = device.missingSince(sinceMs)
-        const { state, lastFault } = device.device.status()
-        return this.lose(`not back after ${backMsMax} ms: ${missing.length} tags, ${missing[0]}, ${state}, ${lastFault?.message}`)
-      }
-      await sleep(10)
+  async #calm(device: DeviceRound): Promise<void> {
+    const sinceMs = performance.now()
+    const isBack = (): boolean => device.missingSince(sinceMs).length === 0 && device.device.status().state === 'online'
+    const tookMs = await patiently(isBack, { limitMs: backMsMax, stallMs })
+    if (tookMs === undefined) {
+      const missing = device.missingSince(sinceMs)
+      const { state, lastFault } = device.device.status()
+      return this.lose(`not back after ${backMsMax} ms: ${missing.length} tags, ${missing[0]}, ${state}, ${lastFault?.message}`)
     }
-    this.#counts.recoveryMs = Math.max(this.#counts.recoveryMs, performance.now() - sinceMs)
+    this.#counts.recoveryMs = Math.max(this.#counts.recoveryMs, tookMs)
     await sleep(this.#chance.between(200, 1_000))
   }
 }

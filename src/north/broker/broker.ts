@@ -1,6 +1,7 @@
 import { type EventEmitter, once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { Aedes } from 'aedes'
+import { writeToStream } from 'mqtt-packet'
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import type { Log } from '../../base/log.ts'
@@ -46,6 +47,9 @@ const sweepPauseMs = 1_000
 /** For the last words (`offline`) to reach those who read. */
 const partingMs = 500
 const partingPauseMs = 10
+
+// The library would keep a buffer ready for each number of 16 bits: 8 MB, to save some nanoseconds a packet.
+writeToStream.cacheNumbers = false
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { config, clock, log } = options

@@ -1,0 +1,26 @@
+#!/usr/bin/env node
+// The one file that is not TypeScript. Node keeps the compiler that a .ts entry needs for as long as the process lives (19 MB); begun here, all code
+// comes compiled from the cache, and only the first start after a change pays for compiling.
+import { enableCompileCache } from 'node:module'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+
+const nodeMajorMin = 24
+if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
+  process.stderr.write(
+    `Lineside needs Node ${nodeMajorMin} or later, and this is ${process.version}.\n    Put a newer Node first in PATH, or use \`npm run\`.\n`,
+  )
+  process.exit(2)
+}
+
+// Collects before it grows: 17 MB less at 5,000 tags, and no more CPU time that could be measured.
+setFlagsFromString('--memory-saver-mode')
+
+// A cache of the user's own (systemd's CacheDirectory, else ~/.cache), not one in the shared /tmp, where others could put theirs.
+const { CACHE_DIRECTORY, XDG_CACHE_HOME, NODE_COMPILE_CACHE } = process.env
+const cacheFolder = NODE_COMPILE_CACHE ?? join(CACHE_DIRECTORY ?? XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'lineside')
+enableCompileCache(cacheFolder)
+process.env['NODE_COMPILE_CACHE'] = cacheFolder // the only way by which threads learn of it
+
+await import('../src/main.ts')
