@@ -1,4 +1,4 @@
-import { rmSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -94,8 +94,10 @@ async function restart({ plc, relay }: Parties, { isShifted }: { readonly isShif
   await relay.open()
 }
 
+/** With the number of the process in its name: whoever was killed could not remove its own, so that the next to start does. */
 async function temporaryFolder(parts: AsyncDisposableStack): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'bottling-plant-pki-'))
+  sweep()
+  const folder = await mkdtemp(join(tmpdir(), `${folderPrefix}${process.pid}-`))
   const remove = (): void => rmSync(folder, { recursive: true, force: true })
   process.once('exit', remove) // also where the process ends before the server has
   parts.defer(() => {
@@ -103,4 +105,22 @@ async function temporaryFolder(parts: AsyncDisposableStack): Promise<string> {
     remove()
   })
   return folder
+}
+
+const folderPrefix = 'bottling-plant-pki-'
+
+function sweep(): void {
+  for (const name of readdirSync(tmpdir())) {
+    const [, pid] = name.startsWith(folderPrefix) ? (/^(\d+)-/.exec(name.slice(folderPrefix.length)) ?? []) : []
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(tmpdir(), name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error instanceof Error && 'code' in error && error.code === 'EPERM' // somebody else's
+  }
 }

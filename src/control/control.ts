@@ -77,7 +77,7 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
     sinks.outbox.take(batch)
     flows.take(batch)
   })
-  const refreshing = parts.use(startLoop((signal) => refreshForever(table, clock, signal)))
+  const refreshing = parts.use(startLoop((signal) => refreshForever({ table, feeds, clock }, signal)))
   const [quick, slow] = inOrderOfLoading(data.devices)
   for (const { config, first } of [...quick, ...slow]) {
     // Loading an OPC UA client holds this thread up for half a second: those that need none have their first values before it.
@@ -138,6 +138,8 @@ function openSinks(data: ControlData, { store, north, clock, log }: ControlPorts
 interface Feeds {
   take(batch: ChangeBatch): void
   status(status: DeviceStatus): void
+  /** Sends what north did not take, if it is there. */
+  retry(): void
   metrics(): readonly Metric[]
 }
 
@@ -174,22 +176,37 @@ function openFeeds({
     take(table.snapshot())
     for (const { device } of places.values()) status(device.status())
   })
-  return { take, status, metrics: () => feedMetrics(changes) }
+  const retry = (): void => {
+    if (!north.isOpen) return
+    changes.send()
+    statuses.send()
+  }
+  return { take, status, retry, metrics: () => feedMetrics(changes, statuses) }
 }
 
-function feedMetrics(changes: Feed<TagIndex, Sample>): readonly Metric[] {
+function feedMetrics(changes: Feed<TagIndex, Sample>, statuses: Feed<string, DeviceStatus>): readonly Metric[] {
   const taken = 'Values that north has taken in.'
   const overtaken = 'Values that north did not see because newer ones came.'
+  const rejected = 'Deliveries that north did not take, because it was away or had no room; what was in them is sent again.'
   return [
     { name: 'lineside_north_values_total', help: taken, type: 'counter', value: changes.delivered },
     { name: 'lineside_north_overtaken_total', help: overtaken, type: 'counter', value: changes.overtaken },
+    { name: 'lineside_north_rejected_total', help: rejected, type: 'counter', value: changes.rejected, labels: { feed: 'values' } },
+    { name: 'lineside_north_rejected_total', help: rejected, type: 'counter', value: statuses.rejected, labels: { feed: 'devices' } },
   ]
 }
 
-async function refreshForever(table: TagTable, clock: Clock, signal: AbortSignal): Promise<void> {
+interface Refreshing {
+  readonly table: TagTable
+  readonly feeds: Feeds
+  readonly clock: Clock
+}
+
+async function refreshForever({ table, feeds, clock }: Refreshing, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await clock.sleep(refreshPauseMs, signal)
     table.refresh()
+    feeds.retry() // in a plant that stands still no change comes that would take them along
   }
 }
 

@@ -22,6 +22,7 @@ export class Feed<Key, Item> {
   readonly #told = { batches: 0, items: 0 }
   #inflight = 0
   #delivered = 0
+  #rejected = 0
 
   constructor(options: FeedOptions<Key, Item>) {
     this.#options = options
@@ -37,6 +38,11 @@ export class Feed<Key, Item> {
     return this.#delivered
   }
 
+  /** How many batches the far side did not take: it was away, or had no room. */
+  get rejected(): number {
+    return this.#rejected
+  }
+
   push(key: Key, item: Item): void {
     this.#waiting.push(key, item)
   }
@@ -48,7 +54,10 @@ export class Feed<Key, Item> {
     const batch = this.#waiting.takeAll()
     if (this.#told.batches + 1 >= answerEvery) this.#deliver(batch)
     else if (tell(batch)) this.#tellOne(batch.size)
-    else this.#waiting.restore(batch)
+    else {
+      this.#rejected += 1
+      this.#waiting.restore(batch)
+    }
   }
 
   #tellOne(items: number): void {
@@ -75,9 +84,10 @@ export class Feed<Key, Item> {
     this.send()
   }
 
-  /** Nobody there, or too busy: what was on its way waits again, unless something newer came. Whoever attaches next calls `send`. */
+  /** Nobody there, or too busy: what was on its way waits again, unless something newer came. Whoever attaches next, or looks again, calls `send`. */
   #failed(batches: number, batch: Map<Key, Item>): void {
     this.#inflight -= batches
+    this.#rejected += 1
     this.#waiting.restore(batch)
   }
 }

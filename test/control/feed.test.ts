@@ -62,4 +62,16 @@ describe('a feed', () => {
       })
       .toEqual(new Map([['c', 3]]))
   })
+
+  it('counts what the far side did not take', async () => {
+    const { feed, asked, state, give } = openFeed()
+    state.isThere = false
+    give('a', 1)
+    expect(feed.rejected).toBe(1)
+    state.isThere = true
+    give('a', 2)
+    give('a', 3)
+    asked[0]?.answer.reject(new Error('closed'))
+    await expect.poll(() => feed.rejected).toBe(2)
+  })
 })

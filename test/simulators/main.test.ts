@@ -122,3 +122,26 @@ describe('a fault in words', () => {
     expect(() => parseFaultLine('{}')).toThrow()
   })
 })
+
+describe('a plant that is killed', () => {
+  it('has its files removed by the next one, and a living one keeps its own', { timeout: 60_000 }, async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'lineside-plants-'))
+    const start = async (): Promise<Simulator> => {
+      const plant = startSimulator(['--ports', 'auto'], { TMPDIR: folder })
+      await ready(plant)
+      return plant
+    }
+    const owners = async () =>
+      (await readdir(folder)).map((name) => Number(/^bottling-plant-pki-(\d+)-/.exec(name)?.[1])).toSorted((a, b) => a - b)
+    await using killed = await start()
+    await using living = await start()
+    killed.child.kill('SIGKILL')
+    await killed.ended
+    expect(await owners()).toEqual([killed.child.pid, living.child.pid].toSorted((a, b) => (a ?? 0) - (b ?? 0)))
+    await using next = await start()
+    expect(await owners()).toEqual([living.child.pid, next.child.pid].toSorted((a, b) => (a ?? 0) - (b ?? 0)))
+    for (const plant of [living, next]) await plant[Symbol.asyncDispose]()
+    expect(await readdir(folder)).toEqual([])
+    await rmdir(folder)
+  })
+})

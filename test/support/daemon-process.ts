@@ -43,18 +43,19 @@ export class DaemonProcess implements AsyncDisposable {
   async start(): Promise<void> {
     const program = startProgram(process.execPath, [main, 'run', join(this.folder, 'site')])
     this.#program = program
-    let exit: number | null | undefined
-    void program.exit.then((code) => {
-      exit = code
+    const ended = program.exit.then((code) => {
+      throw new Error(`the daemon ended with ${code}: ${program.lines.join('\n')}`)
     })
-    await vi.waitFor(
+    const ready = vi.waitFor(
       async () => {
-        if (exit !== undefined) throw new Error(`the daemon ended with ${exit}: ${program.lines.join('\n')}`)
         const answer = await fetch(`${this.url}/health/ready`)
         if (answer.status !== 200) throw new Error(`not ready: ${program.lines.join('\n')}`)
       },
       { timeout: 60_000, interval: 50 },
     )
+    ready.catch(() => {}) // told by the race, unless the daemon has ended before
+    ended.catch(() => {}) // every daemon ends some time
+    await Promise.race([ready, ended])
   }
 
   get lines(): readonly string[] {

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../north/support/program.ts'
 
 export interface OpcuaPeerOptions {
   readonly port?: number
@@ -67,13 +67,4 @@ async function ready(child: ChildProcess, said: readonly string[]): Promise<numb
     if (port !== undefined) return Number(port)
   }
   throw new Error(`the peer died: ${said.join('').slice(-2_000)}`)
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address !== null ? address.port : 0
 }

@@ -9,7 +9,8 @@ import { asTagId, type Reading, type Tag } from '../../../src/model/tag.ts'
 import type { Connection } from '../../../src/south/driver.ts'
 import { type OpcuaAddress, type OpcuaConfig, opcuaSchema } from '../../../src/south/opcua/config.ts'
 import { opcuaDriver } from '../../../src/south/opcua/driver.ts'
-import { freePort, type OpcuaPeer, startOpcuaPeer } from '../../support/opcua-peer-process.ts'
+import { freePort } from '../../north/support/program.ts'
+import { type OpcuaPeer, startOpcuaPeer } from '../../support/opcua-peer-process.ts'
 import { keptLog } from '../../support/quiet-log.ts'
 
 type Addresses = readonly OpcuaAddress[]
