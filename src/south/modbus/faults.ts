@@ -178,6 +178,13 @@ const remedyOfTls: readonly (readonly [pattern: RegExp, code: string, what: stri
   ],
 ]
 
+export function noHandshake(peer: string, waitedMs: number): Fault {
+  return new Fault('modbus.tls-none', `${peer} took the connection and said nothing about TLS for ${waitedMs} ms.`, {
+    remedy: 'Check the port (802 is usual), or remove `tls` if the device has none.',
+    isRetryable: true,
+  })
+}
+
 function tlsFault(peer: string, error: unknown): Fault | undefined {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const known = remedyOfTls.find(([pattern]) => pattern.test(code))

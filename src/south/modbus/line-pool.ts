@@ -82,7 +82,7 @@ export class LinePool {
       if (this.#lines.get(key) === shared) this.#lines.delete(key)
     }
     opening.then((line) => {
-      record.units.heard() // what is silent now is another line's silence
+      record.units.reopened()
       line.failure.catch(() => {
         forget()
         void this.#close(key, shared)

@@ -1,20 +1,14 @@
-import type { Clock } from '../../base/clock.ts'
 import type { Line } from './line.ts'
 import type { LineRecord } from './line-pool.ts'
+import type { ChannelContext, RtuChannel } from './rtu-channel.ts'
 import { startRtuClient } from './rtu-client.ts'
 import { openRtuSocket } from './rtu-socket.ts'
 import { openSerialPort } from './serial-port.ts'
 import type { ModbusConfig, RtuTcpSettings, SerialSettings } from './settings.ts'
 import { connectTcp } from './tcp-client.ts'
 
-export interface OpenContext {
-  readonly clock: Clock
-  /** Limits opening, not the line. */
-  readonly signal: AbortSignal
-}
-
 /** Opens the line that a device file describes. */
-export async function openLine(config: ModbusConfig, { units, counts }: LineRecord, { clock, signal }: OpenContext): Promise<Line> {
+export async function openLine(config: ModbusConfig, { units, counts }: LineRecord, { clock, signal }: ChannelContext): Promise<Line> {
   const { line, timeoutMs, inflightMax, quirks } = config
   const common = { timeoutMs, pauseMs: quirks.pauseMs, connectPauseMs: quirks.connectPauseMs, units, counts, clock }
   if (line.kind === 'tcp') return await connectTcp({ ...common, ...line, inflightMax, signal })
@@ -23,6 +17,6 @@ export async function openLine(config: ModbusConfig, { units, counts }: LineReco
   return startRtuClient({ ...common, channel, baud, characterMs: (characterBits * 1_000) / baud, broadcastPauseMs })
 }
 
-function openChannel(line: RtuTcpSettings | SerialSettings, { clock, signal }: OpenContext): ReturnType<typeof openRtuSocket> {
-  return line.kind === 'serial' ? openSerialPort(line, { clock, signal }) : openRtuSocket(line, signal)
+function openChannel(line: RtuTcpSettings | SerialSettings, context: ChannelContext): Promise<RtuChannel> {
+  return line.kind === 'serial' ? openSerialPort(line, context) : openRtuSocket(line, context)
 }

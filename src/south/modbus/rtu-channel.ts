@@ -1,4 +1,11 @@
+import type { Clock } from '../../base/clock.ts'
 import type { Fault } from '../../base/fault.ts'
+
+export interface ChannelContext {
+  readonly clock: Clock
+  /** Limits opening. */
+  readonly signal: AbortSignal
+}
 
 /** Something that takes RTU frames and gives bytes back: a serial port, or a socket to a device server. It is open. */
 export interface RtuChannel {

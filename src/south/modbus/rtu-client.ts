@@ -36,15 +36,19 @@ const damagedQuietMs = 30
 const babbleMs = 2_000
 /** When our own thread was held up, what has come meanwhile is looked at before anybody is called late. */
 const heldUpMs = 15
+/** A port that has not taken a request so long after its time is of no use. */
+const stuckMs = 2_000
 const broadcastUnit = 0
 const done: Answer = { kind: 'data', data: Buffer.alloc(0) }
 
 /** One request on its way. */
 interface Exchange {
+  readonly ask: Ask
+  readonly timeoutMs: number
   readonly finder: AnswerFinder
   readonly settle: (outcome: Answer | LineFault) => void
   quietTimer?: Disposable
-  isWritten: boolean
+  phase: 'flushing' | 'writing' | 'written'
 }
 
 /** A unit whose answer is overdue: an RTU answer does not say which request it is for, so the unit is not asked until it had time to be late. */
@@ -161,44 +165,48 @@ class RtuClient implements Line {
   }
 
   async #send({ ask, timeoutMs }: Waiting): Promise<Answer | LineFault> {
-    const { clock, channel, characterMs } = this.#options
-    const frame = buildRtuFrame(ask)
+    const { clock, channel } = this.#options
     const { promise, resolve } = Promise.withResolvers<Answer | LineFault>()
-    const finder = new AnswerFinder(ask)
-    const exchange: Exchange = { finder, settle: resolve, isWritten: false }
-    const isBroadcast = ask.unit === broadcastUnit
-    const limitMs = (isBroadcast ? 0 : timeoutMs + rtuAnswerBytes(ask) * characterMs) + frame.length * characterMs
-    this.counts.requests += 1
-    const dueAt = this.#after(limitMs)
-    await channel.flush().catch((error: unknown) => this.#end(asFault(error, this.peer)))
-    if (this.#loss !== undefined) return lostWith(this.#loss, false)
+    const exchange: Exchange = { ask, timeoutMs, finder: new AnswerFinder(ask), settle: resolve, phase: 'flushing' }
+    const limitMs = this.#limitMs(exchange)
+    const failed = (error: unknown): void => this.#end(asFault(error, this.peer))
     this.#exchange = exchange
-    using _limit = clock.after(Math.ceil(dueAt - clock.elapsed()), () => this.#due(exchange, { ask, timeoutMs, dueAt }))
-    channel.write(frame).then(
-      () => {
-        exchange.isWritten = true
-      },
-      (error: unknown) => this.#end(asFault(error, this.peer)),
-    )
+    this.counts.requests += 1
+    using _stuck = clock.after(limitMs + stuckMs, () => exchange.phase !== 'written' && this.#end(notTaken(this.peer)))
+    await Promise.race([channel.flush().catch(failed), promise])
+    if (this.#loss !== undefined) return lostWith(this.#loss, false)
+    exchange.phase = 'writing'
+    const dueAt = this.#after(limitMs)
+    using _limit = clock.after(Math.ceil(limitMs), () => this.#due(exchange, dueAt))
+    channel.write(buildRtuFrame(ask)).then(() => {
+      exchange.phase = 'written'
+    }, failed)
     return await promise
   }
 
-  #due(exchange: Exchange, late: { readonly ask: Ask; readonly timeoutMs: number; readonly dueAt: MonotonicMs }): void {
+  /** From writing to the last byte of the answer. */
+  #limitMs({ ask, timeoutMs }: Exchange): number {
+    const { characterMs } = this.#options
+    const requestMs = (1 + ask.pdu.length + 2) * characterMs
+    return ask.unit === broadcastUnit ? requestMs : requestMs + timeoutMs + rtuAnswerBytes(ask) * characterMs
+  }
+
+  #due(exchange: Exchange, dueAt: MonotonicMs): void {
     const { clock } = this.#options
-    const wasHeldUp = clock.elapsed() - late.dueAt > heldUpMs
-    if (wasHeldUp) clock.after(heldUpMs, () => this.#expire(exchange, late))
-    else this.#expire(exchange, late)
+    if (clock.elapsed() - dueAt > heldUpMs) clock.after(heldUpMs, () => this.#expire(exchange))
+    else this.#expire(exchange)
   }
 
-  #expire(exchange: Exchange, { ask, timeoutMs }: { readonly ask: Ask; readonly timeoutMs: number }): void {
+  #expire(exchange: Exchange): void {
+    const { clock, broadcastPauseMs } = this.#options
     if (this.#exchange !== exchange || this.#loss !== undefined) return
-    if (!exchange.isWritten) this.#end(notTaken(this.peer))
-    else if (ask.unit === broadcastUnit) this.#options.clock.after(this.#options.broadcastPauseMs, () => exchange.settle(done))
-    else exchange.settle(this.#timedOut(exchange.finder, timeoutMs))
+    if (exchange.phase !== 'written') clock.after(heldUpMs, () => this.#expire(exchange))
+    else if (exchange.ask.unit === broadcastUnit) clock.after(broadcastPauseMs, () => exchange.settle(done))
+    else exchange.settle(this.#timedOut(exchange))
   }
 
-  #timedOut(finder: AnswerFinder, timeoutMs: number): LineFault {
-    const { unit, receivedBytes } = finder
+  #timedOut({ ask: { unit }, finder, timeoutMs }: Exchange): LineFault {
+    const { receivedBytes } = finder
     this.counts.timeouts += 1
     this.#overdue.set(unit, { finder, until: this.#after(timeoutMs) })
     return receivedBytes > 0 ? garbled(this.peer, unit, receivedBytes) : noAnswer(this.peer, unit, timeoutMs)
@@ -207,7 +215,7 @@ class RtuClient implements Line {
   #receive(chunk: Buffer): void {
     for (const [unit, { finder }] of this.#overdue) if (finder.push(chunk) !== undefined) this.#cameLate(unit)
     const exchange = this.#exchange
-    if (exchange === undefined) this.#quietAt = this.#after(this.#silenceMs)
+    if (exchange === undefined || exchange.phase === 'flushing') this.#quietAt = this.#after(this.#silenceMs)
     else this.#feed(exchange, chunk)
   }
 
@@ -222,7 +230,7 @@ class RtuClient implements Line {
     exchange.quietTimer?.[Symbol.dispose]()
     exchange.quietTimer = this.#options.clock.after(damagedQuietMs, () => {
       this.counts.crcErrors += 1
-      exchange.settle(damaged(this.peer, exchange.finder.unit))
+      exchange.settle(damaged(this.peer, exchange.ask.unit))
     })
   }
 

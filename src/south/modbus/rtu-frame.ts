@@ -49,10 +49,6 @@ export class AnswerFinder {
     this.#ask = ask
   }
 
-  get unit(): number {
-    return this.#ask.unit
-  }
-
   /** A frame of the right form came, and its CRC is wrong. */
   get isSpoiled(): boolean {
     return this.#isSpoiled

@@ -1,10 +1,13 @@
 import { cannotConnect, closedByPeer } from './faults.ts'
-import type { ChannelListener, RtuChannel } from './rtu-channel.ts'
+import type { ChannelContext, ChannelListener, RtuChannel } from './rtu-channel.ts'
 import type { RtuTcpSettings } from './settings.ts'
 import { closeSocket, openSocket, untilConnected } from './socket.ts'
 
 /** A socket to a device server that passes bytes on as they are. */
-export async function openRtuSocket({ host, port }: RtuTcpSettings, signal: AbortSignal): Promise<RtuChannel> {
+export async function openRtuSocket(
+  { host, port }: Pick<RtuTcpSettings, 'host' | 'port'>,
+  { clock, signal }: ChannelContext,
+): Promise<RtuChannel> {
   signal.throwIfAborted()
   const peer = `${host}:${port}`
   let listener: ChannelListener | undefined
@@ -21,7 +24,7 @@ export async function openRtuSocket({ host, port }: RtuTcpSettings, signal: Abor
   socket.on('end', () => ended())
   socket.on('close', () => ended())
   try {
-    await untilConnected(socket, { peer, event: 'connect', signal })
+    await untilConnected(socket, { peer, clock, signal })
   } catch (error) {
     await closeSocket(socket)
     throw cannotConnect(peer, error)

@@ -1,20 +1,14 @@
 import type { SerialPort } from 'serialport'
 import type { Clock } from '../../base/clock.ts'
 import { cannotOpenPort, portLost } from './faults.ts'
-import type { ChannelListener, RtuChannel } from './rtu-channel.ts'
+import type { ChannelContext, ChannelListener, RtuChannel } from './rtu-channel.ts'
 import type { SerialSettings } from './settings.ts'
 
 /** What this needs of a port of the library `serialport`. */
 export type TtyPort = Pick<SerialPort, 'on' | 'write' | 'drain' | 'flush' | 'set' | 'close' | 'isOpen'>
 
-export interface SerialContext {
-  readonly clock: Clock
-  /** Limits opening. */
-  readonly signal: AbortSignal
-}
-
 /** Opens a serial port for this process alone. */
-export async function openSerialPort(settings: SerialSettings, { clock, signal }: SerialContext): Promise<RtuChannel> {
+export async function openSerialPort(settings: SerialSettings, { clock, signal }: ChannelContext): Promise<RtuChannel> {
   signal.throwIfAborted()
   const port = await openTty(settings)
   const channel = overTty(port, settings, clock)

@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { connect, isIP, type Socket } from 'node:net'
-import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { type ConnectionOptions, connect as connectTls, createSecureContext } from 'node:tls'
+import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { revealSecret } from '../../base/secret.ts'
-import { closedByPeer } from './faults.ts'
+import { cannotConnect, closedByPeer, noHandshake } from './faults.ts'
 import type { PemSource, TlsSettings } from './settings.ts'
 
 export interface SocketOptions {
@@ -27,15 +28,24 @@ export function openSocket({ host, port, tls, onBytes }: SocketOptions): Socket 
   return socket.setNoDelay(true).setKeepAlive(true, keepAliveDelayMs)
 }
 
+export interface ConnectingOptions {
+  readonly peer: string
+  readonly isTls?: boolean
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/** A peer that speaks no TLS mostly waits for more of what it takes for a request. */
+const handshakeMs = 4_000
+
 /** Resolves when the socket can be written to; `signal` limits the wait. The socket is the caller's to close. */
-export async function untilConnected(
-  socket: Socket,
-  { peer, event, signal }: { readonly peer: string; readonly event: 'connect' | 'secureConnect'; readonly signal: AbortSignal },
-): Promise<void> {
+export async function untilConnected(socket: Socket, { peer, isTls = false, clock, signal }: ConnectingOptions): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const stop = (): void => reject(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
-  socket.once(event, resolve)
+  using timers = new DisposableStack()
+  if (isTls) socket.once('connect', () => timers.use(clock.after(handshakeMs, () => reject(noHandshake(peer, handshakeMs)))))
+  socket.once(isTls ? 'secureConnect' : 'connect', resolve)
   socket.once('error', reject)
   socket.once('close', () => reject(closedByPeer(peer)))
   try {
@@ -55,15 +65,17 @@ export async function closeSocket(socket: Socket): Promise<void> {
 }
 
 /** Reads certificates and key at each connecting, so that renewed ones are taken up. */
-export async function tlsOptions(tls: TlsSettings): Promise<ConnectionOptions> {
+export async function tlsOptions(tls: TlsSettings, peer: string): Promise<ConnectionOptions> {
   const [ca, cert, key] = await Promise.all([pemOf(tls.ca), pemOf(tls.cert), pemOf(tls.key)])
-  return {
-    minVersion: 'TLSv1.2', // Modbus/TCP Security 36, R-01
-    rejectUnauthorized: tls.isVerified,
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
-    ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+  const pem = { ...(ca === undefined ? {} : { ca }), ...(cert === undefined ? {} : { cert }), ...(key === undefined ? {} : { key }) }
+  try {
+    return {
+      secureContext: createSecureContext({ ...pem, minVersion: 'TLSv1.2' }), // the least that Modbus/TCP Security allows
+      rejectUnauthorized: tls.isVerified,
+      ...(tls.serverName === undefined ? {} : { servername: tls.serverName }),
+    }
+  } catch (error) {
+    throw cannotConnect(peer, error)
   }
 }
 

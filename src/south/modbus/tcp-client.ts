@@ -78,12 +78,12 @@ class TcpClient implements Line {
   #deadlineAt: MonotonicMs
 
   static async connect(options: TcpClientOptions): Promise<TcpClient> {
-    const { tls, signal } = options
+    const { host, port, tls, clock, signal } = options
     signal.throwIfAborted()
-    const client = new TcpClient(options, tls && (await tlsOptions(tls)))
+    const client = new TcpClient(options, tls && (await tlsOptions(tls, `${host}:${port}`)))
     try {
-      await untilConnected(client.#socket, { peer: client.peer, event: tls === undefined ? 'connect' : 'secureConnect', signal })
-      client.#openAt = (options.clock.elapsed() + Math.max(options.pauseMs, options.connectPauseMs ?? 0)) as MonotonicMs
+      await untilConnected(client.#socket, { peer: client.peer, isTls: tls !== undefined, clock, signal })
+      client.#openAt = (clock.elapsed() + Math.max(options.pauseMs, options.connectPauseMs ?? 0)) as MonotonicMs
       return client
     } catch (error) {
       await closeSocket(client.#socket)

@@ -91,6 +91,12 @@ export class UnitBreaker {
     return [...this.#users.keys()].every((unit) => this.#silentRun.has(unit) || (this.#silences.get(unit)?.times ?? 0) >= silencesMax)
   }
 
+  /** The line is opened anew: the silence may have been its own, so every unit has its chances again. */
+  reopened(): void {
+    this.heard()
+    this.#silences.clear()
+  }
+
   #leave(units: ReadonlySet<number>): void {
     for (const unit of units) {
       const left = (this.#users.get(unit) ?? 1) - 1
