@@ -1,10 +1,11 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
+import { suggestion } from './did-you-mean.ts'
 import { findDriver } from './drivers.ts'
 import { readTextFile } from './files.ts'
 import type { ProblemList } from './problems.ts'
 import { valueAt } from './schema-problems.ts'
-import type { Path, SourceFile } from './source.ts'
+import type { Finding, Path, SourceFile } from './source.ts'
 
 /** Beside `devices/press-07.yaml`: what `lineside import` found on the server. */
 export function importFileOf(file: string): string {
@@ -21,25 +22,56 @@ export async function withImported(root: string, source: SourceFile, problems: P
   const file = importFileOf(source.file)
   if (!(await isThere(join(root, file)))) {
     problems.add(source, { path: ['import'], part: 'key' }, notImported(source))
-    return source
+    return withTags(source, ownTags(source)) // what only adds to a tag of a branch has nothing to add to yet
   }
   const text = await readTextFile(root, file, problems)
   if (text === undefined) return source
   const { readTagTable } = await import('./tag-table.ts') // only those who import pay for it
   const table = readTagTable(text, { file, driver, addressing: 'zero', problems })
   if (table === undefined) return source
-  const own = mapOf(valueAt(source.value, ['tags']))
-  const tags: Record<string, unknown> = Object.fromEntries(table.tags)
-  for (const [path, fields] of Object.entries(own)) tags[path] = { ...mapOf(tags[path]), ...mapOf(fields) }
-  const isImported = (path: Path): boolean => path[0] === 'tags' && path.length > 1 && valueAt(own, path.slice(1)) === undefined
+  for (const path of additions(source).filter((other) => !table.tags.has(other))) {
+    problems.add(source, { path: ['tags', path], part: 'key' }, notAmong(path, { file, known: table.tags.keys() }))
+  }
+  const all = mapOf(valueAt(source.value, ['tags']))
+  const added = additions(source).map((path): [string, unknown] => [path, { ...table.tags.get(path), ...mapOf(all[path]) }])
+  const tags = {
+    ...Object.fromEntries(table.tags),
+    ...Object.fromEntries(added.filter(([path]) => table.tags.has(path))),
+    ...ownTags(source),
+  }
+  const isImported = (path: Path): boolean => path[0] === 'tags' && path.length > 1 && valueAt(all, path.slice(1)) === undefined
   return {
-    file: source.file,
-    value: { ...mapOf(source.value), tags },
+    ...withTags(source, tags),
     place: (spot) => (isImported(spot.path) && table.tags.has(String(spot.path[1])) ? table.source.place(spot) : source.place(spot)),
   }
 }
 
-function notImported(source: SourceFile): { code: string; message: string; remedy: string; severity: 'warning' } {
+/** Tags that the file has by itself: they say where they are. */
+function ownTags(source: SourceFile): Readonly<Record<string, unknown>> {
+  const adding = new Set(additions(source))
+  return Object.fromEntries(Object.entries(mapOf(valueAt(source.value, ['tags']))).filter(([path]) => !adding.has(path)))
+}
+
+/** Tags of which the file does not say where they are: it adds to those of a branch. */
+function additions(source: SourceFile): readonly string[] {
+  const isMap = (fields: unknown): boolean => typeof fields === 'object' && fields !== null
+  const tags = Object.entries(mapOf(valueAt(source.value, ['tags'])))
+  return tags.filter(([, fields]) => isMap(fields) && !('node' in mapOf(fields)) && !('path' in mapOf(fields))).map(([path]) => path)
+}
+
+function withTags(source: SourceFile, tags: Readonly<Record<string, unknown>>): SourceFile {
+  return { file: source.file, value: { ...mapOf(source.value), tags }, place: (spot) => source.place(spot) }
+}
+
+function notAmong(path: string, { file, known }: { readonly file: string; readonly known: Iterable<string> }): Finding {
+  return {
+    code: 'import.tag-unknown',
+    message: `${path.slice(0, 100)} is not among the tags of ${file}, and does not say by \`node\` or \`path\` where it is.`,
+    remedy: `${suggestion(path, known)} If it is new on the server, run \`lineside import\` again.`,
+  }
+}
+
+function notImported(source: SourceFile): Finding {
   const device = valueAt(source.value, ['device'])
   return {
     code: 'import.not-done',

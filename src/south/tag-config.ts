@@ -23,7 +23,7 @@ const writeSchema = z
     min: number.optional().describe('Smallest value that may be written, in engineering units.'),
     max: number.optional().describe('Largest value that may be written, in engineering units.'),
     confirm: durationSchema({ max: '60s' })
-      .default(1_000)
+      .prefault('1s')
       .describe('How long the read-back may take to show the value; 0ms asks for no read-back.'),
     tolerance: z.number().min(0).default(0).describe('How far the read-back may be off, in engineering units.'),
     role: z.enum(['viewer', 'operator', 'engineer', 'admin']).default('operator').describe('The least role that may write.'),

@@ -31,7 +31,7 @@ describe('a device that imports branches', () => {
 
   it('runs with the tags it has, and says so, before the branches were asked for', async () => {
     const { 'devices/line-1.import.csv': _, ...without } = files
-    const { site, problems } = await loadFiles({ ...without, 'devices/line-1.yaml': deviceYaml.replace(/ {2}line.*\n/, '') })
+    const { site, problems } = await loadFiles(without)
     expect(problems).toMatchObject([
       { code: 'import.not-done', severity: 'warning', line: 4, remedy: expect.stringContaining('lineside import line-1') },
     ])
@@ -47,6 +47,18 @@ describe('a device that imports branches', () => {
     ])
     expect(await problemsOf({ ...files, 'devices/line-1.yaml': deviceYaml.replace('max: 10', 'mx: 10') })).toEqual([
       'devices/line-1.yaml:8:29 site.unknown-key',
+    ])
+  })
+
+  it('cannot add to a tag that no branch has', async () => {
+    const { problems } = await loadFiles({ ...files, 'devices/line-1.import.csv': lock.replace('line/setpoint', 'line/set-point') })
+    expect(problems).toMatchObject([
+      {
+        file: 'devices/line-1.yaml',
+        line: 8,
+        code: 'import.tag-unknown',
+        remedy: expect.stringContaining('Did you mean `line/set-point`?'),
+      },
     ])
   })
 

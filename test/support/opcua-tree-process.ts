@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { freePort } from './opcua-peer-process.ts'
+import { freePort } from '../north/support/program.ts'
 
 export interface TreeOptions {
   readonly folders?: number

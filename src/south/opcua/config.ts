@@ -131,7 +131,7 @@ const connectionSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe('Lets the password cross the network readable, where the server cannot take it encrypted. Only on a network of your own.'),
-  timeout: durationSchema({ min: '100ms', max: '60s' }).default(3_000).describe('How long one request may take.'),
+  timeout: durationSchema({ min: '100ms', max: '60s' }).prefault('3s').describe('How long one request may take.'),
   trust: z
     .enum(['first-seen', 'any'])
     .default('first-seen')
@@ -159,7 +159,7 @@ const opcuaSchemaShape = z
       .enum(['auto', 'subscribe', 'poll'])
       .default('auto')
       .describe('`auto` listens, and reads by scan class where the server knows no subscriptions; `poll` always reads.'),
-    publishing: durationSchema({ min: '10ms', max: '1m' }).default(250).describe('Between two reports of the server.'),
+    publishing: durationSchema({ min: '10ms', max: '1m' }).prefault('250ms').describe('Between two reports of the server.'),
     sampling: samplingSchema.describe(
       'Between two looks of the server at a node; 0ms asks for its fastest. Default: the publishing interval. A tag may have its own.',
     ),
@@ -167,10 +167,10 @@ const opcuaSchemaShape = z
       .default(1)
       .describe('Changes of one node that the server keeps between two reports; the newest counts. A tag may have its own.'),
     keepalive: durationSchema({ min: '200ms', max: '1m' })
-      .default(800)
+      .prefault('800ms')
       .describe('After this much silence the server is asked whether it lives; after as long again it is taken for lost.'),
     retry: durationSchema({ min: '1s', max: '1d' })
-      .default(60_000)
+      .prefault('60s')
       .describe('What the server refused, or does not have, is asked for again this often: a node that appears later comes alive.'),
     events: eventsSchema.optional().describe('Takes the events and alarms of the server into the journal, as `opcua.event`.'),
   })
