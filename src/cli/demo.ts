@@ -104,14 +104,13 @@ function withPlant(site: Site, ports: Plant['devices']): Site {
   return { ...site, devices }
 }
 
-/** Modbus devices have a port, OPC UA devices a URL. */
+/** Modbus devices hang on a line with a port, OPC UA devices have a URL. */
 function atPort(config: unknown, port: number): unknown {
-  if (typeof config !== 'object' || config === null) return config
-  if ('port' in config) return { ...config, port }
-  if (!('connection' in config) || typeof config.connection !== 'object' || config.connection === null) return config
-  const { connection } = config
-  const url = 'url' in connection && typeof connection.url === 'string' ? connection.url.replace(/:\d+/, `:${port}`) : undefined
-  return { ...config, connection: { ...connection, url } }
+  const { line, connection } = Object(config) as { readonly line?: unknown; readonly connection?: { readonly url?: unknown } }
+  if (typeof line === 'object' && line !== null && 'port' in line) return { ...Object(config), line: { ...line, port } }
+  if (typeof connection?.url === 'string')
+    return { ...Object(config), connection: { ...connection, url: connection.url.replace(/:\d+/, `:${port}`) } }
+  throw new Error('a device of the example site has no port that could be changed')
 }
 
 /** The usual ports where they are free, others where they are not: a demo must not fail because a broker runs on this machine already. */
