@@ -24,7 +24,7 @@ export async function startSerialLine(to: { readonly port?: number } = {}): Prom
   const ends = [path, ...(to.port === undefined ? [farPath] : [])]
   let child: ChildProcess | undefined
   const plug = async (): Promise<void> => {
-    child = spawn('socat', [`PTY,link=${path},rawer`, far], { stdio: ['ignore', 'ignore', 'pipe'] })
+    child = spawn('/usr/bin/socat', [`PTY,link=${path},rawer`, far], { stdio: ['ignore', 'ignore', 'pipe'] })
     let complaints = ''
     child.stderr?.on('data', (chunk: Buffer) => {
       complaints = (complaints + chunk.toString()).slice(-1_000)

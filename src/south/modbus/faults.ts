@@ -37,6 +37,13 @@ export function damaged(peer: string, unit: number): LineFault {
   })
 }
 
+export function notInStep(peer: string, unit: number): LineFault {
+  return new LineFault('modbus.no-answer', `Unit ${unit} at ${peer} still owes answers, and is not asked before they are here.`, {
+    wasSent: false,
+    remedy: 'Raise `connection: { timeout }` if the device is only slow.',
+  })
+}
+
 export function noBroadcastRead(peer: string): LineFault {
   return new LineFault('modbus.broadcast-read', `Unit 0 of ${peer} is every unit at once, and cannot be read.`, {
     wasSent: false,

@@ -1,8 +1,9 @@
 import type { Clock, MonotonicMs } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
-import { babbling, closedByUs, damaged, garbled, LineFault, lostWith, noAnswer, noBroadcastRead, notTaken } from './faults.ts'
+import { babbling, closedByUs, damaged, garbled, LineFault, lostWith, noAnswer, noBroadcastRead, notInStep, notTaken } from './faults.ts'
 import type { AskOptions, Line } from './line.ts'
 import { LineCounts } from './line-counts.ts'
+import { OwedAnswers } from './owed-answers.ts'
 import { type Answer, type Ask, isUnitAbsent } from './pdu.ts'
 import { RequestQueue, type Waiting } from './request-queue.ts'
 import type { RtuChannel } from './rtu-channel.ts'
@@ -51,12 +52,6 @@ interface Exchange {
   phase: 'flushing' | 'writing' | 'written'
 }
 
-/** A unit whose answer is overdue: an RTU answer does not say which request it is for, so the unit is not asked until it had time to be late. */
-interface Overdue {
-  readonly finder: AnswerFinder
-  readonly until: MonotonicMs
-}
-
 /** The one owner of an open channel: one request at a time, silence between frames, and nothing believed that was not asked for. */
 export function startRtuClient(options: RtuClientOptions): Line {
   return new RtuClient(options)
@@ -71,7 +66,7 @@ class RtuClient implements Line {
   readonly #lose: (reason: unknown) => void
   readonly #queue: RequestQueue
   readonly #silenceMs: number
-  readonly #overdue = new Map<number, Overdue>()
+  readonly #owed: OwedAnswers
   #exchange: Exchange | undefined
   #isServing = false
   #wake: () => void = () => {}
@@ -81,6 +76,7 @@ class RtuClient implements Line {
   constructor(options: RtuClientOptions) {
     const { channel, characterMs, baud, timeoutMs, clock, units } = options
     this.#options = options
+    this.#owed = new OwedAnswers(clock)
     this.peer = channel.peer
     this.counts = options.counts ?? new LineCounts(clock)
     this.#silenceMs = baud > fixedSilenceAboveBaud ? fixedSilenceMs : silentCharacters * characterMs
@@ -123,9 +119,9 @@ class RtuClient implements Line {
       await Promise.resolve() // what is asked in one turn is weighed together
       while (this.#loss === undefined && this.#queue.size > 0) {
         if (!(await this.#quiet())) return
-        const next = this.#queue.take((unit) => this.#isOverdue(unit))
+        const next = this.#queue.take((unit) => this.#owed.isHeld(unit))
         if (next !== undefined) await this.#serveOne(next)
-        else if (this.#queue.size > 0) await this.#sleep(this.#firstOverdueMs())
+        else if (this.#queue.size > 0) await this.#sleep(this.#owed.firstHeldMs())
       }
     } finally {
       this.#isServing = false
@@ -145,26 +141,47 @@ class RtuClient implements Line {
   }
 
   async #serveOne(waiting: Waiting): Promise<void> {
+    const { ask } = waiting
+    const step = this.#owed.stepFor(ask)
+    if (step !== undefined && !(await this.#getInStep(waiting, step))) return
+    const outcome = await this.#exchangeOne(waiting)
+    if (outcome instanceof LineFault) return waiting.reject(outcome)
+    if (ask.unit !== broadcastUnit) this.#owed.answered(ask)
+    waiting.resolve(outcome)
+  }
+
+  /** False where the unit is not to be trusted yet; whoever asked it has been told. */
+  async #getInStep({ ask, timeoutMs, reject }: Waiting, step: Ask): Promise<boolean> {
+    const outcome = await this.#exchangeOne({ ask: step, timeoutMs })
+    const isInStep = !(outcome instanceof LineFault) && outcome.kind === 'data'
+    if (isInStep) this.#owed.answered(step)
+    // An exception has no length of its own: it may be one that was owed.
+    else if (!(outcome instanceof LineFault)) this.#owed.hold(ask.unit, timeoutMs)
+    if (isInStep && (await this.#quiet())) return true
+    reject(this.#loss === undefined ? notInStep(this.peer, ask.unit) : lostWith(this.#loss, false))
+    return false
+  }
+
+  async #exchangeOne(asked: Pick<Waiting, 'ask' | 'timeoutMs'>): Promise<Answer | LineFault> {
     const { clock, units, pauseMs } = this.#options
-    const { unit } = waiting.ask
+    const { unit } = asked.ask
     const startedAt = clock.elapsed()
-    const outcome = await this.#send(waiting)
+    const outcome = await this.#send(asked)
     const tookMs = clock.elapsed() - startedAt
     this.#exchange?.quietTimer?.[Symbol.dispose]()
     this.#exchange = undefined
     this.#quietAt = this.#after(Math.max(this.#silenceMs, pauseMs))
     this.counts.busy(tookMs)
-    if (outcome instanceof LineFault) {
-      units?.silent(unit, outcome)
-      return waiting.reject(outcome)
+    if (outcome instanceof LineFault) units?.silent(unit, outcome)
+    else if (isUnitAbsent(outcome)) units?.heard()
+    else if (unit !== broadcastUnit) {
+      this.counts.answered(unit, tookMs)
+      units?.answered(unit)
     }
-    if (unit !== broadcastUnit) this.counts.answered(unit, tookMs)
-    if (isUnitAbsent(outcome)) units?.heard()
-    else units?.answered(unit)
-    waiting.resolve(outcome)
+    return outcome
   }
 
-  async #send({ ask, timeoutMs }: Waiting): Promise<Answer | LineFault> {
+  async #send({ ask, timeoutMs }: Pick<Waiting, 'ask' | 'timeoutMs'>): Promise<Answer | LineFault> {
     const { clock, channel } = this.#options
     const { promise, resolve } = Promise.withResolvers<Answer | LineFault>()
     const exchange: Exchange = { ask, timeoutMs, finder: new AnswerFinder(ask), settle: resolve, phase: 'flushing' }
@@ -208,12 +225,14 @@ class RtuClient implements Line {
   #timedOut({ ask: { unit }, finder, timeoutMs }: Exchange): LineFault {
     const { receivedBytes } = finder
     this.counts.timeouts += 1
-    this.#overdue.set(unit, { finder, until: this.#after(timeoutMs) })
+    this.#owed.owes(finder, timeoutMs)
     return receivedBytes > 0 ? garbled(this.peer, unit, receivedBytes) : noAnswer(this.peer, unit, timeoutMs)
   }
 
   #receive(chunk: Buffer): void {
-    for (const [unit, { finder }] of this.#overdue) if (finder.push(chunk) !== undefined) this.#cameLate(unit)
+    const came = this.#owed.hear(chunk)
+    this.counts.lateAnswers += came
+    if (came > 0) this.#wake()
     const exchange = this.#exchange
     if (exchange === undefined || exchange.phase === 'flushing') this.#quietAt = this.#after(this.#silenceMs)
     else this.#feed(exchange, chunk)
@@ -232,25 +251,6 @@ class RtuClient implements Line {
       this.counts.crcErrors += 1
       exchange.settle(damaged(this.peer, exchange.ask.unit))
     })
-  }
-
-  #cameLate(unit: number): void {
-    this.counts.lateAnswers += 1
-    this.#overdue.delete(unit)
-    this.#wake()
-  }
-
-  #isOverdue(unit: number): boolean {
-    const overdue = this.#overdue.get(unit)
-    if (overdue === undefined) return false
-    if (this.#options.clock.elapsed() < overdue.until) return true
-    this.#overdue.delete(unit)
-    return false
-  }
-
-  #firstOverdueMs(): number {
-    const first = Math.min(...[...this.#overdue.values()].map(({ until }) => until))
-    return Math.max(0, first - this.#options.clock.elapsed())
   }
 
   /** Resolves after `ms`, or earlier when there is something new to weigh. */

@@ -40,13 +40,13 @@ export function rtuAnswerBytes({ answer }: Pick<Ask, 'answer'>): number {
  * Unit, function, length and CRC must all be right, and a write's echo must be that of this write; everything else is passed over.
  */
 export class AnswerFinder {
-  readonly #ask: Ask
+  readonly ask: Ask
   #held = Buffer.alloc(0)
   #isSpoiled = false
   #receivedBytes = 0
 
   constructor(ask: Ask) {
-    this.#ask = ask
+    this.ask = ask
   }
 
   /** A frame of the right form came, and its CRC is wrong. */
@@ -62,7 +62,7 @@ export class AnswerFinder {
     this.#receivedBytes += chunk.length
     const all = Buffer.concat([this.#held, chunk])
     for (let at = 0; at + frameBytesMin <= all.length; at += 1) {
-      const answer = all[at] === this.#ask.unit ? this.#answerIn(all.subarray(at)) : undefined
+      const answer = all[at] === this.ask.unit ? this.#answerIn(all.subarray(at)) : undefined
       if (answer !== undefined) return answer
     }
     this.#held = all.subarray(-heldBytesMax)
@@ -78,7 +78,7 @@ export class AnswerFinder {
       return undefined
     }
     try {
-      return readAnswer(this.#ask, bytes.subarray(1, end))
+      return readAnswer(this.ask, bytes.subarray(1, end))
     } catch (error) {
       if (error instanceof FrameViolation) return undefined
       throw error
@@ -86,10 +86,10 @@ export class AnswerFinder {
   }
 
   #lengthOf(bytes: Buffer): number | undefined {
-    const { pdu, answer } = this.#ask
+    const { pdu, answer } = this.ask
     const asked = pdu[0] ?? 0
     if (bytes[1] === (asked | exceptionFlag)) return exceptionBytes
     if (bytes[1] !== asked || (answer.kind === 'data' && bytes[2] !== answer.sizeBytes)) return undefined
-    return rtuAnswerBytes(this.#ask)
+    return rtuAnswerBytes(this.ask)
   }
 }

@@ -73,7 +73,8 @@ export class UnitBreaker {
   }
 
   silent(unit: number, fault: Fault): void {
-    if (this.#counted.has(fault) || !silentCodes.has(fault.code)) return
+    const wasAsked = !(fault instanceof LineFault) || fault.wasSent
+    if (!wasAsked || this.#counted.has(fault) || !silentCodes.has(fault.code)) return
     this.#counted.add(fault)
     if (fault instanceof LineFault) {
       this.#silentRun.add(unit)
@@ -81,7 +82,6 @@ export class UnitBreaker {
     }
     const times = (this.#silences.get(unit)?.times ?? 0) + 1
     const down = new LineFault(fault.code, fault.message, { remedy: fault.remedy, cause: fault.cause, wasSent: false })
-    this.#counted.add(down)
     this.#silences.set(unit, { times, down, probeAt: (this.#clock.elapsed() + probeMs) as MonotonicMs })
   }
 

@@ -168,6 +168,35 @@ describe('the RTU client', () => {
     expect(performance.now() - started).toBeGreaterThan(2 * timeoutMs - 5)
   })
 
+  it('is not led astray by a unit that answers everything in order, however late', async () => {
+    let busyUntil = 0
+    await using peer = await overSocket((request, position) => {
+      // A PLC that is held up now and then: what it is asked meanwhile it answers afterwards.
+      busyUntil = Math.max(performance.now(), busyUntil) + (position % 4 === 1 ? 2.5 * timeoutMs : 1)
+      setTimeout(() => honestly(request), busyUntil - performance.now())
+    })
+    let wrong = 0
+    let right = 0
+    for (let round = 0; round < 12; round += 1) {
+      const start = 100 * round
+      const answer = await peer.read(start, 2).catch(() => undefined)
+      if (answer?.kind !== 'data') continue
+      if (answer.data.equals(registersFrom(start, 2))) right += 1
+      else wrong += 1
+    }
+    expect(wrong).toBe(0)
+    expect(right).toBeGreaterThan(2)
+  })
+
+  it('gets a unit in step again that has nothing but exceptions, by waiting', async () => {
+    await using peer = await overSocket((request, position) => {
+      if (position > 0) request.socket.write(rtuFrame(request.unit, exception(request, 2)))
+    })
+    expect(await codeOf(peer.read(0))).toBe('modbus.no-answer')
+    await expect(peer.read(0)).rejects.toMatchObject({ code: 'modbus.no-answer', wasSent: false })
+    expect(await peer.read(0)).toEqual({ kind: 'exception', code: 2 })
+  })
+
   it('knows the answer of a unit that is late from that of another that is asked', async () => {
     let held: RtuRequest | undefined
     await using peer = await overSocket((request) => {
