@@ -40,8 +40,13 @@ const fileName = 'modbus-learnt.json'
 /** Only the last one: nobody needs more to see what went wrong. */
 const asideName = 'modbus-learnt.corrupt.json'
 
+export interface LearntRead {
+  readonly facts?: LearntFacts
+  readonly setAsideAs?: string
+}
+
 /** `setAsideAs`: the file made no sense, and was kept under that name. Rejects where it cannot be read at all. */
-export async function readLearnt(folder: string): Promise<{ readonly facts?: LearntFacts; readonly setAsideAs?: string }> {
+export async function readLearnt(folder: string): Promise<LearntRead> {
   const path = join(folder, fileName)
   const info = await stat(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined

@@ -3,7 +3,7 @@ import { type Clock, epochMs } from '../../base/clock.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import type { LearntNote } from '../driver.ts'
 import type { Item } from './item.ts'
-import { holesMax, type LearntFacts, type LearntHole, readLearnt, writeLearnt } from './learnt-file.ts'
+import { holesMax, type LearntFacts, type LearntHole, type LearntRead, readLearnt, writeLearnt } from './learnt-file.ts'
 import { functionNote, holeNote, limitNote, type NoteContext, readAgainNote } from './learnt-notes.ts'
 import { type Block, endOf, isSameLine, type PlanLimits, planBlocks, type Span } from './planner.ts'
 import { inPinnedHole, notReadable } from './status.ts'
@@ -46,6 +46,9 @@ export interface Plan {
 /** Between a finding and writing it down: a survey brings several. */
 const saveDelayMs = 1_000
 
+/** What no disk would take, by folder: at most one for each device. A device that comes and goes is not to be learnt anew each time. */
+const unsaved = new Map<string, LearntFacts>()
+
 /** What was found out about a device by asking it, kept over restarts. */
 export class Learnt implements AsyncDisposable {
   readonly #options: LearntOptions
@@ -61,7 +64,8 @@ export class Learnt implements AsyncDisposable {
     const learnt = new Learnt(options)
     if (options.folder === '') return learnt
     try {
-      const { facts, setAsideAs } = await readLearnt(options.folder)
+      const kept = unsaved.get(options.folder)
+      const { facts, setAsideAs }: LearntRead = kept === undefined ? await readLearnt(options.folder) : { facts: kept }
       if (facts !== undefined) learnt.#take(facts)
       if (setAsideAs !== undefined)
         options.log.warn('What was learnt about the device cannot be read, and is learnt again.', { setAsideAs })
@@ -119,8 +123,9 @@ export class Learnt implements AsyncDisposable {
     }
     const key = keyOf(finding.kind, finding.span)
     if (this.#holes.has(key) || this.#holes.size >= holesMax) return false
-    this.#holes.set(key, { ...spanOf(finding.span), kind: finding.kind, code: finding.code, tags: this.#tagsAt(finding.span), sinceMs })
-    return this.#news(holeNote(finding, words))
+    const hole: LearntHole = { ...spanOf(finding.span), kind: finding.kind, code: finding.code, tags: this.#tagsAt(finding.span), sinceMs }
+    this.#holes.set(key, hole)
+    return this.#news(this.#isSaidByAnother(hole) ? undefined : holeNote(finding, words))
   }
 
   /** What was refused here can be read now. */
@@ -152,12 +157,20 @@ export class Learnt implements AsyncDisposable {
     const { words } = this.#options
     return [
       ...Array.from(this.#limits.values(), (limit) => ({ ...limitNote(limit, words), sinceMs: epochMs(limit.sinceMs) })),
-      ...Array.from(this.#holes.values(), (hole) => ({ ...holeNote({ ...hole, span: hole }, words), sinceMs: epochMs(hole.sinceMs) })),
+      ...[...this.#holes.values()]
+        .filter((hole) => !this.#isSaidByAnother(hole))
+        .map((hole) => ({ ...holeNote({ ...hole, span: hole }, words), sinceMs: epochMs(hole.sinceMs) })),
       ...Array.from(this.#without.values(), (one) => ({
         ...functionNote({ ...one, code: one.function }, words),
         sinceMs: epochMs(one.sinceMs),
       })),
     ]
+  }
+
+  /** That a value cannot be read says already that it cannot be read along. */
+  #isSaidByAnother(gap: LearntHole): boolean {
+    const isWithin = (hole: LearntHole): boolean => isSameLine(hole, gap) && hole.start <= gap.start && endOf(hole) >= endOf(gap)
+    return gap.kind === 'gap' && gap.count > 0 && [...this.#holes.values()].some((hole) => hole.kind === 'hole' && isWithin(hole))
   }
 
   #whyUnreadable(item: Item): number | undefined {
@@ -182,9 +195,9 @@ export class Learnt implements AsyncDisposable {
     return createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 16)
   }
 
-  #news(note: Omit<LearntNote, 'sinceMs'>): true {
+  #news(note: Omit<LearntNote, 'sinceMs'> | undefined): true {
     const { clock, folder, tell } = this.#options
-    tell({ ...note, sinceMs: clock.now() })
+    if (note !== undefined) tell({ ...note, sinceMs: clock.now() })
     if (folder !== '') this.#saveTimer ??= clock.after(saveDelayMs, () => this.#save())
     return true
   }
@@ -198,10 +211,13 @@ export class Learnt implements AsyncDisposable {
   async #write(): Promise<void> {
     const { folder, peer, log } = this.#options
     const [holes, limits, without] = [[...this.#holes.values()], [...this.#limits.values()], [...this.#without.values()]]
+    const facts: LearntFacts = { version: 1, peer, holes, limits, without }
     try {
-      await writeLearnt(folder, { version: 1, peer, holes, limits, without })
+      await writeLearnt(folder, facts)
       this.#isSaveFailing = false
+      unsaved.delete(folder)
     } catch (error) {
+      unsaved.set(folder, facts)
       if (!this.#isSaveFailing)
         log.warn('What was learnt about the device cannot be kept; after a restart it is learnt again.', errorFields(error))
       this.#isSaveFailing = true

@@ -63,7 +63,7 @@ describe('a hole of a Modbus device', () => {
   it('is found once, told once, and known after a restart without asking', async () => {
     const plant = await site({ holes: [20] })
     await (await plant.start(words(0, 40))).poll()
-    expect(plant.told.map(({ code }) => code)).toEqual(['modbus.hole', 'modbus.gap'])
+    expect(plant.told.map(({ code }) => code)).toEqual(['modbus.hole'])
     expect(plant.told[0]).toMatchObject({
       message: 'hr:20 cannot be read: exception 2, illegal address. Only the tags there are bad.',
       pin: 'modbus: { quirks: { holes: ["hr:20"] } }',
@@ -74,7 +74,7 @@ describe('a hole of a Modbus device', () => {
     expect(readsSince(plant.device, before)).toEqual(['0+20', '21+19'])
     expect(readings.filter(({ quality }) => quality === 'bad')).toEqual([{ tag: 20, value: null, quality: 'bad', status: 0x803e_0000 }])
     expect(valuesOf(readings)).toMatchObject({ 0: 0, 19: 19, 21: 21, 39: 39 })
-    expect(plant.told).toHaveLength(2)
+    expect(plant.told).toHaveLength(1)
     expect(line.connection.learnt?.()).toEqual(plant.told.map((note) => ({ ...note, sinceMs: expect.any(Number) })))
   })
 
@@ -162,6 +162,44 @@ describe('the largest request of a Modbus device', () => {
   })
 })
 
+describe('what one unit or scan class has shown', () => {
+  it('is not held against another unit', async () => {
+    const plant = await site()
+    plant.device.intercept = ({ unit, pdu }) => (unit === 7 && pdu.readUInt16BE(3) > 10 ? 3 : undefined)
+    const line = await plant.start([...words(0, 40), ...words(0, 40).map((text) => `7/${text}`)])
+    expect(Object.keys(await line.values())).toHaveLength(80)
+    expect(plant.told).toMatchObject([{ message: 'Unit 7 gives at most 10 registers in one answer.' }])
+    const before = plant.device.requests.length
+    await line.poll()
+    expect(readsSince(plant.device, before)).toEqual(['0+40', '0+10', '10+10', '20+10', '30+10'])
+  })
+
+  it('is told once, though another scan class meets it too', async () => {
+    const plant = await site({ holes: [2] })
+    const line = await plant.start(['hr:1 u16', 'hr:2 u16', 'hr:3 u16', 'hr:1 u16@fast', 'hr:2 u16@fast', 'hr:3 u16@fast'])
+    expect(await line.values()).toEqual({ 0: 1, 1: 'bad', 2: 3 })
+    expect(valuesOf((await line.poll('fast')).readings)).toEqual({ 3: 1, 4: 'bad', 5: 3 })
+    expect(plant.told).toHaveLength(1)
+  })
+
+  it('is as true of coils as of registers', async () => {
+    const plant = await site({ holes: [30] })
+    plant.device.intercept = ({ pdu }) => (pdu[0] === 1 && pdu.readUInt16BE(3) > 64 ? 3 : undefined)
+    plant.device.coils.fill(1, 0, 200)
+    const line = await plant.start(Array.from({ length: 200 }, (_, place) => `co:${place}`))
+    const { readings } = await line.poll()
+    expect(readings.filter(({ quality }) => quality === 'bad').map(({ tag }) => tag)).toEqual([30])
+    for (let round = 0; round < 4; round += 1) await line.poll()
+    plant.device.takeFunctions()
+    await line.poll()
+    expect(plant.device.takeFunctions().length).toBeLessThanOrEqual(5)
+    expect(plant.told.map(({ message }) => message)).toEqual([
+      expect.stringContaining('co:30 cannot be read'),
+      'The device gives at most 64 bits in one answer.',
+    ])
+  })
+})
+
 describe('a function that a Modbus device lacks', () => {
   it.each([
     ['hr:8! u16', 1, [6], [6, 16], [16]],
@@ -228,6 +266,9 @@ describe('what was learnt about a Modbus device', () => {
     expect(line.log.lines.map(({ message }) => message)).toContain(
       'What was learnt about the device cannot be kept; after a restart it is learnt again.',
     )
+    const again = await plant.start(words(18, 4))
+    expect(await again.values()).toEqual({ 0: 18, 1: 19, 2: 'bad', 3: 21 })
+    expect(plant.told).toHaveLength(1)
   })
 
   it('takes no more than so much room, however broken the device is', async () => {
@@ -271,7 +312,7 @@ describe('the driver, over a restart,', () => {
         learnt: (note) => told.push(note),
       })
       expect(await line.values()).toEqual({ 0: 49, 1: 'bad', 2: 60, 3: 740, 4: 761 })
-      expect(told).toHaveLength(life === 0 ? 3 : 0)
+      expect(told.map(({ code }) => code)).toEqual(life === 0 ? ['modbus.hole', 'modbus.gap', 'modbus.gap'] : [])
     }
   })
 })
