@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { chmod, lstat, mkdtemp, rename, rm, unlink } from 'node:fs/promises'
+import { chmod, lstat, mkdtemp, readdir, rename, rm, unlink } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -8,6 +8,8 @@ import { answerClientError } from './errors.ts'
 
 /** What fits into `sockaddr_un`, which holds 108 bytes with the NUL at the end. */
 const pathBytesMax = 107
+/** With mkdtemp's six letters and `/s` no longer than `lineside.sock`, so that what fits there fits here. */
+const hiddenPrefix = '.sock'
 const connectionsMax = 64
 const requestTimeoutMs = 10_000
 
@@ -55,7 +57,8 @@ async function listenPrivately(
   path: string,
   listen: (hidden: string) => ReturnType<ReturnType<typeof createServer>['listen']>,
 ): Promise<number> {
-  const folder = await mkdtemp(join(dirname(path), '.s')) // with `/s` never longer than the path itself
+  await removeLeftovers(dirname(path))
+  const folder = await mkdtemp(join(dirname(path), hiddenPrefix))
   try {
     const hidden = join(folder, 's')
     await once(listen(hidden), 'listening')
@@ -66,6 +69,12 @@ async function listenPrivately(
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
+}
+
+/** Of a gateway that was killed in the few milliseconds in which there is one. */
+async function removeLeftovers(folder: string): Promise<void> {
+  const left = (await readdir(folder)).filter((name) => name.startsWith(hiddenPrefix) && name.length === hiddenPrefix.length + 6)
+  for (const name of left) await rm(join(folder, name), { recursive: true, force: true })
 }
 
 async function refuseTaken(path: string): Promise<void> {

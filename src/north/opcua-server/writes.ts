@@ -105,7 +105,6 @@ const statusByCode: Readonly<Record<string, StatusCode>> = {
   'command.type-range': StatusCodes.BadOutOfRange,
   'command.length': StatusCodes.BadOutOfRange,
   'command.type': StatusCodes.BadTypeMismatch,
-  'command.length': StatusCodes.BadOutOfRange,
   'command.step': StatusCodes.BadOutOfRange,
   'command.ramp': StatusCodes.BadOutOfRange,
   'command.current-unknown': StatusCodes.BadNoCommunication,

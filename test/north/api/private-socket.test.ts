@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { lstat, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,6 +60,14 @@ describe('the private socket', () => {
     expect((await lstat(state.path)).isSocket()).toBe(true)
     await using _socket = await startPrivateSocket(state.path, (_request, response) => response.end('{"a":1}'))
     expect(await ask(state.path, '/')).toMatchObject({ body: { a: 1 } })
+  })
+
+  it('clears away what a gateway that was killed while it made one has left', async () => {
+    await using state = await stateFolder()
+    await mkdir(join(state.folder, '.sockAbC123'))
+    await mkdir(join(state.folder, '.socks'))
+    await using _socket = await startPrivateSocket(state.path, nobody)
+    expect((await readdir(state.folder)).toSorted()).toEqual(['.socks', 'lineside.sock'])
   })
 
   it('leaves alone what is no socket', async () => {
