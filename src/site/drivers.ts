@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import type { Tag } from '../model/tag.ts'
-import type { LineMember } from '../south/driver.ts'
+import type { DeviceConfig } from '../south/config.ts'
 import { modbusRtu, modbusRtuTcp, modbusTcp } from '../south/modbus/config.ts'
 import { opcuaSchema } from '../south/opcua/config.ts'
 import type { Finding, Path } from './source.ts'
@@ -12,7 +12,9 @@ export interface SiteDriver {
   readonly address: z.ZodType
   check(config: unknown, tags: readonly Tag<unknown>[]): readonly (Finding & { readonly path: Path })[]
   lineOf?(config: unknown): string | undefined
-  checkLine?(members: readonly LineMember<unknown, unknown>[]): readonly (Finding & { readonly path: Path; readonly device: string })[]
+  checkLine?(
+    members: readonly Pick<DeviceConfig, 'device' | 'config' | 'scanMs' | 'tags'>[],
+  ): readonly (Finding & { readonly path: Path; readonly device: string })[]
 }
 
 export const siteDrivers: readonly SiteDriver[] = [modbusTcp, modbusRtu, modbusRtuTcp, opcuaSchema]
