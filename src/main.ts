@@ -7,10 +7,9 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 
-const { columns, rows, isTTY } = process.stdout
 process.exitCode = await runProgram(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   error: (text) => process.stderr.write(text),
   environment: process.env,
-  ...(isTTY ? { screen: { columns, rows } } : {}),
+  ...(process.stdout.isTTY ? { screen: process.stdout } : {}),
 })

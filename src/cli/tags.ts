@@ -129,7 +129,10 @@ async function openScreen({ gateway, terminal }: Watching, screen: { readonly ro
       latest.set(row.tag, row)
       isStale = true
     },
-    [Symbol.asyncDispose]: () => drawing[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: async () => {
+      await drawing[Symbol.asyncDispose]()
+      terminal.out('\n')
+    },
   }
 }
 

@@ -5,6 +5,6 @@ export interface Terminal {
   readonly environment: NodeJS.ProcessEnv
   /** Aborted when the user wants no more; absent: that is for the signals of the process to say. */
   readonly stop?: AbortSignal
-  /** Absent where the output goes into a file or a pipe: then nothing is drawn or cut. */
+  /** As large as it is just now. Absent where the output goes into a file or a pipe: then nothing is drawn or cut. */
   readonly screen?: { readonly columns: number; readonly rows: number }
 }
