@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { UAVariable } from 'node-opcua-address-space'
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager'
-import { MessageSecurityMode, ResponseHeader, SecurityPolicy, ServiceFault, UserTokenType } from 'node-opcua-client'
+import { type DataValue, MessageSecurityMode, ResponseHeader, SecurityPolicy, ServiceFault, UserTokenType } from 'node-opcua-client'
 import { OPCUAServer } from 'node-opcua-server'
 import { StatusCodes } from 'node-opcua-status-code'
 import { DataType, Variant } from 'node-opcua-variant'
@@ -120,6 +120,11 @@ let rich: Rich | undefined
 if (options.isRich === true) rich = await makeRich({ addressSpace, namespace, line })
 if (options.hasNoSubscriptions === true) refuseSubscriptions(server)
 if (options.isCareless === true) takeClearPasswords()
+// Many PLCs refuse a write that brings a time: this one ends at once, so that no test overlooks it.
+server.on('request', (request) => {
+  const { nodesToWrite } = request as { readonly nodesToWrite?: readonly { readonly value: DataValue }[] | null }
+  if (nodesToWrite?.some(({ value }) => value.sourceTimestamp !== null || value.serverTimestamp !== null) === true) process.exit(3)
+})
 await server.start()
 
 /** The server reads the time in many places: all of them are off alike. */

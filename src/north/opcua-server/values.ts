@@ -3,6 +3,7 @@ import { DataType, Variant, VariantArrayType } from 'node-opcua-variant'
 import { parseIsoTime } from '../../base/clock.ts'
 import type { Sample } from '../../model/sample.ts'
 import type { Scalar, TagValue, ValueType } from '../../model/tag.ts'
+import { bitsOfPair, isNarrowInteger, narrowInteger, pairOf } from '../../model/wide.ts'
 
 export const dataTypes: Readonly<Record<ValueType, DataType>> = {
   bool: DataType.Boolean,
@@ -46,21 +47,8 @@ function natural(first: Scalar | undefined): DataType {
   return first instanceof Uint8Array ? DataType.ByteString : DataType.Double
 }
 
-const integerRanges: Readonly<Partial<Record<DataType, readonly [number, number]>>> = {
-  [DataType.SByte]: [-0x80, 0x7f],
-  [DataType.Byte]: [0, 0xff],
-  [DataType.Int16]: [-0x8000, 0x7fff],
-  [DataType.UInt16]: [0, 0xffff],
-  [DataType.Int32]: [-0x8000_0000, 0x7fff_ffff],
-  [DataType.UInt32]: [0, 0xffff_ffff],
-}
-
 function wireValue(value: Scalar, type: DataType): unknown {
-  const range = integerRanges[type]
-  if (range !== undefined) {
-    const number = Number(value)
-    return Number.isInteger(number) && number >= range[0] && number <= range[1] ? number : undefined
-  }
+  if (isNarrowInteger(type)) return narrowInteger(value, type)
   switch (type) {
     case DataType.Boolean:
       return typeof value === 'boolean' ? value : undefined
@@ -68,9 +56,9 @@ function wireValue(value: Scalar, type: DataType): unknown {
     case DataType.Double:
       return typeof value === 'number' || typeof value === 'bigint' ? Number(value) : undefined
     case DataType.Int64:
-      return wide(value, BigInt.asIntN)
+      return pairOf(value, 'signed')
     case DataType.UInt64:
-      return wide(value, BigInt.asUintN)
+      return pairOf(value, 'unsigned')
     case DataType.String:
       return typeof value === 'string' ? value : undefined
     case DataType.ByteString:
@@ -85,15 +73,6 @@ function wireValue(value: Scalar, type: DataType): unknown {
 function momentOf(value: Scalar): unknown {
   const ms = typeof value === 'string' ? parseIsoTime(value) : Number(value)
   return ms === undefined || !Number.isFinite(ms) ? undefined : dateOf(ms)
-}
-
-/** As the library holds 64 bits: `[high, low]`. */
-function wide(value: Scalar, wrap: (bits: number, whole: bigint) => bigint): readonly [number, number] | undefined {
-  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return undefined
-  const whole = BigInt(value as bigint | number)
-  if (wrap(64, whole) !== whole) return undefined
-  const bits = BigInt.asUintN(64, whole)
-  return [Number(bits >> 32n), Number(bits & 0xffff_ffffn)]
 }
 
 /** The library wants a Date; its own clock would add picoseconds that some clients show as the year 9999. */
@@ -137,9 +116,9 @@ export function tagValueOf(variant: Variant): TagValue | undefined {
 function scalarOf(value: unknown, type: DataType): Scalar | undefined {
   switch (type) {
     case DataType.Int64:
-      return BigInt.asIntN(64, bitsOf(value))
+      return BigInt.asIntN(64, bitsOfPair(value))
     case DataType.UInt64:
-      return BigInt.asUintN(64, bitsOf(value))
+      return BigInt.asUintN(64, bitsOfPair(value))
     case DataType.DateTime:
       return (value as { toISOString?(): string } | null)?.toISOString?.()
     case DataType.ByteString:
@@ -147,9 +126,4 @@ function scalarOf(value: unknown, type: DataType): Scalar | undefined {
     default:
       return typeof value === 'boolean' || typeof value === 'number' || typeof value === 'string' ? value : undefined
   }
-}
-
-function bitsOf(value: unknown): bigint {
-  const [high = 0, low = 0] = Array.isArray(value) ? (value as readonly number[]) : []
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
 }

@@ -1,6 +1,7 @@
 import { coerceLocalizedText, coerceNodeId, coerceQualifiedName, DataType, StatusCodes, Variant, VariantArrayType } from 'node-opcua-client'
 import { parseIsoTime } from '../../base/clock.ts'
 import type { Scalar, TagValue } from '../../model/tag.ts'
+import { isNarrowInteger, narrowInteger, pairOf } from '../../model/wide.ts'
 
 /** What a node holds, as its last value or its attributes say. */
 export interface NodeType {
@@ -43,18 +44,8 @@ function matrix(items: readonly unknown[], dataType: DataType, dimensions: reado
   return new Variant({ dataType, arrayType: VariantArrayType.Matrix, dimensions: [...dimensions], value: items })
 }
 
-const integerRanges: Readonly<Partial<Record<DataType, readonly [number, number]>>> = {
-  [DataType.SByte]: [-0x80, 0x7f],
-  [DataType.Byte]: [0, 0xff],
-  [DataType.Int16]: [-0x8000, 0x7fff],
-  [DataType.UInt16]: [0, 0xffff],
-  [DataType.Int32]: [-0x8000_0000, 0x7fff_ffff],
-  [DataType.UInt32]: [0, 0xffff_ffff],
-}
-
 function coerceScalar(value: Scalar, type: DataType): unknown {
-  const range = integerRanges[type]
-  if (range !== undefined) return integerIn(value, range)
+  if (isNarrowInteger(type)) return narrowInteger(value, type)
   switch (type) {
     case DataType.Boolean:
       return typeof value === 'boolean' ? value : undefined
@@ -63,9 +54,9 @@ function coerceScalar(value: Scalar, type: DataType): unknown {
     case DataType.Double:
       return finite(Number(value), value)
     case DataType.Int64:
-      return wide(value, (whole) => BigInt.asIntN(64, whole))
+      return pairOf(value, 'signed')
     case DataType.UInt64:
-      return wide(value, (whole) => BigInt.asUintN(64, whole))
+      return pairOf(value, 'unsigned')
     case DataType.String:
     case DataType.XmlElement:
       return typeof value === 'string' ? value : undefined
@@ -109,20 +100,6 @@ function named(value: string, type: DataType): unknown {
     default:
       return undefined
   }
-}
-
-function integerIn(value: Scalar, [min, max]: readonly [number, number]): number | undefined {
-  const number = typeof value === 'bigint' ? Number(value) : value
-  return typeof number === 'number' && Number.isInteger(number) && number >= min && number <= max ? number : undefined
-}
-
-/** As the library holds 64 bits: `[high, low]`. */
-function wide(value: Scalar, wrap: (whole: bigint) => bigint): readonly [number, number] | undefined {
-  if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return undefined
-  const whole = BigInt(value as bigint | number)
-  if (wrap(whole) !== whole) return undefined
-  const bits = BigInt.asUintN(64, whole)
-  return [Number(bits >> 32n), Number(bits & 0xffff_ffffn)]
 }
 
 function moment(value: Scalar): unknown {

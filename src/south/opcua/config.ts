@@ -57,7 +57,7 @@ export interface OpcuaConfig {
     readonly events?: EventsConfig
   }
   /** Made into tags by `lineside import`; nothing at run time depends on it. */
-  readonly import?: readonly ImportBranch[]
+  readonly imports?: readonly ImportBranch[]
 }
 
 export interface EventsConfig {
@@ -196,7 +196,7 @@ const configSchema: z.ZodType<OpcuaConfig> = z
   .transform(({ connection, opcua, import: branches }) => ({
     connection: connectionOf(connection),
     opcua: opcuaOf(opcua),
-    ...(branches === undefined ? {} : { import: branches.map(branchOf) }),
+    ...(branches === undefined ? {} : { imports: branches.map(branchOf) }),
   }))
 
 const deadbandSchema = z
@@ -233,7 +233,7 @@ export const opcuaSchema: DriverSchema<OpcuaConfig, OpcuaAddress> = {
   name: 'opcua',
   config: configSchema,
   address: addressSchema,
-  check: (config, tags) => [...checkConnection(config), ...checkImport(config.import), ...tags.flatMap(checkTag)],
+  check: (config, tags) => [...checkConnection(config), ...checkImport(config.imports), ...tags.flatMap(checkTag)],
 }
 
 /** undefined where the site file does not say: then the server does, at the first sample. */

@@ -1,5 +1,6 @@
 import { DataType, type DataValue, type Variant, VariantArrayType } from 'node-opcua-client'
 import type { Reading, Scalar, TagValue } from '../../model/tag.ts'
+import { bitsOfPair } from '../../model/wide.ts'
 import { badDecodingError, badEncodingLimits, badNoData, badNotSupported, qualityOf, statusOf } from './quality.ts'
 
 /** A tag holds no more elements of an array than this. */
@@ -76,9 +77,9 @@ export function scalarOf(type: DataType, value: unknown): Scalar | undefined {
     case DataType.Double:
       return Number(value)
     case DataType.Int64:
-      return BigInt.asIntN(64, wideOf(value))
+      return BigInt.asIntN(64, bitsOfPair(value))
     case DataType.UInt64:
-      return BigInt.asUintN(64, wideOf(value))
+      return BigInt.asUintN(64, bitsOfPair(value))
     case DataType.DateTime:
       return dateText(value)
     case DataType.ByteString:
@@ -97,12 +98,6 @@ export function scalarOf(type: DataType, value: unknown): Scalar | undefined {
     default:
       return undefined
   }
-}
-
-/** The library holds 64 bits as `[high, low]`, both unsigned. */
-function wideOf(value: unknown): bigint {
-  const [high = 0, low = 0] = value as readonly number[]
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)
 }
 
 function dateText(value: unknown): string {

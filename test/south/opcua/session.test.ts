@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { epochMs, systemClock } from '../../../src/base/clock.ts'
 import { ownIdentity } from '../../../src/south/opcua/identity.ts'
 import { acceptFingerprint, readTrust } from '../../../src/south/opcua/trust.ts'
-import { freePort } from '../../support/opcua-peer-process.ts'
+import { freePort } from '../../north/support/program.ts'
 import { keptLog } from '../../support/quiet-log.ts'
 import { configFor, connect, latestOf, peerIn, plant, stateFolder, until } from './opcua-site.ts'
 
