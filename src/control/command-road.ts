@@ -1,5 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import { Fault, plainFault } from '../base/fault.ts'
+import { Histogram } from '../base/histogram.ts'
 import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import type { Command, CommandBatch, CommandResult, CommandStatus } from '../model/command.ts'
@@ -33,6 +34,8 @@ const waitingPerTagMax = 50
 const underWayMax = 500
 /** How long the end waits for what is under way. */
 const partingMs = 800
+/** s; finest around what an asker feels. */
+const doneBounds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
 /**
  * The one road of every write: known, writable, role, type, range, rate; then in the tag's turn: not expired, interlock, step and ramp, journal,
@@ -48,6 +51,7 @@ export class CommandRoad {
   readonly #sending: Sending
   readonly #underWay = new Set<Promise<unknown>>()
   readonly #ended: Record<CommandStatus, number> = { done: 0, refused: 0, failed: 0, unknown: 0 }
+  readonly #doneS = new Histogram(doneBounds)
   #repeated = 0
   #isClosed = false
 
@@ -93,11 +97,16 @@ export class CommandRoad {
         labels: { status },
       }),
     )
+    const took = {
+      name: 'lineside_command_done_seconds',
+      help: 'From being asked for until the read-back is answered, of writes that are done.',
+    }
     const repeated = 'Writes that were asked for twice with one id, and carried out once.'
     return [
       ...ended,
       { name: 'lineside_commands_under_way', help: 'Writes that have not ended.', type: 'gauge', value: this.#underWay.size },
       { name: 'lineside_commands_repeated_total', help: repeated, type: 'counter', value: this.#repeated },
+      ...this.#doneS.metrics({ ...took, labels: {} }),
       ...this.journal.metrics(),
     ]
   }
@@ -119,8 +128,9 @@ export class CommandRoad {
     }
     fresh.push(errand)
     this.#underWay.add(errand.result)
-    void errand.result.then(({ status }) => {
+    void errand.result.then(({ status, tookMs }) => {
       this.#ended[status] += 1
+      if (status === 'done') this.#doneS.observe(tookMs / 1_000)
       this.#underWay.delete(errand.result)
     })
     return errand.result

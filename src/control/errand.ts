@@ -1,4 +1,4 @@
-import type { MonotonicMs } from '../base/clock.ts'
+import { type MonotonicMs, parseIsoTime } from '../base/clock.ts'
 import { type Fault, type PlainFault, plainFault } from '../base/fault.ts'
 import type { Command, CommandResult, CommandStatus } from '../model/command.ts'
 import type { TagIndex, TagMeta, TagValue, WriteRules } from '../model/tag.ts'
@@ -86,25 +86,20 @@ export function rawFor(meta: TagMeta, value: TagValue): TagValue {
 }
 
 /** Whether what was seen is what was meant, within the tolerance and what the type of the tag can hold. */
-export function isWithin(seen: TagValue, { meant, meta, rules }: Pick<Admitted, 'meant' | 'meta' | 'rules'>): boolean {
-  return isNear(seen, meant, { tolerance: rules.tolerance, isFloat: isFloat(meta) })
+export function isWithin(seen: TagValue, { meant, raw, meta, rules }: Pick<Admitted, 'meant' | 'raw' | 'meta' | 'rules'>): boolean {
+  if (mayBeTime(meta) && typeof seen === 'string' && typeof meant === 'string' && isSameMoment(seen, meant)) return true
+  const slack = isFloat(meta) ? floatStep * Math.max(largest(meant), largest(raw) * slopeOf(meta)) : 0
+  return isNear(seen, meant, Math.max(rules.tolerance, slack))
 }
 
-interface Nearness {
-  readonly tolerance: number
-  readonly isFloat: boolean
-}
-
-function isNear(seen: TagValue, asked: TagValue, near: Nearness): boolean {
-  if (typeof seen === 'number' && typeof asked === 'number') {
-    return Math.abs(seen - asked) <= Math.max(near.tolerance, near.isFloat ? Math.abs(asked) * floatStep : 0)
-  }
+function isNear(seen: TagValue, asked: TagValue, tolerance: number): boolean {
+  if (typeof seen === 'number' && typeof asked === 'number') return Math.abs(seen - asked) <= tolerance
   if (Array.isArray(seen) && Array.isArray(asked)) {
-    return seen.length === asked.length && seen.every((item, place) => isNear(item, asked[place] ?? item, near))
+    return seen.length === asked.length && seen.every((item, place) => isNear(item, asked[place] ?? item, tolerance))
   }
   if (isWhole(seen) && isWhole(asked)) {
     const apart = BigInt(seen) - BigInt(asked)
-    return (apart < 0n ? -apart : apart) <= BigInt(Math.floor(near.tolerance))
+    return (apart < 0n ? -apart : apart) <= BigInt(Math.floor(tolerance))
   }
   return isSameValue(seen, asked)
 }
@@ -116,8 +111,27 @@ function isWhole(value: TagValue): value is number | bigint {
 
 /** A count of a hundred million that is off by five is another count; a float of that size cannot tell. */
 function isFloat({ type, scale }: TagMeta): boolean {
-  return type === undefined || type === 'f32' || type === 'f64' || scale !== undefined
+  return type === undefined || type === 'f32' || type === 'f64' || (scale !== undefined && scale.isRawWhole !== true)
 }
 
-/** One step of an f32: what was asked as 0.1 comes back as 0.10000000149. */
+/** One step of an f32: what was asked as 0.1 comes back as 0.10000000149. A scale carries that over: near its zero a step is no smaller. */
 const floatStep = 2 ** -23
+
+function slopeOf({ scale }: TagMeta): number {
+  return scale === undefined ? 1 : Math.abs((scale.to[1] - scale.to[0]) / (scale.raw[1] - scale.raw[0]))
+}
+
+function largest(value: TagValue): number {
+  if (Array.isArray(value)) return value.reduce((most: number, item) => Math.max(most, largest(item)), 0)
+  return typeof value === 'number' ? Math.abs(value) : 0
+}
+
+function mayBeTime({ type }: TagMeta): boolean {
+  return type === 'time' || type === undefined
+}
+
+/** 02:30:00Z and 02:30:00.000Z. */
+function isSameMoment(one: string, other: string): boolean {
+  const isTime = /^\d{4}-\d\d-\d\dT/
+  return isTime.test(one) && isTime.test(other) && parseIsoTime(one) !== undefined && parseIsoTime(one) === parseIsoTime(other)
+}

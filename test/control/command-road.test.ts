@@ -50,6 +50,10 @@ describe('the command road', () => {
     expect(await ask()).toMatchObject({ status: 'done' })
     table.stale(0, [1])
     expect(await ask()).toMatchObject({ code: 'command.interlock' })
+    table.take(0, [{ tag: 1, value: false, quality: 'bad' }], clock.now())
+    expect(await ask()).toMatchObject({ code: 'command.interlock' })
+    table.take(0, [{ tag: 1, value: false, quality: 'uncertain' }], clock.now())
+    expect(await ask()).toMatchObject({ status: 'done' })
   })
 
   it.each<[NonNullable<TagMeta['type']>, TagValue]>([
@@ -198,6 +202,21 @@ describe('the command road', () => {
     float.plant.takesOver = false
     float.plant.holds[0] = Math.fround(0.1)
     expect(await float.ask({ value: 0.1 })).toMatchObject({ status: 'done' })
+  })
+
+  it('allows for what a scaled float cannot hold, also where the scale crosses zero', async () => {
+    const scale = { raw: [0, 1], to: [-50, 150] } as const
+    const { ask, plant } = startRoad({ tolerance: 0 }, { type: 'f64', scale })
+    plant.takesOver = false
+    plant.holds[0] = Math.fround(0.2505)
+    expect(await ask({ value: 0.1 })).toMatchObject({ status: 'done' })
+  })
+
+  it('knows a moment again that the device writes in another way', async () => {
+    const { ask, plant } = startRoad({}, { type: 'time' })
+    plant.takesOver = false
+    plant.holds[0] = '2026-11-21T02:30:00.000Z'
+    expect(await ask({ value: '2026-11-21T02:30:00Z' })).toMatchObject({ status: 'done' })
   })
 
   it('compares 64-bit values as they are, within the tolerance', async () => {
