@@ -12,11 +12,17 @@ interface Doubt extends Finding {
 /** Doors that stand open: allowed, for a bench or a closed network, and never silently. */
 export function checkExposure({ site }: LoadedParts, problems: ProblemList): void {
   if (site === undefined) return
-  const doubts = [...mqttDoubts(site.part), ...apiDoubts(site.part), ...opcuaDoubts(site.part), ...upstreamDoubts(site.part)]
+  const doubts = [
+    ...mqttDoubts(site.part.keys),
+    ...apiDoubts(site.part.keys),
+    ...opcuaDoubts(site.part.keys),
+    ...upstreamDoubts(site.part.keys),
+  ]
   for (const { path, ...finding } of doubts) problems.add(site.source, { path }, { ...finding, severity: 'warning' })
 }
 
-function mqttDoubts({ mqtt }: SiteFile): readonly Doubt[] {
+function mqttDoubts({ mqtt }: Partial<SiteFile>): readonly Doubt[] {
+  if (mqtt === undefined) return []
   const { anonymous, host } = mqtt
   const doubts: Doubt[] = []
   if (anonymous !== undefined) {
@@ -39,8 +45,8 @@ function mqttDoubts({ mqtt }: SiteFile): readonly Doubt[] {
   return doubts
 }
 
-function apiDoubts({ api }: SiteFile): readonly Doubt[] {
-  if (isLoopback(api.host)) return []
+function apiDoubts({ api }: Partial<SiteFile>): readonly Doubt[] {
+  if (api === undefined || isLoopback(api.host)) return []
   return [
     {
       path: ['api', 'host'],
@@ -51,13 +57,13 @@ function apiDoubts({ api }: SiteFile): readonly Doubt[] {
   ]
 }
 
-function opcuaDoubts({ opcua }: SiteFile): readonly Doubt[] {
+function opcuaDoubts({ opcua }: Partial<SiteFile>): readonly Doubt[] {
   if (opcua === undefined) return []
   return doubtsOfOpcuaServer(opcua).map((doubt) => ({ ...doubt, path: ['opcua', ...doubt.path] }))
 }
 
-function upstreamDoubts({ upstreams }: SiteFile): readonly Doubt[] {
-  return Object.entries(upstreams).flatMap(([name, { url }]) => {
+function upstreamDoubts({ upstreams }: Partial<SiteFile>): readonly Doubt[] {
+  return Object.entries(upstreams ?? {}).flatMap(([name, { url }]) => {
     const { protocol, hostname } = URL.parse(url) ?? {}
     if (protocol !== 'mqtt:' || isLoopback(hostname ?? '')) return []
     return [

@@ -1,11 +1,11 @@
-import type { FlowConfig, FlowTrigger, PublishStep, WriteStep } from '../control/flows/config.ts'
+import type { FlowTrigger, PublishStep, WriteStep } from '../control/flows/config.ts'
 import { compileCondition } from '../model/expression.ts'
 import type { ExpressionProblem } from '../model/expression-problem.ts'
 import type { ValueType } from '../model/tag.ts'
 import { compileTemplate } from '../model/template.ts'
 import { scalarType, valueProblem } from './check-values.ts'
 import { suggestion } from './did-you-mean.ts'
-import type { LoadedParts } from './loaded.ts'
+import type { FlowPart, LoadedParts } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
 import type { Path, SourceFile, Spot } from './source.ts'
 
@@ -20,9 +20,10 @@ interface FlowContext {
   readonly problems: ProblemList
 }
 
-function checkFlow(flow: FlowConfig, context: FlowContext): void {
-  for (const [place, trigger] of flow.on.entries()) checkTrigger(trigger, ['on', place], context)
+function checkFlow(flow: FlowPart, context: FlowContext): void {
+  for (const [place, trigger] of flow.on.entries()) if (trigger !== undefined) checkTrigger(trigger, ['on', place], context)
   for (const [place, step] of flow.steps.entries()) {
+    if (step === undefined) continue
     if (step.kind === 'write') checkWrite(step, ['steps', place], context)
     else checkPublish(step, ['steps', place], context)
   }

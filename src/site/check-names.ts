@@ -6,11 +6,12 @@ const tagsMax = 50_000
 
 /** One device, one flow and one step of a name; and not more tags than one gateway can carry. */
 export function checkNames(parts: LoadedParts, problems: ProblemList): void {
-  checkUnique(parts.devices, { key: 'device', nameOf: (device) => device.device, problems })
-  checkUnique(parts.flows, { key: 'flow', nameOf: (flow) => flow.flow, problems })
+  checkUnique(parts.deviceParts, { key: 'device', nameOf: (device) => device.device, problems })
+  checkUnique(parts.flows, { key: 'flow', nameOf: ({ flow }) => flow, problems })
   for (const { source, part } of parts.flows) {
     const seen = new Set<string>()
     for (const [place, step] of part.steps.entries()) {
+      if (step === undefined) continue
       if (seen.has(step.id)) {
         problems.add(
           source,
@@ -30,7 +31,7 @@ export function checkNames(parts: LoadedParts, problems: ProblemList): void {
 
 interface UniqueCheck<Part> {
   readonly key: 'device' | 'flow'
-  readonly nameOf: (part: Part) => string
+  readonly nameOf: (part: Part) => string | undefined
   readonly problems: ProblemList
 }
 
@@ -38,6 +39,7 @@ function checkUnique<Part>(all: readonly From<Part>[], { key, nameOf, problems }
   const firstFiles = new Map<string, string>()
   for (const { source, part } of all) {
     const name = nameOf(part)
+    if (name === undefined || name === '') continue // told of already
     const first = firstFiles.get(name)
     if (first === undefined) firstFiles.set(name, source.file)
     else {

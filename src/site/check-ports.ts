@@ -12,7 +12,7 @@ interface Owner {
 /** No two servers of the gateway may want one port of one address. */
 export function checkPorts({ site }: LoadedParts, problems: ProblemList): void {
   if (site === undefined) return
-  const owners = portOwners(site.part)
+  const owners = portOwners(site.part.keys)
   for (const [place, owner] of owners.entries()) {
     const first = owners.slice(0, place).find((other) => collide(owner, other))
     if (first === undefined) continue
@@ -29,8 +29,10 @@ export function checkPorts({ site }: LoadedParts, problems: ProblemList): void {
   }
 }
 
-function portOwners({ mqtt, opcua, api }: SiteFile): readonly Owner[] {
-  return [{ key: 'mqtt', ...mqtt }, { key: 'api', ...api }, ...(opcua === undefined ? [] : [{ key: 'opcua' as const, ...opcua }])]
+function portOwners(keys: Partial<SiteFile>): readonly Owner[] {
+  return (['mqtt', 'api', 'opcua'] as const).flatMap((key) =>
+    keys[key] === undefined ? [] : [{ key, host: keys[key].host, port: keys[key].port }],
+  )
 }
 
 function collide(a: Owner, b: Owner): boolean {

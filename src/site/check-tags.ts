@@ -1,23 +1,22 @@
 import { compileCondition } from '../model/expression.ts'
 import type { Tag } from '../model/tag.ts'
-import type { DeviceConfig } from '../south/config.ts'
 import { isNumeric, scalarType } from './check-values.ts'
 import { suggestion } from './did-you-mean.ts'
-import type { From, LoadedParts } from './loaded.ts'
+import type { DevicePart, From, LoadedParts } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
 
 /** What is wrong with single tags, whatever their driver: interlocks, and keys that mean nothing for their type. */
 export function checkTags(parts: LoadedParts, problems: ProblemList): void {
-  for (const from of parts.devices) {
-    const paths = new Set(from.part.tags.map((tag) => tag.path))
-    for (const tag of from.part.tags) {
+  for (const from of parts.deviceParts) {
+    const { paths, tags } = from.part
+    for (const tag of tags) {
       checkInterlock(tag, { ...from, paths, problems, tags: parts.tags })
       checkMeaning(tag, { ...from, problems })
     }
   }
 }
 
-interface InterlockContext extends From<DeviceConfig> {
+interface InterlockContext extends From<DevicePart> {
   readonly tags: LoadedParts['tags']
   readonly paths: ReadonlySet<string>
   readonly problems: ProblemList
@@ -47,7 +46,7 @@ function checkInterlock(tag: Tag<unknown>, { source, tags, paths, problems }: In
   }
 }
 
-interface MeaningContext extends From<DeviceConfig> {
+interface MeaningContext extends From<DevicePart> {
   readonly problems: ProblemList
 }
 

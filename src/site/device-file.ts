@@ -7,6 +7,7 @@ import { suggestion } from './did-you-mean.ts'
 import { findDriver, type SiteDriver } from './drivers.ts'
 import { type JsonSchema, lazily } from './json-schema.ts'
 import { deviceJsonSchema, driverJsonSchema } from './json-schemas.ts'
+import type { DevicePart } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
 import { reportIssues } from './schema-problems.ts'
 import type { SourceFile } from './source.ts'
@@ -15,26 +16,33 @@ const commonDeviceSchema = z.object(commonDeviceShape)
 const commonTagSchema = z.object(commonTagShape)
 type CommonTag = z.output<typeof commonTagSchema>
 
-/** undefined when the file is no device; why stands in `problems`. */
-export function parseDevice(source: SourceFile, problems: ProblemList): DeviceConfig | undefined {
-  const name = fieldsOf(source.value)['driver']
-  const driver = findDriver(name)
+/** What of the file is right; undefined where nobody knows whose it is. What is wrong stands in `problems`. */
+export function parseDevice(source: SourceFile, problems: ProblemList): DevicePart | undefined {
+  const fields = fieldsOf(source.value)
+  const driver = findDriver(fields['driver'])
   const schema = lazily(() => (driver === undefined ? deviceJsonSchema() : driverJsonSchema(driver)))
   const context = { source, schema, problems }
   const common = commonDeviceSchema.safeParse(source.value)
   if (!common.success) reportIssues(common.error, context)
   if (driver === undefined) return undefined
-  const config = driver.config.safeParse(without(fieldsOf(source.value), commonDeviceShape))
+  const config = driver.config.safeParse(without(fields, commonDeviceShape))
   if (!config.success) reportIssues(config.error, context)
-  const tagFields = fieldsOf(fieldsOf(source.value)['tags'])
-  const tags = Object.keys(tagFields).map((path) =>
-    parseTag(path, tagFields[path], { ...context, driver, device: common.success ? common.data.device : '' }),
-  )
-  if (!common.success || !config.success || !tags.every((tag) => tag !== undefined)) return undefined
-  const { device, capabilities, scan } = common.data
+  const device = common.success ? common.data.device : String(fields['device'] ?? '')
+  const tagFields = fieldsOf(fields['tags'])
+  const paths = new Set(Object.keys(tagFields))
+  const tags = [...paths].map((path) => parseTag(path, tagFields[path], { ...context, driver, device })).filter((tag) => tag !== undefined)
+  const part = { device, tags, paths, isWhole: common.success && config.success && tags.length === paths.size }
+  if (!config.success) return part
+  const { capabilities, scan } = common.success ? common.data : { capabilities: [], scan: scanAsFarAsKnown(fields['scan'], tags) }
   const parsed = { device, driver: driver.name, config: config.data, capabilities, scanMs: scanOf(scan, tags), tags }
   checkDevice(parsed, { source, driver, problems })
-  return parsed
+  return { ...part, config: parsed }
+}
+
+/** Where the classes themselves are wrong, nothing is said of the tags that name them. */
+function scanAsFarAsKnown(value: unknown, tags: readonly Tag<unknown>[]): Readonly<Record<string, number>> {
+  const scan = commonDeviceShape.scan.safeParse(value)
+  return scan.success ? scan.data : Object.fromEntries(tags.map((tag) => [tag.scan, 1_000]))
 }
 
 interface TagContext {

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import { type FlowConfig, flowSchema } from '../control/flows/config.ts'
+import type { z } from 'zod'
+import { flowSchema, stepSchema, triggerSchema } from '../control/flows/config.ts'
 import { isName } from '../model/name.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
@@ -17,9 +18,9 @@ import { isFolder, listYamlFiles, readTextFile } from './files.ts'
 import { withImported } from './imported.ts'
 import { lazily } from './json-schema.ts'
 import { flowJsonSchema, siteSchema } from './json-schemas.ts'
-import type { From, LoadedParts } from './loaded.ts'
+import type { DevicePart, FlowPart, From, LoadedParts, SitePart } from './loaded.ts'
 import { ProblemList } from './problems.ts'
-import { reportIssues } from './schema-problems.ts'
+import { reportIssues, valueAt } from './schema-problems.ts'
 import type { Site, SiteProblem } from './site.ts'
 import { type SiteFile, siteFileSchema } from './site-file.ts'
 import type { SourceFile } from './source.ts'
@@ -51,19 +52,21 @@ export async function loadSite(folder: string, options: LoadOptions = {}): Promi
   checkSecrets(parts, { problems, environment })
   checkExposure(parts, problems)
   const all = problems.all()
-  if (problems.hasErrors || parts.site === undefined) return { problems: all }
-  return { site: assembled(root, parts.site.part, { parts, environment }), problems: all }
+  const file = parts.site?.part.config
+  if (problems.hasErrors || file === undefined) return { problems: all }
+  return { site: assembled(root, file, { parts, environment }), problems: all }
 }
 
 async function readParts(root: string, problems: ProblemList): Promise<LoadedParts> {
   const siteSource = await readSource(root, 'lineside.yaml', problems)
-  const devices = await readFolderParts<DeviceConfig>(root, 'devices', { problems, parse: parseDevice })
-  const flows = await readFolderParts<FlowConfig>(root, 'flows', { problems, parse: parseFlow })
+  const devices = await readFolderParts<DevicePart>(root, 'devices', { problems, parse: parseDevice })
+  const flows = await readFolderParts<FlowPart>(root, 'flows', { problems, parse: parseFlow })
   const site = siteSource && parsed(siteSource, parseSiteFile(siteSource, problems))
   const tags = devices.parts.flatMap(({ part }) => part.tags)
   return {
     ...(site === undefined ? {} : { site }),
-    devices: devices.parts,
+    devices: devices.parts.flatMap(({ source, part }) => (part.config === undefined ? [] : [{ source, part: part.config }])),
+    deviceParts: devices.parts,
     flows: flows.parts,
     sources: [...(siteSource === undefined ? [] : [siteSource]), ...devices.sources, ...flows.sources],
     isIncomplete: devices.isIncomplete,
@@ -82,7 +85,11 @@ interface FolderReading<Part> {
   readonly parse: (source: SourceFile, problems: ProblemList) => Part | undefined
 }
 
-async function readFolderParts<Part>(root: string, name: string, { problems, parse }: FolderReading<Part>): Promise<FolderParts<Part>> {
+async function readFolderParts<Part extends { readonly isWhole: boolean }>(
+  root: string,
+  name: string,
+  { problems, parse }: FolderReading<Part>,
+): Promise<FolderParts<Part>> {
   const files = await listYamlFiles(root, name, problems)
   const sources: SourceFile[] = []
   for (const file of files) {
@@ -90,7 +97,7 @@ async function readFolderParts<Part>(root: string, name: string, { problems, par
     if (source !== undefined) sources.push(name === 'devices' ? await withImported(root, source, problems) : source)
   }
   const parts = sources.map((source) => parsed(source, parse(source, problems))).filter((from) => from !== undefined)
-  return { parts, sources, isIncomplete: parts.length < files.length }
+  return { parts, sources, isIncomplete: parts.filter(({ part }) => part.isWhole).length < files.length }
 }
 
 async function readSource(root: string, file: string, problems: ProblemList): Promise<SourceFile | undefined> {
@@ -102,18 +109,33 @@ function parsed<Part>(source: SourceFile, part: Part | undefined): From<Part> | 
   return part === undefined ? undefined : { source, part }
 }
 
-function parseSiteFile(source: SourceFile, problems: ProblemList): SiteFile | undefined {
+function parseSiteFile(source: SourceFile, problems: ProblemList): SitePart {
   const result = siteFileSchema.safeParse(source.value)
-  if (result.success) return result.data
+  if (result.success) return { config: result.data, keys: result.data }
   reportIssues(result.error, { source, problems, schema: lazily(siteSchema) })
-  return undefined
+  const right = Object.entries(siteFileSchema.shape).flatMap(([key, schema]) => {
+    const parsedKey = schema.safeParse(valueAt(source.value, [key]))
+    return parsedKey.success ? [[key, parsedKey.data]] : []
+  })
+  return { keys: Object.fromEntries(right) as Partial<SiteFile> }
 }
 
-function parseFlow(source: SourceFile, problems: ProblemList): FlowConfig | undefined {
+function parseFlow(source: SourceFile, problems: ProblemList): FlowPart {
   const result = flowSchema.safeParse(source.value)
-  if (result.success) return result.data
+  if (result.success) return { ...result.data, config: result.data, isWhole: true }
   reportIssues(result.error, { source, problems, schema: lazily(flowJsonSchema) })
-  return undefined
+  const name = valueAt(source.value, ['flow'])
+  return {
+    flow: typeof name === 'string' ? name : undefined,
+    on: eachRight(valueAt(source.value, ['on']), triggerSchema),
+    steps: eachRight(valueAt(source.value, ['steps']), stepSchema),
+    isWhole: false,
+  }
+}
+
+/** Of a list, what is right at its place. */
+function eachRight<Item>(list: unknown, schema: z.ZodType<Item>): readonly (Item | undefined)[] {
+  return Array.isArray(list) ? list.map((item) => schema.safeParse(item).data) : []
 }
 
 interface Assembling {
@@ -134,7 +156,7 @@ function assembled(folder: string, file: SiteFile, { parts, environment }: Assem
     storage: { path: resolve(folder, file.storage.path ?? defaultStatePath(environment)) },
     devices,
     tags: devices.flatMap((device) => device.tags.map(metaOf)),
-    flows: parts.flows.map(({ part }) => part),
+    flows: parts.flows.flatMap(({ part }) => part.config ?? []),
   }
 }
 

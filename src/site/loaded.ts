@@ -1,5 +1,5 @@
-import type { FlowConfig } from '../control/flows/config.ts'
-import type { TagMeta } from '../model/tag.ts'
+import type { FlowConfig, FlowStep, FlowTrigger } from '../control/flows/config.ts'
+import type { Tag, TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import type { SiteFile } from './site-file.ts'
 import type { SourceFile } from './source.ts'
@@ -10,11 +10,40 @@ export interface From<Part> {
   readonly part: Part
 }
 
-/** All that could be parsed, before the checks that look across files. */
+/** What could be understood of a device file. */
+export interface DevicePart {
+  /** Absent where the driver's own keys are wrong. Its tags are those that are right. */
+  readonly config?: DeviceConfig
+  readonly device: string
+  readonly tags: readonly Tag<unknown>[]
+  /** Of all tags, also of those that are wrong. */
+  readonly paths: ReadonlySet<string>
+  readonly isWhole: boolean
+}
+
+/** What could be understood of a flow file: where something is wrong, its place is kept and holds nothing. */
+export interface FlowPart {
+  /** Only of a file in which all is right. */
+  readonly config?: FlowConfig
+  readonly flow: string | undefined
+  readonly on: readonly (FlowTrigger | undefined)[]
+  readonly steps: readonly (FlowStep | undefined)[]
+  readonly isWhole: boolean
+}
+
+/** What could be understood of lineside.yaml: the keys that are right. */
+export interface SitePart {
+  readonly config?: SiteFile
+  readonly keys: Partial<SiteFile>
+}
+
+/** All that could be parsed, before the checks that look across files: one mistake must not hide the others. */
 export interface LoadedParts {
-  readonly site?: From<SiteFile>
+  readonly site?: From<SitePart>
+  /** Whose driver's keys are right. */
   readonly devices: readonly From<DeviceConfig>[]
-  readonly flows: readonly From<FlowConfig>[]
+  readonly deviceParts: readonly From<DevicePart>[]
+  readonly flows: readonly From<FlowPart>[]
   /** Every file that is YAML, for checks of the text itself. */
   readonly sources: readonly SourceFile[]
   /** Some device file could not be parsed: a tag that is not found may be in it. */

@@ -42,7 +42,7 @@ export async function readDevice(folder: string, name: string): Promise<OneDevic
     const driver = findDriver(valueAt(source?.value, ['driver']))
     if (source === undefined || text === undefined || driver === undefined || found !== name) continue
     const own = new ProblemList()
-    const config = parseDevice(source, own)
+    const device = parseDevice(source, own)
     const addressing = valueAt(source.value, ['addressing']) === 'one' ? 'one' : 'zero'
     return {
       folder: root,
@@ -52,7 +52,7 @@ export async function readDevice(folder: string, name: string): Promise<OneDevic
       value: source.value,
       driver,
       addressing,
-      config,
+      config: device?.isWhole === true ? device.config : undefined,
       problems: own.all(),
     }
   }

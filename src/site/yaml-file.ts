@@ -26,8 +26,10 @@ export function parseYamlFile(file: string, text: string, problems: ProblemList)
   // Duplicate keys are looked for below: the library's own search is quadratic (5 s for 20,000 keys).
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, merge: false })
   const faults = [...document.errors, ...document.warnings]
-  for (const fault of faults.slice(0, shownErrorsMax)) reportFault(fault, { file, lines, problems })
-  if (faults.length > 0) return undefined
+  if (faults.length > 0) {
+    reportFaults(faults, text, { file, lines, problems })
+    return undefined
+  }
   const reader = new Reader({ file, document, lines, problems })
   const value = reader.read()
   if (!reader.isUsable) return undefined
@@ -40,6 +42,35 @@ interface At {
   readonly problems: ProblemList
 }
 
+/** An address of several elements, as people write it: in a map of one line, YAML takes its brackets for a list and stumbles from there on. */
+const bareArray = /(?<!["'\w/:])(?:\d{1,3}\/)?(?:hr|ir|co|di):\d+\[\d+\]/g
+
+/** What YAML says once the addresses are mended: one mistake is told once. */
+function reportFaults(faults: readonly YAMLError[], text: string, at: At): void {
+  const faulty = new Set(faults.map((fault) => at.lines.linePos(fault.pos[0]).line))
+  const bare = [...text.matchAll(bareArray)].filter((match) => faulty.has(at.lines.linePos(match.index).line))
+  const mended = bare.reduce((whole, { 0: address, index }) => {
+    return whole.slice(0, index) + address.replaceAll(/[[\]]/g, '_') + whole.slice(index + address.length)
+  }, text)
+  for (const { 0: address, index } of bare.slice(0, shownErrorsMax)) {
+    at.problems.addAt(
+      { file: at.file, ...positionOf(index, at.lines) },
+      {
+        code: 'yaml.quotes-missing',
+        message: `In a map of one line, ${address} needs quotes: [ begins a list there.`,
+        remedy: `Write "${address}", with the quotes.`,
+      },
+    )
+  }
+  const left = bare.length === 0 ? faults : faultsOf(mended)
+  for (const fault of left.slice(0, shownErrorsMax)) reportFault(fault, at)
+}
+
+function faultsOf(text: string): readonly YAMLError[] {
+  const { errors, warnings } = parseDocument(text, { prettyErrors: false, uniqueKeys: false, merge: false })
+  return [...errors, ...warnings]
+}
+
 function reportFault(fault: YAMLError, { file, lines, problems }: At): void {
   const isTooDeep = fault.code === 'RESOURCE_EXHAUSTION'
   const [firstLine = ''] = fault.message.split('\n')
@@ -47,10 +78,16 @@ function reportFault(fault: YAMLError, { file, lines, problems }: At): void {
     { file, ...positionOf(fault.pos[0], lines) },
     {
       code: isTooDeep ? 'yaml.too-deep' : `yaml.${fault.code.toLowerCase().replaceAll('_', '-')}`,
-      message: isTooDeep ? 'The file is nested too deeply.' : `${firstLine.slice(0, 300).replace(/[.:]$/, '')}.`,
+      message: messages[fault.code] ?? `${firstLine.slice(0, 300).replace(/[.:]$/, '')}.`,
       remedy: remedies[fault.code] ?? 'Mend the YAML at this place: indent with blanks, and put quotes around text with : # [ { or *.',
     },
   )
+}
+
+/** In place of the library's, which speak to programmers. */
+const messages: Readonly<Record<string, string>> = {
+  RESOURCE_EXHAUSTION: 'The file is nested too deeply.',
+  MULTIPLE_DOCS: 'A second document begins here.',
 }
 
 const remedies: Readonly<Record<string, string>> = {

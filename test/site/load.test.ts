@@ -160,6 +160,42 @@ describe('a mistake in a site', () => {
     expect(await problemsOf(files)).toEqual([`${device}:6:44 site.value`, `${device}:8:67 site.type`, `${site}:2:1 site.unknown-key`])
   })
 
+  it.each<[string, typeof goodSite, readonly string[]]>([
+    [
+      'in one tag does not hide what is wrong with the others',
+      {
+        ...goodSite,
+        [device]: deviceYaml
+          .replace('type: f32', 'type: f31')
+          .replace('at: hr:40.3, type: bool', 'at: hr:40.99, type: bool')
+          .replace("running']", "runing']"),
+      },
+      [`${device}:6:44 site.value`, `${device}:7:24 modbus.bit-range`, `${device}:8:91 expression.tag-unknown`],
+    ],
+    [
+      'in the scan classes does not hide what is wrong with the tags, nor make those look wrong that name one',
+      { ...goodSite, [device]: deviceYaml.replace('fast: 100ms', 'fast: 100').replace('at: hr:40.3', 'at: hr:40.99') },
+      [`${device}:4:15 site.type`, `${device}:7:24 modbus.bit-range`],
+    ],
+    [
+      'in the connection does not hide a wrong interlock',
+      { ...goodSite, [device]: deviceYaml.replace('host: 127', 'hots: 127').replace("running']", "runing']") },
+      [`${device}:3:13 site.missing`, `${device}:3:15 site.unknown-key`, `${device}:8:91 expression.tag-unknown`],
+    ],
+    [
+      'in one step of a flow does not hide what is wrong with its trigger and the other steps',
+      { ...goodSite, [flow]: flowYaml.replace('valu', 'vlau').replace('setpoint: 100', 'setpoint: 221').replace('payload:', 'paylod:') },
+      [`${flow}:4:11 expression.invalid`, `${flow}:7:40 flow.value-range`, `${flow}:9:14 site.missing`, `${flow}:9:39 site.unknown-key`],
+    ],
+    [
+      'in one key of lineside.yaml does not hide what is wrong with the others',
+      { ...goodSite, [site]: `${siteYaml}node: "a b"\nmqtt: { port: 8080 }\n` },
+      [`${site}:2:8 site.value`, `${site}:3:15 site.port-taken`],
+    ],
+  ])('%s', async (_, files, expected) => {
+    expect(await problemsOf(files)).toEqual(expected)
+  })
+
   it('in a device does not make every flow look wrong', async () => {
     expect(await problemsOf(changed(device, 'type: f32', 'type: f31'))).toEqual([`${device}:6:44 site.value`])
   })
@@ -190,7 +226,7 @@ describe('a file that cannot be used', () => {
     ['is a folder', { ...goodSite, 'devices/x.yaml/y': '' }, 'devices/x.yaml:1:1 file.unusable'],
     ['is no YAML', { ...goodSite, [site]: 'site: "a\n' }, expect.stringMatching(/lineside.yaml:\d:\d+ yaml\./)],
     ['is indented with tabs', { ...goodSite, [site]: 'mqtt:\n\tport: 1\n' }, `${site}:2:1 yaml.tab-as-indent`],
-    ['holds two documents', { ...goodSite, [site]: 'a: 1\n---\nb: 1\n' }, expect.stringContaining('yaml.multiple-docs')],
+    ['holds two documents', { ...goodSite, [site]: 'a: 1\n---\nb: 1\n' }, `${site}:2:1 yaml.multiple-docs`],
     ['holds a tag of its own', { ...goodSite, [site]: 'site: !js a\n' }, `${site}:1:7 yaml.tag-resolve-failed`],
     ['has a list as a key', { ...goodSite, [site]: '? [a]\n: 1\n' }, `${site}:1:3 yaml.key`],
     ['has __proto__ as a key', { ...goodSite, [site]: '__proto__: { site: a }\n' }, `${site}:1:1 yaml.key`],
@@ -204,6 +240,40 @@ describe('a file that cannot be used', () => {
     ['is misnamed', { ...goodSite, 'devices/a.yml': '' }, 'devices/a.yml:1:1 file.extension'],
   ])('is named when it %s', async (_, files, expected) => {
     expect(await problemsOf(files)).toContainEqual(expected)
+  })
+
+  it('that holds two documents is told of it in words for people', async () => {
+    const { problems } = await loadFiles({ ...goodSite, [site]: 'a: 1\n---\nb: 1\n' })
+    expect(problems).toMatchObject([
+      { message: 'A second document begins here.', remedy: 'Keep one document in a file: remove what follows `---`.' },
+    ])
+  })
+
+  it('with an array that needs quotes in a map of one line is told so once, and all else that YAML minds', async () => {
+    const bare = changed(device, 'at: hr:100,', 'at: hr:100[4],')
+    const { problems } = await loadFiles(bare)
+    expect(problems).toMatchObject([
+      {
+        line: 6,
+        column: 30,
+        code: 'yaml.quotes-missing',
+        message: expect.stringContaining('hr:100[4]'),
+        remedy: 'Write "hr:100[4]", with the quotes.',
+      },
+    ])
+    const twice = { ...bare, [device]: String(bare[device]).replace('at: hr:40.3', 'at: 3/co:40[2]') }
+    expect(await problemsOf({ ...twice, [device]: `${twice[device]}\tx: 1\n` })).toEqual([
+      `${device}:6:30 yaml.quotes-missing`,
+      `${device}:7:24 yaml.quotes-missing`,
+      `${device}:9:1 yaml.tab-as-indent`,
+    ])
+  })
+
+  it('may have an array without quotes on a line of its own', async () => {
+    const lines = '  hydraulics/pressure:\n    at: hr:100[4]\n    type: f32\n'
+    expect(await problemsOf({ ...goodSite, [device]: deviceYaml.replace(/ {2}hydraulics\/pressure:.*\n/, lines) })).not.toContainEqual(
+      expect.stringContaining('yaml.'),
+    )
   })
 
   it('is bounded when its aliases multiply', async () => {

@@ -47,7 +47,7 @@ export type FlowValue = boolean | number | string
 
 const conditionText = z.string().min(1).max(4_000)
 
-const triggerSchema = z
+export const triggerSchema = z
   .strictObject({
     tag: tagIdSchema.describe('The tag whose changes are watched, DEVICE/TAG.'),
     when: conditionText.describe("CEL over `value`, `quality` and `tags['DEVICE/TAG']`; a run starts each time it becomes true."),
@@ -69,7 +69,7 @@ const publishSchema = z.strictObject({
 })
 
 /** One map for all kinds, so that a mistyped key is told as that and not as another kind of step. */
-const stepSchema = z
+export const stepSchema = z
   .strictObject({
     id: nameSchema.describe('The name of the step, unique in its flow.'),
     write: writesSchema.optional().describe('DEVICE/TAG: value. Written one after another, in this order.'),
