@@ -30,7 +30,7 @@ export async function overLine({ line, units, config, tags, context }: OverLineO
   const { clock, log } = context
   const items = itemsOf(config, tags)
   const learnt = await learntOf(line.peer, items, { config, context })
-  const used = units.use(items.map(({ unit }) => unit))
+  const used = units.use(items.map(({ unit }) => unit).filter((unit) => !isBroadcast(unit, config)))
   const writer = new Writer({ line, learnt, locks: locksOf(units), writesMultipleOnly: config.quirks.writesMultipleOnly })
   const scans = new Map(
     [...Map.groupBy(items, ({ tag }) => tags[tag]?.scan ?? '')].map(([name, ofScan]) => {

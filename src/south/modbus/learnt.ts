@@ -3,8 +3,9 @@ import { type Clock, epochMs } from '../../base/clock.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import type { LearntNote } from '../driver.ts'
 import type { Item } from './item.ts'
-import { holesMax, type LearntFacts, type LearntHole, type LearntRead, readLearnt, writeLearnt } from './learnt-file.ts'
+import { holesMax, type LearntRead, readLearnt, writeLearnt } from './learnt-file.ts'
 import { functionNote, holeNote, limitNote, type NoteContext, readAgainNote } from './learnt-notes.ts'
+import type { LearntFacts, LearntHole } from './learnt-schema.ts'
 import { type Block, endOf, isSameLine, type PlanLimits, planBlocks, type Span } from './planner.ts'
 import { inPinnedHole, notReadable } from './status.ts'
 import type { Finding } from './survey.ts'
@@ -43,6 +44,8 @@ export interface Plan {
   readonly unreadable: readonly { readonly item: Item; readonly status: number }[]
 }
 
+/** What only costs requests is looked at again after so long: the device may have been mended, or have had a bad day when it was asked. */
+const costlyMsMax = 30 * 24 * 3_600_000
 /** Between a finding and writing it down: a survey brings several. */
 const saveDelayMs = 1_000
 
@@ -182,8 +185,11 @@ export class Learnt implements AsyncDisposable {
 
   #take({ peer, holes, limits, without }: LearntFacts): void {
     if (peer !== this.#options.peer) return
-    for (const hole of holes) if (hole.tags === this.#tagsAt(hole)) this.#holes.set(keyOf(hole.kind, hole), hole)
-    for (const limit of limits) this.#limits.set(`${limit.unit}/${limit.isBits}`, limit)
+    const isFresh = ({ sinceMs }: { readonly sinceMs: number }): boolean => this.#options.clock.now() - sinceMs < costlyMsMax
+    for (const hole of holes) {
+      if (hole.tags === this.#tagsAt(hole) && (hole.kind === 'hole' || isFresh(hole))) this.#holes.set(keyOf(hole.kind, hole), hole)
+    }
+    for (const limit of limits.filter(isFresh)) this.#limits.set(`${limit.unit}/${limit.isBits}`, limit)
     for (const one of without) this.#without.set(`${one.unit}/${one.function}`, one)
   }
 

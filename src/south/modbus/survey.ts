@@ -66,7 +66,7 @@ async function findGaps(good: readonly Block<Item>[], { refused, code, read }: G
     if (before === undefined || block.start <= from) continue
     const span: Span = { ...spanOf(block), start: from, count: block.start - from }
     const isRefused = refused.some((other) => other.start < block.start && endOf(other) > from)
-    const answer = isRefused ? undefined : await read(across(before, block.items[0] ?? block))
+    const answer = isRefused ? undefined : await readTwice(across(before, block.items[0] ?? block), read)
     if (answer?.kind === 'data') continue
     if (answer !== undefined && !isAddressRefusal(answer.code)) return undefined
     gaps.push({ kind: 'gap', span, code: answer?.code ?? code })
@@ -95,6 +95,8 @@ async function findLimit(block: Block<Item>, { good, code, read }: LimitSearch):
     if (answer.kind === 'data') given = middle
     else refused = middle
   }
+  const above = await read({ ...spanOf(block), count: (ends[refused] ?? 0) - block.start })
+  if (above.kind === 'data') return [] // a device that refuses at random has no limit
   const cut = ends[given] ?? block.start
   const largest = Math.max(...good.map(({ count }) => count))
   const countMax = Math.max(largest, cut - block.start)
@@ -114,7 +116,7 @@ async function refusesAcross(
   if (before === undefined || behind === undefined) return false
   const small = across(before, behind)
   if (small.count >= countMax) return false
-  const answer = await read(small)
+  const answer = await readTwice(small, read)
   return answer.kind === 'exception' && isAddressRefusal(answer.code)
 }
 
@@ -128,6 +130,12 @@ function endsOf(items: readonly Span[]): readonly number[] {
     if (next === undefined || next.start >= end) ends.push(end)
   }
   return ends
+}
+
+/** What is remembered for long has been refused twice. */
+async function readTwice(span: Span, read: Read): Promise<Answer> {
+  const answer = await read(span)
+  return answer.kind === 'data' ? answer : await read(span)
 }
 
 function across(before: Span, behind: Span): Span {

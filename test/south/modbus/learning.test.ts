@@ -148,6 +148,27 @@ describe('the largest request of a Modbus device', () => {
     expect(plant.told).toHaveLength(1)
   })
 
+  it('is looked for again after a month: somebody may have mended the device', async () => {
+    const clock = startManualClock()
+    const options = { registersMax: 50 }
+    const plant = await site(options)
+    const connect = () =>
+      connectTo({ ...config(plant.device.port), timeoutMs: 60_000 }, words(0, 120), { clock, stateFolder: plant.folder })
+    const requestsOf = async (): Promise<number> => {
+      await using line = await connect()
+      await line.poll()
+      const before = plant.device.requests.length
+      await line.poll()
+      return plant.device.requests.length - before
+    }
+    expect(await requestsOf()).toBe(3)
+    options.registersMax = 125
+    await clock.advance(29 * 24 * 3_600_000)
+    expect(await requestsOf()).toBe(3)
+    await clock.advance(2 * 24 * 3_600_000)
+    expect(await requestsOf()).toBe(1)
+  })
+
   it('is no matter where no request may cross a border', async () => {
     const plant = await site()
     plant.device.intercept = ({ pdu }) => {

@@ -97,6 +97,17 @@ describe('the survey of a refused request', () => {
     expect(await surveyBlock(blockOf(...words(0, 8)), 2, read)).toMatchObject({ findings: [] })
   })
 
+  it.each([1, 2, 3, 4, 5, 6])('learns no limit from a device that refuses every %i. request, whatever it is', async (every) => {
+    const { read } = device({})
+    let times = 0
+    const moody = async (span: Span): Promise<Answer> => {
+      times += 1
+      return every > 1 && times % every === 0 ? { kind: 'exception', code: 3 } : await read(span)
+    }
+    const { findings } = await surveyBlock(blockOf(...words(0, 100)), 3, moody)
+    expect(findings.filter(({ kind }) => kind === 'limit')).toEqual([])
+  })
+
   it('learns nothing while the device is busy with something else', async () => {
     const { read } = device({ holes: [3] })
     let times = 0
