@@ -55,7 +55,8 @@ export class Sending {
   async send(errands: readonly Errand[]): Promise<void> {
     const now = this.#options.clock.elapsed()
     for (const errand of open(errands)) this.#options.pace.countChange(changeAsked(errand, now))
-    await Promise.all(byDevice(open(errands)).map(([place, group]) => this.#sendTo(place, group)))
+    const calls = byDevice(open(errands)).flatMap(([place, group]) => byExpiry(group).map((those) => this.#sendTo(place, those)))
+    await Promise.all(calls)
   }
 
   async #checkChanges(group: readonly Errand[], place: DevicePlace): Promise<void> {
@@ -78,7 +79,7 @@ export class Sending {
     }
   }
 
-  /** All that goes to one device, in one call. */
+  /** All that goes to one device and ends to be valid at one moment, in one call. */
   async #sendTo(place: DevicePlace, group: readonly Errand[]): Promise<void> {
     const outcomes = await this.#write(place, group)
     const looks: Look[] = []
@@ -108,7 +109,7 @@ export class Sending {
   #limitOf(group: readonly Errand[]): Omit<Limit, 'clock'> {
     const late = (): Fault => timedOut(group.map(({ command }) => command.tag).join(', '), writeMs)
     const giveUp = { ms: writeMs + graceMs, reason: late }
-    const expiresMs = group.flatMap(({ command }) => command.expiresMs ?? []).toSorted((one, other) => one - other)[0]
+    const expiresMs = group[0]?.command.expiresMs
     const leftMs = expiresMs === undefined ? writeMs : expiresMs - this.#options.clock.now()
     if (expiresMs === undefined || leftMs >= writeMs) return { limitMs: writeMs, reason: late, giveUp }
     return { limitMs: Math.max(1, leftMs), reason: () => expired(expiresMs), giveUp }
@@ -161,6 +162,11 @@ function open(errands: readonly Errand[]): readonly Errand[] {
 
 function byDevice(errands: readonly Errand[]): readonly (readonly [DevicePlace, readonly Errand[]])[] {
   return [...Map.groupBy(errands, ({ on }) => on.place)]
+}
+
+/** One call can be given up at one moment only, and what is still valid must not go with what is not. */
+function byExpiry(errands: readonly Errand[]): readonly (readonly Errand[])[] {
+  return [...Map.groupBy(errands, ({ command }) => command.expiresMs).values()]
 }
 
 function changeAsked({ on: { tag, meta, rules }, change }: Errand, now: MonotonicMs): ChangeAsked {

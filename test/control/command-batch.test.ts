@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { epochMs } from '../../src/base/clock.ts'
 import { asTagId, type TagId } from '../../src/model/tag.ts'
 import { startRoad } from './road.ts'
 
@@ -85,6 +86,19 @@ describe('a batch of commands', () => {
     await clock.advance(1_000)
     expect(await answers).toMatchObject([{ status: 'done' }, { status: 'failed', code: 'command.not-confirmed' }])
     expect(plant.written).toEqual([1])
+  })
+
+  it('gives up what has expired, and not what is still valid', async () => {
+    const { road, command, plant, clock } = startBatch()
+    plant.hold = (signal) =>
+      Promise.race([clock.sleep(300), new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))])
+    const write = plant.device.write
+    plant.device.write = (writes, signal) => write(writes, signal).catch((fault) => writes.map(() => ({ outcome: 'failed', fault })))
+    const commands = [command({ value: 1, expiresMs: epochMs(clock.now() + 100) }), command({ tag: speed, value: 3 })]
+    const answers = road.writeAll({ commands, isTogether: false })
+    await clock.advance(1_000)
+    expect(await answers).toMatchObject([{ status: 'refused', code: 'command.expired' }, { status: 'done' }])
+    expect(plant.written).toEqual([3])
   })
 
   it('does not take a driver that answers too few outcomes for done', async () => {

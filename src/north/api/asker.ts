@@ -23,13 +23,19 @@ export function askerOf(request: FastifyRequest, { access, isPrivate }: AskerOpt
   if (isPrivate(request.raw.socket)) return { road: 'api', name: 'local', role: 'admin' } // the kernel has looked at the user already
   refuseForeignPage(request)
   const { authorization } = request.headers
-  const remoteAddress = request.raw.socket.remoteAddress
+  const remoteAddress = addressOf(request)
   const admission = access.admit({
     ...(authorization === undefined ? {} : { user: '' }), // a token that nobody gave out: there are no users yet
     ...(remoteAddress === undefined ? {} : { remoteAddress }),
   })
   if (!admission.isAdmitted) throw admission.fault
   return { road: 'api', name: remoteAddress ?? 'somebody', role: admission.role }
+}
+
+/** Whoever comes through a proxy on this machine is not therefore on this machine; what the proxy says of him anybody could say. */
+function addressOf({ headers, raw }: FastifyRequest): string | undefined {
+  const isForwarded = headers['x-forwarded-for'] !== undefined || headers.forwarded !== undefined
+  return isForwarded ? 'a proxy' : raw.socket.remoteAddress
 }
 
 /**

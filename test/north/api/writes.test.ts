@@ -81,6 +81,7 @@ describe('a write over HTTP', () => {
   it.each([
     [undefined, {}, 401, 'access.anonymous'],
     [operator, { authorization: 'Bearer x' }, 401, 'access.user-unknown'],
+    [operator, { 'x-forwarded-for': '127.0.0.1' }, 403, 'access.anonymous-remote'],
     [operator, { origin: 'http://evil.example' }, 403, 'access.origin'],
     [operator, { 'content-type': 'text/plain' }, 415, expect.stringMatching(/^api\./)],
   ])('needs somebody who may come in: %j with %j', async (anonymous, headers, status, code) => {
