@@ -25,7 +25,7 @@ export async function branchTags(
   options: ImportOptions,
 ): Promise<ReadonlyMap<string, Readonly<Record<string, unknown>>>> {
   const config = device.config as OpcuaConfig
-  const { import: branches = [] } = config
+  const { imports: branches = [] } = config
   if (device.driver !== 'opcua' || branches.length === 0) throw nothingToImport(device)
   const tags = new Map<string, Readonly<Record<string, unknown>>>()
   const stateFolder = await options.stateFolderFor(config.connection.url)

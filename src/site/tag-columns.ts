@@ -19,6 +19,15 @@ export const silentColumns: readonly string[] = ['access', 'value', 'note']
 
 /** Every key that a tag of this driver can have, the address first. Made from the schema, so that a new key has its column at once. */
 export function tagColumns(driver: SiteDriver): readonly TagColumn[] {
+  const columns = known.get(driver) ?? columnsOfDriver(driver)
+  known.set(driver, columns)
+  return columns
+}
+
+/** There are as many as there are drivers; a table is written in pieces, and each asks. */
+const known = new Map<SiteDriver, readonly TagColumn[]>()
+
+function columnsOfDriver(driver: SiteDriver): readonly TagColumn[] {
   const own = Object.keys(propertiesOf(jsonSchemaOf(driver.address)))
   const properties = propertiesOf(tagJsonSchema(driver))
   const keys = [...own, ...Object.keys(properties).filter((key) => !own.includes(key))]

@@ -1,6 +1,10 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { csvText, readCsv } from '../../src/site/csv.ts'
+import { findDriver } from '../../src/site/drivers.ts'
 import { modiconAddress } from '../../src/site/modicon.ts'
+import { ProblemList } from '../../src/site/problems.ts'
+import { readTagTable } from '../../src/site/tag-table.ts'
 
 function cellsOf(text: string): readonly (readonly string[])[] {
   const table = readCsv(text)
@@ -53,6 +57,35 @@ describe('a table in a file', () => {
 
   it('is written with a mark and semicolons for those who want them', () => {
     expect(csvText([['a', 'b;c']], { delimiter: ';', hasBom: true })).toBe('\uFEFFa;"b;c"\r\n')
+  })
+})
+
+describe('any table at all', () => {
+  it('is read back as it was written, whatever its cells hold', () => {
+    const cell = fc.string({ unit: 'grapheme', maxLength: 12 }).map((text) => text.replaceAll('\0', ''))
+    fc.assert(
+      fc.property(
+        fc.array(fc.tuple(cell, cell, cell), { maxLength: 8 }),
+        fc.constantFrom(',', ';'),
+        fc.boolean(),
+        (rows, delimiter, hasBom) => {
+          const text = csvText([['tag', 'at', 'unit'], ...rows], { delimiter, hasBom })
+          expect(cellsOf(text).slice(1)).toEqual(rows.filter((cells) => cells.some((one) => one.trim() !== '')))
+        },
+      ),
+    )
+  })
+
+  it('is read or refused, and never more, whatever the file holds', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 300 }), (text) => {
+        const problems = new ProblemList()
+        const driver = findDriver('modbus-tcp')
+        if (driver === undefined) throw new Error('no driver')
+        readTagTable(`tag,at,type,range.min\n${text}`, { file: 'x.csv', driver, addressing: 'zero', problems })
+        readCsv(text)
+      }),
+    )
   })
 })
 

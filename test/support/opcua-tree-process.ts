@@ -10,17 +10,21 @@ export interface TreeOptions {
   readonly wide?: number
   readonly browseMax?: number
   readonly pointsMax?: number
+  /** Where another one was. */
+  readonly port?: number
   readonly user?: string
   readonly password?: string
 }
 
 export interface Tree extends AsyncDisposable {
   readonly url: string
+  readonly port: number
+  signal(name: NodeJS.Signals): void
 }
 
 /** An OPC UA server with a tree of a chosen size, in another process. */
 export async function startTree(options: TreeOptions = {}): Promise<Tree> {
-  const port = await freePort()
+  const port = options.port ?? (await freePort())
   const script = fileURLToPath(new URL('./opcua-tree.ts', import.meta.url))
   const all = { folders: 2, variables: 5, wide: 0, ...options, port }
   const child = spawn(process.execPath, [script, JSON.stringify(all)], { stdio: ['pipe', 'pipe', 'ignore'] })
@@ -31,5 +35,5 @@ export async function startTree(options: TreeOptions = {}): Promise<Tree> {
     child.kill('SIGKILL')
     await exited
   }
-  return { url: `opc.tcp://127.0.0.1:${port}/tree`, [Symbol.asyncDispose]: end }
+  return { url: `opc.tcp://127.0.0.1:${port}/tree`, port, signal: (name) => child.kill(name), [Symbol.asyncDispose]: end }
 }

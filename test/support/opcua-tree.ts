@@ -114,6 +114,13 @@ namespace.addVariable({ componentOf: odd, browseName: 'Structure', nodeId: 's=Od
 namespace.addVariable({ componentOf: odd, browseName: 'set', nodeId: 's=Odd.set', dataType: 'Boolean' })
 namespace.addVariable({ componentOf: odd, browseName: 'a/b:c', nodeId: 's=Odd.a;b', dataType: 'String' })
 namespace.addVariable({ componentOf: odd, browseName: 'a_b_c', nodeId: 's=Odd.abc', dataType: 'UInt64' })
+namespace.addVariable({
+  componentOf: odd,
+  browseName: '=1+1\n- x: "y" \u001b[2J',
+  nodeId: 's=Odd."hostile"\n# {',
+  dataType: 'Byte',
+  description: '=HYPERLINK("http://x")\n  evil: true',
+})
 // Loops: a child that holds its grandparent, and a folder that holds itself.
 const loop = namespace.addFolder(odd, { browseName: 'Loop', nodeId: 's=Loop' })
 loop.addReference({ referenceType: 'Organizes', nodeId: plant.nodeId })

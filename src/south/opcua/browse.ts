@@ -1,9 +1,9 @@
-import type { NodeId, ReferenceDescription } from 'node-opcua-client'
+import { AttributeIds, NodeClass, type NodeId, type ReferenceDescription } from 'node-opcua-client'
 import { Fault } from '../../base/fault.ts'
 import { nameFrom } from '../../model/name.ts'
 import { type PathGlob, pathGlob } from '../../model/path-glob.ts'
 import type { ConnectContext } from '../driver.ts'
-import { type BrowseCounts, type BrowsedVariable, BrowseJournal, type BrowseQuestion, type FoundNode } from './browse-journal.ts'
+import { type BrowseCounts, BrowseJournal, type BrowseQuestion, type FoundNode } from './browse-journal.ts'
 import { type Namespaces, namespacesOf } from './browse-node.ts'
 import { isProperty, referencePages } from './browse-references.ts'
 import { describeVariables, type VariableNode } from './browse-variables.ts'
@@ -99,7 +99,8 @@ class Walk {
     const root = await findNode(options.root ?? objectsFolder, { requests, uris })
     walk.#root = walk.#namespaces.textOf(root) ?? root.toString()
     if (parts.journal.isNew(walk.#root)) {
-      await parts.journal.commit({ nodes: [{ node: walk.#root, depth: 0, path: '', isVariable: false }], variables: [], expanded: 0 })
+      const isVariable = await isVariableNode(root, requests)
+      await parts.journal.commit({ nodes: [{ node: walk.#root, depth: 0, path: '', isVariable }], variables: [], expanded: 0 })
     }
     return walk
   }
@@ -167,7 +168,7 @@ class Walk {
     const name = nameFrom(browseName.name ?? '')
     const path = parent.path === '' ? name : `${parent.path}/${name}`
     if (!this.#isWorthALook(path) || !this.#journal.isNew(node)) return []
-    return [{ node, depth, path, isVariable: nodeClass === 2 }]
+    return [{ node, depth, path, isVariable: nodeClass === NodeClass.Variable }]
   }
 
   #isWorthALook(path: string): boolean {
@@ -188,6 +189,12 @@ class Walk {
   }
 }
 
+/** A branch may be a single variable, or one that is made of others. */
+async function isVariableNode(nodeId: NodeId, requests: Requests): Promise<boolean> {
+  const answer = await requests.ask('a read of a node class', (session) => session.read({ nodeId, attributeId: AttributeIds.NodeClass }))
+  return answer.statusCode.isGoodish() && answer.value.value === NodeClass.Variable
+}
+
 type Writable<Fields> = { -readonly [Key in keyof Fields]: Fields[Key] }
 
 function noteProperty(variable: Writable<VariableNode>, { browseName, nodeId }: ReferenceDescription): void {
@@ -195,5 +202,3 @@ function noteProperty(variable: Writable<VariableNode>, { browseName, nodeId }: 
   if (browseName.name === 'EngineeringUnits') variable.unitNode = nodeId
   if (browseName.name === 'EURange') variable.rangeNode = nodeId
 }
-
-export type { BrowseCounts, BrowsedVariable }

@@ -18,7 +18,7 @@ export interface ImportBranch {
 
 const branchesMax = 100
 const globsMax = 100
-export const depthLimit = 64
+const depthLimit = 64
 
 const globSchema = z.string().min(1).max(500)
 

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { loadFiles, siteYaml } from '../../site/site-folder.ts'
 import { lineside } from '../../support/lineside-program.ts'
 import { type ModbusDevice, startModbusDevice } from '../../support/modbus-device.ts'
+import { rtuFrame, startRtuFaultServer } from '../../support/rtu-fault-server.ts'
+import { startSerialLine } from '../../support/serial-line.ts'
 
 const readFunctions = [1, 2, 3, 4]
 
@@ -127,6 +129,28 @@ describe('lineside probe', () => {
     const { code, error } = await lineside(['probe', urlOf(device, '?timeout=100ms'), ...quick, '--count', '4', '--samples', '1'])
     expect({ code, asked, error }).toEqual({ code: 0, asked: 3, error: '' })
   })
+
+  it('looks through a device server, and down a serial line', async () => {
+    await using slaves = await startRtuFaultServer((request) => {
+      const count = request.pdu.readUInt16BE(3)
+      const data = Buffer.alloc(2 + 2 * count)
+      data.set([request.pdu[0] ?? 0, 2 * count])
+      for (let place = 0; place < count; place += 1) data.writeUInt16BE(request.pdu.readUInt16BE(1) + place + 100, 2 + 2 * place)
+      if (request.unit === 3) request.socket.write(rtuFrame(request.unit, data))
+    })
+    await using line = await startSerialLine({ port: slaves.port })
+    for (const url of [`modbus-rtu-tcp://127.0.0.1:${slaves.port}?unit=3`, `modbus-rtu://${line.path}?unit=3&baud=115200`]) {
+      const { code, out } = await lineside(['probe', url, ...quick, '--from', 'ir:7', '--count', '3', '--samples', '1', '--json'])
+      expect(code).toBe(0)
+      expect(JSON.parse(out)).toMatchObject({
+        unit: 3,
+        area: 'ir',
+        stretches: [{ start: 7, registers: [{ u16: 107 }, { u16: 108 }, { u16: 109 }] }],
+      })
+    }
+    const { out } = await lineside(['probe', `modbus-rtu-tcp://127.0.0.1:${slaves.port}?timeout=50ms`, ...quick, '--units', '1-4'])
+    expect(out).toBe('unit 3 answers\n1 of 4 units answer.\n')
+  }, 30_000)
 
   it.each([
     ['http://x', 2, 'names no Modbus device'],

@@ -56,6 +56,7 @@ describe('lineside browse', () => {
       { tag: 'Plant/Odd/set_', node: `${base}set`, type: 'bool', dataType: 'Boolean', access: 'read, write' },
       { tag: 'Plant/Odd/a_b_c', node: `${base}a;b`, type: 'string', dataType: 'String', access: 'read, write' },
       { tag: 'Plant/Odd/a_b_c_2', node: `${base}abc`, type: 'u64', dataType: 'UInt64', access: 'read, write' },
+      expect.objectContaining({ tag: 'Plant/Odd/_1_1_-_x_y_2J', dataType: 'Byte', description: '=HYPERLINK("http://x") evil: true' }),
     ])
   })
 
@@ -84,7 +85,7 @@ describe('lineside browse', () => {
     }
     const { site, problems } = await loadFiles({ 'lineside.yaml': siteYaml, 'devices/tree.yaml': await run() })
     expect(problems.map(({ code }) => code)).toEqual(['opcua.unencrypted'])
-    expect(site?.tags.length).toBe(18)
+    expect(site?.tags.length).toBe(19)
     expect(site?.tags.filter(({ write }) => write !== undefined)).toEqual([])
     const writable = await loadFiles({ 'lineside.yaml': siteYaml, 'devices/tree.yaml': await run('--writable') })
     expect(writable.site?.tags.find(({ path }) => path.endsWith('Pressure'))?.write).toMatchObject({ min: 0, max: 250 })
@@ -98,7 +99,7 @@ describe('lineside browse', () => {
     const environment = { XDG_STATE_HOME: folder.path }
     expect((await lineside(['browse', tree.url, '--security', 'None', '--csv', '--out', csv], { environment })).code).toBe(0)
     expect(await lineside(['import', 'tree', '--csv', csv, '--site', folder.path])).toMatchObject({ code: 0, error: '' })
-    expect((await lineside(['check', folder.path])).out).toContain('1 device, 18 tags')
+    expect((await lineside(['check', folder.path])).out).toContain('1 device, 19 tags')
   })
 
   it('says what is wrong, and ends with 3 where the server cannot be reached', async () => {
@@ -149,6 +150,65 @@ describe('lineside browse', () => {
   }, 30_000)
 })
 
+describe('what a server says', () => {
+  it('changes neither the terminal nor the file it is written to', async () => {
+    using state = makeStateFolder()
+    const run = (...args: readonly string[]): ReturnType<typeof lineside> =>
+      lineside(['browse', tree.url, '--security', 'None', '--include', 'Plant/Odd/_*', ...args], {
+        environment: { XDG_STATE_HOME: state.path },
+      })
+    expect((await run()).out).toMatch(/^Plant\/Odd\/_1_1_-_x_y_2J .*\n$/)
+    expect((await run()).out.slice(0, -1)).not.toMatch(/\p{Cc}/u)
+    expect((await run('--csv')).out).toContain(`"'=HYPERLINK(""http://x"") evil: true"`)
+    const { site } = await loadFiles({ 'lineside.yaml': siteYaml, 'devices/x.yaml': (await run('--as-device', 'x')).out })
+    expect(site?.devices[0]?.tags).toMatchObject([
+      { path: 'Plant/Odd/_1_1_-_x_y_2J', address: { node: 'nsu=urn:test:tree%3Bv=1;s=Odd."hostile"\n# {' } },
+    ])
+  })
+
+  it('may be a single variable', async () => {
+    expect(await browsed(tree.url, '--root', 'nsu=urn:test:tree%3Bv=1;s=Odd.ro')).toMatchObject([{ tag: 'value', type: 'i16' }])
+  })
+})
+
+describe('a server that goes away under a browse', () => {
+  const args = (url: string, state: string): readonly string[] => [
+    'browse',
+    url,
+    '--security',
+    'None',
+    '--timeout',
+    '1s',
+    '--csv',
+    '--resume',
+    state,
+  ]
+
+  it.each(['SIGKILL', 'SIGSTOP'] as const)(
+    'by %s ends it with 3, and another one there lets it go on',
+    async (signal) => {
+      using folder = makeStateFolder()
+      const state = join(folder.path, 'state')
+      const environment = { XDG_STATE_HOME: folder.path }
+      const size = { folders: 12, variables: 1_000 }
+      let port = 0
+      {
+        await using first = await startTree(size)
+        port = first.port
+        const ran = lineside(args(first.url, state), { environment })
+        await expect.poll(() => (existsSync(state) ? statSync(state).size : 0), { timeout: 30_000, interval: 5 }).toBeGreaterThan(500_000)
+        first.signal(signal)
+        expect(await ran).toMatchObject({ code: 3, out: '', error: expect.stringContaining(`--resume ${state} goes on from there`) })
+      }
+      await using second = await startTree({ ...size, port })
+      const { code, out } = await lineside(args(second.url, state), { environment })
+      const rows = out.trim().split('\r\n').slice(1)
+      expect({ code, rows: rows.length, nodes: new Set(rows).size }).toEqual({ code: 0, rows: 12_009, nodes: 12_009 })
+    },
+    120_000,
+  )
+})
+
 describe('lineside import of branches', () => {
   it('writes beside the device file what the server has, and tells what changed', async () => {
     const device = `device: tree
@@ -163,15 +223,15 @@ tags: {}
     await using folder = await siteFolder({ 'lineside.yaml': siteYaml, 'devices/tree.yaml': device })
     const run = (...args: readonly string[]): ReturnType<typeof lineside> =>
       lineside(['import', 'tree', '--site', folder.path, ...args], { environment: { XDG_STATE_HOME: folder.path } })
-    expect(await run()).toMatchObject({ code: 0, out: expect.stringContaining('8 added, 0 changed, 0 gone, 0 the same.') })
+    expect(await run()).toMatchObject({ code: 0, out: expect.stringContaining('9 added, 0 changed, 0 gone, 0 the same.') })
     const lock = join(folder.path, 'devices/tree.import.csv')
     expect(readFileSync(lock, 'utf8').split('\r\n').slice(0, 3)).toEqual([
       'tag,node,type,unit,range.min,range.max,scan,description',
       'area/V1,nsu=urn:test:tree%3Bv=1;s=Plant.1.V1,f64,,,,,',
       'area/V2,nsu=urn:test:tree%3Bv=1;s=Plant.1.V2,f64,,,,,',
     ])
-    expect((await lineside(['check', folder.path])).out).toContain('1 device, 8 tags')
-    expect(await run()).toMatchObject({ code: 0, out: '0 added, 0 changed, 0 gone, 8 the same.\n' })
+    expect((await lineside(['check', folder.path])).out).toContain('1 device, 9 tags')
+    expect(await run()).toMatchObject({ code: 0, out: '0 added, 0 changed, 0 gone, 9 the same.\n' })
     const older = readFileSync(lock, 'utf8').replace('area/V2', 'area/Gone').replace(',bar,', ',mbar,')
     await writeFile(lock, older)
     expect(await run('--conflicts', 'fail')).toMatchObject({
@@ -183,7 +243,7 @@ tags: {}
       code: 0,
       out: expect.stringContaining('1 added, 1 kept as they were, 1 gone and kept'),
     })
-    expect(await run()).toMatchObject({ code: 0, out: expect.stringContaining('0 added, 1 changed, 1 gone, 7 the same.') })
+    expect(await run()).toMatchObject({ code: 0, out: expect.stringContaining('0 added, 1 changed, 1 gone, 8 the same.') })
   }, 30_000)
 
   it('leaves the last table alone where the server cannot be reached', async () => {
@@ -243,7 +303,7 @@ describe('a browse of 100,000 nodes', () => {
     expect(await last.ended).toBe(0)
     const rows = readFileSync(join(folder.path, 'tags.csv'), 'utf8').trim().split('\r\n').slice(1)
     const nodes = new Set(rows.map((row) => row.split(',')[1]))
-    expect({ rows: rows.length, nodes: nodes.size }).toEqual({ rows: 100_008, nodes: 100_008 })
+    expect({ rows: rows.length, nodes: nodes.size }).toEqual({ rows: 100_009, nodes: 100_009 })
     expect(Math.max(...peaks)).toBeLessThan(320)
   }, 180_000)
 })
