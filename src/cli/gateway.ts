@@ -1,7 +1,8 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { Fault } from '../base/fault.ts'
-import { socketPathOf, stateFolderOf } from '../site/state.ts'
+import { socketPathOf } from '../site/socket-path.ts'
+import { stateFolderOf } from '../site/state.ts'
 
 /** A gateway that runs, here or elsewhere, by way of its HTTP API. */
 export interface Gateway {

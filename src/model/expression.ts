@@ -1,5 +1,5 @@
-import { Environment, type TypeCheckResult } from '@marcbachmann/cel-js'
-import { type Operators, registerMixedNumbers } from './expression-numbers.ts'
+import type { TypeCheckResult } from '@marcbachmann/cel-js'
+import { celEnvironments, type ExpressionPlace } from './expression-environments.ts'
 import { celProblem, type ExpressionProblem } from './expression-problem.ts'
 import { type Rewritten, variable, withVariables } from './expression-rewrite.ts'
 import { forbiddenUse, tagUses } from './expression-rules.ts'
@@ -33,9 +33,6 @@ export interface ExpressionScope {
   readonly trigger?: Readonly<Record<string, unknown>>
 }
 
-/** `device`: `tags['…']` only. `flow`: also `value`, `quality` and `trigger`. */
-export type ExpressionPlace = 'device' | 'flow'
-
 /** What is known of the types beforehand; undefined where only the device knows. */
 export interface ExpressionTypes {
   tag(name: string): ValueType | undefined
@@ -43,20 +40,10 @@ export interface ExpressionTypes {
   readonly value?: ValueType
 }
 
-/** Far above what a person writes; a text past them is an accident or an attack. */
-const limits = { maxAstNodes: 500, maxDepth: 40, maxListElements: 100, maxMapEntries: 50, maxCallArguments: 8 } as const
 const textLengthMax = 4_000
 
 /** Thrown (never seen outside) where an operand is unknown. One object for all: taking a stack trace a million times an hour is what would cost. */
 const unknownOperand = new Error('An operand is unknown.')
-
-const environments: Readonly<Record<ExpressionPlace, Environment>> = {
-  device: environment([]),
-  flow: environment(['value', 'quality', 'trigger']),
-}
-/** Cloned for each expression whose types are known. */
-const typedEnvironment = environment(['quality', 'trigger'])
-const runEnvironment = withMixedNumbers(new Environment({ limits, unlistedVariablesAreDyn: true, homogeneousAggregateLiterals: false }))
 
 type Compiled = { readonly expression: Expression } | { readonly problem: ExpressionProblem }
 
@@ -84,7 +71,7 @@ function compile(
 ): { readonly expression: Expression; readonly type: string } | { readonly problem: ExpressionProblem } {
   if (text.length > textLengthMax) return { problem: tooLong(text) }
   try {
-    const parsed = environments[place].parse(text)
+    const parsed = celEnvironments().of[place].parse(text)
     const forbidden = forbiddenUse(parsed.ast)
     if (forbidden) return { problem: forbidden }
     const checked = parsed.check()
@@ -112,7 +99,7 @@ function runnable(text: string, { names, variableText }: Rewritten): Expression 
   const evaluate = (scope: ExpressionScope): TagValue | undefined => {
     context.scope = scope
     try {
-      run ??= runEnvironment.parse(variableText)
+      run ??= celEnvironments().run.parse(variableText)
       return plainValue(run(context))
     } catch {
       return undefined
@@ -140,7 +127,7 @@ function typeOf(rewritten: Rewritten, types: ExpressionTypes): Typed {
 }
 
 function checkTyped({ names, variableText }: Rewritten, types: ExpressionTypes, number: 'dyn' | 'double'): TypeCheckResult {
-  const typed = typedEnvironment.clone()
+  const typed = celEnvironments().typed.clone()
   const celType = (type: ValueType | undefined): string => (type === undefined ? 'dyn' : (celTypes[type] ?? number))
   typed.registerVariable('value', celType(types.value))
   for (const [place, name] of names.entries()) typed.registerVariable(variable(place), celType(types.tag(name)))
@@ -220,18 +207,6 @@ function plainObject(result: unknown): TagValue | undefined {
   if (!Array.isArray(result)) return undefined
   const items = result.map(plainValue)
   return items.some((item) => item === undefined || Array.isArray(item)) ? undefined : (items as TagValue)
-}
-
-function environment(variables: readonly string[]): Environment {
-  const made = withMixedNumbers(new Environment({ limits, homogeneousAggregateLiterals: false }))
-  made.registerVariable('tags', 'map')
-  for (const name of variables) made.registerVariable(name, 'dyn')
-  return made
-}
-
-function withMixedNumbers(environment: Environment): Environment {
-  registerMixedNumbers(environment as unknown as Operators)
-  return environment
 }
 
 function tooLong(text: string): ExpressionProblem {

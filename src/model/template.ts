@@ -1,4 +1,5 @@
-import { compileExpression, type Expression, type ExpressionPlace, type ExpressionScope, type ExpressionTypes } from './expression.ts'
+import { compileExpression, type Expression, type ExpressionScope, type ExpressionTypes } from './expression.ts'
+import type { ExpressionPlace } from './expression-environments.ts'
 import type { ExpressionProblem } from './expression-problem.ts'
 import { jsonValue } from './payload.ts'
 import type { TagValue } from './tag.ts'

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { ControlData } from '../control/control.ts'
 import type { NorthData } from '../north/north.ts'
 import type { Site } from '../site/site.ts'
-import { socketPathOf } from '../site/state.ts'
+import { socketPathOf } from '../site/socket-path.ts'
 import type { StoreData } from '../store/thread.ts'
 import type { RoomEntry, RoomName } from './room-thread.ts'
 

@@ -6,11 +6,6 @@ import { readTextFile } from './files.ts'
 import { ProblemList } from './problems.ts'
 import { parseYamlFile } from './yaml-file.ts'
 
-/** The Unix socket by which programs of the gateway's own machine reach it. */
-export function socketPathOf(stateFolder: string): string {
-  return join(stateFolder, 'lineside.sock')
-}
-
 /**
  * Where the gateway of a site keeps its state, whatever else its files say: a running gateway must be reachable while they are being edited.
  * Without a site in `folder` it is where a gateway of this machine keeps it. Throws `site.unreadable` where lineside.yaml cannot be read.

@@ -1,12 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import {
-  compileCondition,
-  compileExpression,
-  type ExpressionPlace,
-  type ExpressionScope,
-  type ExpressionTypes,
-} from '../../src/model/expression.ts'
+import { compileCondition, compileExpression, type ExpressionScope, type ExpressionTypes } from '../../src/model/expression.ts'
+import type { ExpressionPlace } from '../../src/model/expression-environments.ts'
 import type { Quality } from '../../src/model/quality.ts'
 import type { TagValue } from '../../src/model/tag.ts'
 import { compileTemplate, payloadText } from '../../src/model/template.ts'

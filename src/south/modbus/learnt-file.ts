@@ -1,40 +1,9 @@
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
-import { areas } from './address.ts'
+import type { LearntFacts } from './learnt-schema.ts'
 
 /** More than this was not written by us. */
 const sizeBytesMax = 1024 * 1024
-export const holesMax = 500
-const unitsMax = 256
-const functionsMax = 1_000
-
-const unit = z.int().min(0).max(255)
-const since = z.number()
-const hole = z.strictObject({
-  kind: z.enum(['hole', 'gap']),
-  unit,
-  area: z.enum(areas),
-  start: z.int().min(0).max(65_535),
-  count: z.int().min(0).max(65_536),
-  code: z.int().min(1).max(255),
-  /** What the tags there were when it was found: another tag deserves another look. */
-  tags: z.string().max(64),
-  sinceMs: since,
-})
-
-const learntSchema = z.strictObject({
-  version: z.literal(1),
-  /** Who was asked: another device may stand at another address. */
-  peer: z.string().max(300),
-  holes: z.array(hole).max(holesMax),
-  limits: z.array(z.strictObject({ unit, isBits: z.boolean(), countMax: z.int().min(1).max(2_000), sinceMs: since })).max(2 * unitsMax),
-  without: z.array(z.strictObject({ unit, function: z.int().min(1).max(127), sinceMs: since })).max(functionsMax),
-})
-
-/** What was learnt about a device, as it outlives a restart. */
-export type LearntFacts = z.output<typeof learntSchema>
-export type LearntHole = LearntFacts['holes'][number]
 
 const fileName = 'modbus-learnt.json'
 /** Only the last one: nobody needs more to see what went wrong. */
@@ -53,7 +22,7 @@ export async function readLearnt(folder: string): Promise<LearntRead> {
     throw error
   })
   if (info === undefined) return {}
-  const facts = info.size > sizeBytesMax ? undefined : parseFacts(await readFile(path, 'utf8'))
+  const facts = info.size > sizeBytesMax ? undefined : await parseFacts(await readFile(path, 'utf8'))
   if (facts !== undefined) return { facts }
   const setAsideAs = join(folder, asideName)
   await rename(path, setAsideAs)
@@ -80,7 +49,8 @@ export async function writeLearnt(folder: string, facts: LearntFacts): Promise<v
   }
 }
 
-function parseFacts(text: string): LearntFacts | undefined {
+async function parseFacts(text: string): Promise<LearntFacts | undefined> {
+  const { learntSchema } = await import('./learnt-schema.ts') // most devices have taught nothing, and need no zod in this thread
   try {
     return learntSchema.safeParse(JSON.parse(text)).data
   } catch {

@@ -3,10 +3,11 @@ import { type Clock, epochMs } from '../../base/clock.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import type { LearntNote } from '../driver.ts'
 import type { Item } from './item.ts'
-import { holesMax, type LearntRead, readLearnt, writeLearnt } from './learnt-file.ts'
-import { functionNote, holeNote, limitNote, type NoteContext, readAgainNote } from './learnt-notes.ts'
+import { type LearntRead, readLearnt, writeLearnt } from './learnt-file.ts'
+import { functionNote, holeNote, limitNote, type NoteContext, readAgainNote, tooMuchNote } from './learnt-notes.ts'
 import type { LearntFacts, LearntHole } from './learnt-schema.ts'
 import { type Block, endOf, isSameLine, type PlanLimits, planBlocks, type Span } from './planner.ts'
+import { learntHolesMax } from './settings.ts'
 import { inPinnedHole, notReadable } from './status.ts'
 import type { Finding } from './survey.ts'
 
@@ -46,6 +47,8 @@ export interface Plan {
 
 /** What only costs requests is looked at again after so long: the device may have been mended, or have had a bad day when it was asked. */
 const costlyMsMax = 30 * 24 * 3_600_000
+/** Told on one connection; who is told more needs another device file, not more news. */
+const toldMax = 50
 /** Between a finding and writing it down: a survey brings several. */
 const saveDelayMs = 1_000
 
@@ -61,6 +64,7 @@ export class Learnt implements AsyncDisposable {
   #saveTimer: Disposable | undefined
   #saving: Promise<void> = Promise.resolve()
   #isSaveFailing = false
+  #told = 0
 
   /** Never rejects: what cannot be read is learnt again. */
   static async load(options: LearntOptions): Promise<Learnt> {
@@ -125,7 +129,7 @@ export class Learnt implements AsyncDisposable {
       return this.#news(limitNote(finding, words))
     }
     const key = keyOf(finding.kind, finding.span)
-    if (this.#holes.has(key) || this.#holes.size >= holesMax) return false
+    if (this.#holes.has(key) || this.#holes.size >= learntHolesMax) return false
     const hole: LearntHole = { ...spanOf(finding.span), kind: finding.kind, code: finding.code, tags: this.#tagsAt(finding.span), sinceMs }
     this.#holes.set(key, hole)
     return this.#news(this.#isSaidByAnother(hole) ? undefined : holeNote(finding, words))
@@ -202,10 +206,17 @@ export class Learnt implements AsyncDisposable {
   }
 
   #news(note: Omit<LearntNote, 'sinceMs'> | undefined): true {
-    const { clock, folder, tell } = this.#options
-    if (note !== undefined) tell({ ...note, sinceMs: clock.now() })
+    const { clock, folder } = this.#options
+    if (note !== undefined) this.#tell(note)
     if (folder !== '') this.#saveTimer ??= clock.after(saveDelayMs, () => this.#save())
     return true
+  }
+
+  #tell(note: Omit<LearntNote, 'sinceMs'>): void {
+    const { clock, tell } = this.#options
+    this.#told += 1
+    if (this.#told > toldMax + 1) return
+    tell({ ...(this.#told > toldMax ? tooMuchNote(toldMax) : note), sinceMs: clock.now() })
   }
 
   #save(): void {

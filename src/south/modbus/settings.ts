@@ -93,3 +93,6 @@ export interface ModbusQuirks extends Pins {
   /** Even single values are written by FC15 and FC16. */
   readonly writesMultipleOnly: boolean
 }
+
+/** Holes that are remembered of one device; a device with more is asked anew. */
+export const learntHolesMax = 500
