@@ -101,6 +101,7 @@ const remedies: Readonly<Record<string, string>> = {
 class Reader {
   readonly #document: Document.Parsed
   readonly #at: At
+  readonly #targets = new Map<Node, Node | undefined>()
   #values = 0
   isUsable = true
 
@@ -126,7 +127,7 @@ class Reader {
   }
 
   #plainAlias(node: Node, path: Path): unknown {
-    const target = isAlias(node) ? node.resolve(this.#document) : undefined
+    const target = this.#targetOf(node)
     if (target !== undefined) return this.#plain(target, path)
     return this.#refuse(
       node,
@@ -134,6 +135,12 @@ class Reader {
       'There is no anchor of this name above.',
       'Name an anchor (&name) that stands before it, or put the text in quotes.',
     )
+  }
+
+  /** Looked for once: the library walks through the whole document, and an alias may be met half a million times. */
+  #targetOf(node: Node): Node | undefined {
+    if (!this.#targets.has(node)) this.#targets.set(node, isAlias(node) ? node.resolve(this.#document) : undefined)
+    return this.#targets.get(node)
   }
 
   #plainMap(node: YAMLMap, path: Path): Record<string, unknown> {
