@@ -37,6 +37,11 @@ export function readAgainNote(span: Span, context: NoteContext): Note {
   return { code: 'modbus.read-again', message: `${spanText(span, context)} can be read again.` }
 }
 
+export function tooMuchNote(toldMax: number): Note {
+  const message = `More than ${toldMax} things were found out about the device, and the rest is not told: its device file may be that of another one.`
+  return { code: 'modbus.learnt-much', message }
+}
+
 function spanText({ unit, area, start, count }: Span, context: NoteContext): string {
   const first = context.addressing === 'one' ? start + 1 : start
   const prefix = unit === context.unit ? '' : `${unit}/`

@@ -298,6 +298,8 @@ describe('what was learnt about a Modbus device', () => {
     const line = await plant.start(words(0, 1_400))
     const { readings } = await line.poll()
     expect(readings.filter(({ quality }) => quality === 'bad')).toHaveLength(700)
+    expect(plant.told).toHaveLength(51)
+    expect(plant.told.at(-1)).toMatchObject({ code: 'modbus.learnt-much' })
     await plant.stop()
     expect((await stat(join(plant.folder, fileName))).size).toBeLessThan(256 * 1024)
     expect(await readdir(plant.folder)).toEqual([fileName])
