@@ -58,11 +58,7 @@ export class LinePool {
     }
     try {
       const line = await unlessAborted(shared.opening, signal)
-      const retire = (): void => {
-        shared.deaf.reject(deafLine(line.peer))
-        void this.#close(key, shared)
-      }
-      return new Lease({ ...shared.record, line, failure: Promise.race([line.failure, shared.deaf.promise]), leave, retire })
+      return new Lease({ ...shared.record, line, failure: Promise.race([line.failure, shared.deaf.promise]), leave })
     } catch (error) {
       await leave()
       throw error
@@ -82,7 +78,11 @@ export class LinePool {
       if (this.#lines.get(key) === shared) this.#lines.delete(key)
     }
     opening.then((line) => {
-      record.units.reopened()
+      // Each of several lessees alone would leave a deaf line and join it again, and nobody would ever open it anew.
+      record.units.reopened(() => {
+        deaf.reject(deafLine(line.peer))
+        void this.#close(key, shared)
+      })
       line.failure.catch(() => {
         forget()
         void this.#close(key, shared)
@@ -122,8 +122,6 @@ interface Lent {
   readonly units: UnitBreaker
   readonly counts: LineCounts
   readonly leave: () => Promise<void>
-  /** The line is of no use to anybody. */
-  readonly retire: () => void
 }
 
 class Lease implements LeasedLine {
@@ -162,15 +160,8 @@ class Lease implements LeasedLine {
     return this.#lent.counts
   }
 
-  async ask(ask: Ask, options: AskOptions): Promise<Answer> {
-    if (this.#loss !== undefined) throw lostWith(this.#loss, false)
-    try {
-      return await this.#lent.line.ask(ask, options)
-    } catch (error) {
-      // Each of several lessees alone would leave the line and join it again, and nobody would ever open it anew.
-      if (this.#lent.units.isDeaf) this.#lent.retire()
-      throw error
-    }
+  ask(ask: Ask, options: AskOptions): Promise<Answer> {
+    return this.#loss === undefined ? this.#lent.line.ask(ask, options) : Promise.reject(lostWith(this.#loss, false))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -32,6 +32,7 @@ export class UnitBreaker {
   /** Units that were silent since anybody answered. */
   readonly #silentRun = new Set<number>()
   #silentRunTimes = 0
+  #deaf: () => void = () => {}
 
   constructor(options: { readonly clock: Clock }) {
     this.#clock = options.clock
@@ -83,6 +84,7 @@ export class UnitBreaker {
     const times = (this.#silences.get(unit)?.times ?? 0) + 1
     const down = new LineFault(fault.code, fault.message, { remedy: fault.remedy, cause: fault.cause, wasSent: false })
     this.#silences.set(unit, { times, down, probeAt: (this.#clock.elapsed() + probeMs) as MonotonicMs })
+    if (this.isDeaf) this.#deaf()
   }
 
   /** Nobody on the line has answered for a while, each of several devices having had its chance: each alone would only leave it and join again. */
@@ -91,8 +93,9 @@ export class UnitBreaker {
     return [...this.#users.keys()].every((unit) => this.#silentRun.has(unit) || (this.#silences.get(unit)?.times ?? 0) >= silencesMax)
   }
 
-  /** The line is opened anew: the silence may have been its own, so every unit has its chances again. */
-  reopened(): void {
+  /** The line is opened anew: the silence may have been its own, so every unit has its chances again. `deaf` is called when all are silent on this one too. */
+  reopened(deaf: () => void): void {
+    this.#deaf = deaf
     this.heard()
     this.#silences.clear()
   }

@@ -26,12 +26,15 @@ export interface Watched extends AsyncDisposable {
   /** Values that were good, last one each. */
   readonly values: Map<number, unknown>
   readonly seen: { good: number; stale: number; heard: number }
+  /** Good values that were other than these, by tag. */
+  wrong(right: readonly unknown[]): readonly string[]
 }
 
 /** A device in the care of the device loop, as it is in the daemon. */
 export function watch(name: string, config: ModbusConfig, texts: readonly string[], periodMs = 50): Watched {
   const seen = { good: 0, stale: 0, heard: 0 }
   const values = new Map<number, unknown>()
+  const published = new Set<string>()
   const tags = tagsOf(...texts).map((tag) => ({ ...tag, device: name }))
   const device = startDevice({
     config: { device: name, driver: 'modbus', config, capabilities: [], scanMs: { normal: periodMs }, tags },
@@ -42,6 +45,7 @@ export function watch(name: string, config: ModbusConfig, texts: readonly string
           if (quality !== 'good') continue
           seen.good += 1
           values.set(tag, value)
+          published.add(`${tag}: ${value}`)
         }
       },
       heard: (heard) => {
@@ -57,7 +61,8 @@ export function watch(name: string, config: ModbusConfig, texts: readonly string
     chance: systemChance,
     log: keptLog(),
   })
-  return { device, values, seen, [Symbol.asyncDispose]: () => device[Symbol.asyncDispose]() }
+  const wrong: Watched['wrong'] = (right) => [...published].filter((text) => !right.some((value, tag) => text === `${tag}: ${value}`))
+  return { device, values, seen, wrong, [Symbol.asyncDispose]: () => device[Symbol.asyncDispose]() }
 }
 
 /** Disposes of all, in order. */

@@ -9,6 +9,7 @@ import { type RtuClientOptions, startRtuClient } from '../../../src/south/modbus
 import { openRtuSocket } from '../../../src/south/modbus/rtu-socket.ts'
 import { openSerialPort } from '../../../src/south/modbus/serial-port.ts'
 import type { SerialSettings } from '../../../src/south/modbus/settings.ts'
+import { UnitBreaker } from '../../../src/south/modbus/unit-breaker.ts'
 import { startManualClock } from '../../support/manual-clock.ts'
 import { exception, registersFrom, truth } from '../../support/modbus-fault-server.ts'
 import { type RtuFaultServer, type RtuRequest, rtuFrame, startRtuFaultServer } from '../../support/rtu-fault-server.ts'
@@ -167,6 +168,34 @@ describe('the RTU client', () => {
     await owing
     expect(performance.now() - started).toBeGreaterThan(2 * timeoutMs - 5)
   })
+
+  it('serves thirty units with one dead among them at the cost of one timeout a probe period', async () => {
+    const clock = startManualClock()
+    const units = new UnitBreaker({ clock })
+    units.use(Array.from({ length: 30 }, (_, place) => place + 1))
+    const write = async (frame: Buffer): Promise<void> => {
+      const [unit = 0] = frame
+      if (unit !== 13) clock.after(5, () => hear(rtuFrame(unit, Buffer.from('03020007', 'hex'))))
+    }
+    const { channel, hear } = fakeChannel({ write })
+    await using client = startRtuClient({ channel, baud, characterMs, timeoutMs, pauseMs: 0, broadcastPauseMs: 0, units, clock })
+    const rounds: number[] = []
+    while (clock.elapsed() < 16_000) {
+      const begun = clock.elapsed()
+      const reads = Array.from({ length: 30 }, (_, place) => askRead({ unit: place + 1, area: 'hr', start: 0, count: 1 }))
+      let settled = 0
+      for (const ask of reads) void codeOf(client.ask(ask, { urgency: 'poll' })).then(() => (settled += 1))
+      while (settled < reads.length) await clock.advance(10)
+      rounds.push(clock.elapsed() - begun)
+    }
+    const plain = Math.min(...rounds)
+    const longer = rounds.filter((ms) => ms > plain + 20)
+    // Two silences are needed to believe it, then three probes in 16 s.
+    expect(longer).toHaveLength(5)
+    expect(Math.max(...rounds)).toBeLessThanOrEqual(plain + timeoutMs + 20)
+    expect(client.counts?.timeouts).toBe(5)
+    expect(client.counts?.spared).toBe(rounds.length - 5)
+  }, 60_000)
 
   it('is not led astray by a unit that answers everything in order, however late', async () => {
     let busyUntil = 0
