@@ -71,17 +71,19 @@ async function importBranches(device: OneDevice, { command, terminal }: Importin
   const { branchTags } = await import('../runtime/import.ts')
   const { stateFolderFor, progress } = await import('./browse.ts')
   const file = join(tmpdir(), `lineside-import-${randomUUID()}`)
+  const stop = terminal.stop ?? stopSignal()
   try {
     const names = new TagNames()
     const found = await branchTags(config, {
       file,
       nameFor: (path) => names.nameFor(path),
       stateFolderFor: (url) => stateFolderFor(url, terminal.environment),
-      signal: terminal.stop ?? stopSignal(),
+      signal: stop,
       onProgress: progress(terminal),
     })
     return await keepBranches(device, found, { command, terminal })
   } catch (error) {
+    if (stop.aborted) return nothingDone(terminal)
     if (!(error instanceof Fault) || !error.code.startsWith('opcua.')) throw error
     terminal.error(`${error.message}  (${error.code})\n    ${error.remedy}\n`)
     return 3

@@ -44,7 +44,10 @@ export async function probeCommand(command: ProbeCommand, terminal: Terminal): P
     else await replaceFile(dirname(command.out), basename(command.out), text)
     return 0
   } catch (error) {
-    if (stop.aborted) return 1
+    if (stop.aborted) {
+      terminal.error('Interrupted.\n')
+      return 1
+    }
     if (!(error instanceof Fault) || !error.code.startsWith('modbus.')) throw error
     terminal.error(`${error.message}  (${error.code})\n    ${error.remedy}\n`)
     return 3

@@ -21,7 +21,7 @@ export async function readTextFile(folder: string, file: string, problems: Probl
   try {
     const bytes = await readBounded(join(folder, file))
     if (typeof bytes === 'string')
-      problems.addAt({ file }, { code: 'file.unusable', message: `${file} ${bytes}.`, remedy: 'Put a YAML file of at most 4 MiB here.' })
+      problems.addAt({ file }, { code: 'file.unusable', message: `${file} ${bytes}.`, remedy: 'Put a text file of at most 4 MiB here.' })
     else return decode(bytes, file, problems)
   } catch (error) {
     const finding = unreadable(file, error)

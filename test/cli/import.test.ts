@@ -122,6 +122,22 @@ describe('lineside import --csv', () => {
   })
 })
 
+describe('a tool that is interrupted', () => {
+  it.each([
+    ['import', 'plc', '--site'],
+    ['browse', 'opc.tcp://127.0.0.1:1', '--exclude'],
+    ['probe', 'modbus-tcp://127.0.0.1:1', '--pause'],
+  ])('by Ctrl-C ends with 1, and calls it no bug: %s', async (command, what, option) => {
+    const device = 'device: plc\ndriver: opcua\nconnection: { url: "opc.tcp://127.0.0.1:1" }\nimport: [{ from: i=85 }]\ntags: {}\n'
+    await using folder = await siteFolder({ 'lineside.yaml': siteYaml, 'devices/plc.yaml': device })
+    const value = option === '--site' ? folder.path : '0ms'
+    const around = { stop: AbortSignal.abort(), environment: { XDG_STATE_HOME: folder.path } }
+    const { code, error } = await lineside([command, what, option, value], around)
+    expect(code).toBe(1)
+    expect(error).not.toContain('bug')
+  })
+})
+
 describe('lineside export', () => {
   it('writes a table that brings the same tags back', async () => {
     await using folder = await site('')

@@ -117,7 +117,7 @@ namespace.addVariable({ componentOf: odd, browseName: 'a_b_c', nodeId: 's=Odd.ab
 namespace.addVariable({
   componentOf: odd,
   browseName: '=1+1\n- x: "y" \u001b[2J',
-  nodeId: 's=Odd."hostile"\n# {',
+  nodeId: 's=Odd."hostile" # {',
   dataType: 'Byte',
   description: '=HYPERLINK("http://x")\n  evil: true',
 })

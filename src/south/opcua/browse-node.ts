@@ -1,5 +1,8 @@
-import { coerceNodeId, type ExpandedNodeId, type NodeId } from 'node-opcua-client'
+import { coerceNodeId, type ExpandedNodeId, NodeId } from 'node-opcua-client'
 import { parseNodeText } from './address.ts'
+
+/** The library does not export the name of this kind. */
+const textKind = coerceNodeId('s=x').identifierType
 
 /** What a node's id means, whatever index its namespace has today. */
 export interface Namespaces {
@@ -23,6 +26,8 @@ export function namespacesOf(uris: readonly string[]): Namespaces {
       const parsed = parseNodeText(text)
       const index = parsed === undefined ? -1 : typeof parsed.namespace === 'string' ? uris.indexOf(parsed.namespace) : parsed.namespace
       if (parsed === undefined || index < 0) return undefined
+      // The library would cut a text at its first line break.
+      if (parsed.identifier.startsWith('s=')) return new NodeId(textKind, parsed.identifier.slice(2), index)
       try {
         return coerceNodeId(`ns=${index};${parsed.identifier}`)
       } catch {

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { loadFiles, siteFolder, siteYaml } from '../../site/site-folder.ts'
 import { lineside } from '../../support/lineside-program.ts'
 import { startTree, type Tree } from '../../support/opcua-tree-process.ts'
@@ -25,11 +25,13 @@ async function browsed(url: string, ...args: readonly string[]): Promise<readonl
   return JSON.parse(ran.out) as readonly Found[]
 }
 
+vi.setConfig({ testTimeout: 90_000 }) // servers and programs of their own, on a machine that may be busy
+
 /** The plain tests share one: a server takes seconds to start. */
 let tree: Tree
 beforeAll(async () => {
   tree = await startTree()
-}, 60_000)
+}, 120_000)
 afterAll(() => tree[Symbol.asyncDispose]())
 
 describe('lineside browse', () => {
@@ -147,7 +149,7 @@ describe('lineside browse', () => {
     child.stdout.on('data', (data) => said.push(String(data)))
     const [code] = await once(child, 'close')
     expect({ code, rows: said.join('').trim().split('\r\n').length }).toEqual({ code: 0, rows: 6 })
-  }, 30_000)
+  })
 })
 
 describe('what a server says', () => {
@@ -162,7 +164,7 @@ describe('what a server says', () => {
     expect((await run('--csv')).out).toContain(`"'=HYPERLINK(""http://x"") evil: true"`)
     const { site } = await loadFiles({ 'lineside.yaml': siteYaml, 'devices/x.yaml': (await run('--as-device', 'x')).out })
     expect(site?.devices[0]?.tags).toMatchObject([
-      { path: 'Plant/Odd/_1_1_-_x_y_2J', address: { node: 'nsu=urn:test:tree%3Bv=1;s=Odd."hostile"\n# {' } },
+      { path: 'Plant/Odd/_1_1_-_x_y_2J', address: { node: 'nsu=urn:test:tree%3Bv=1;s=Odd."hostile" # {' } },
     ])
   })
 
@@ -196,7 +198,7 @@ describe('a server that goes away under a browse', () => {
         await using first = await startTree(size)
         port = first.port
         const ran = lineside(args(first.url, state), { environment })
-        await expect.poll(() => (existsSync(state) ? statSync(state).size : 0), { timeout: 30_000, interval: 5 }).toBeGreaterThan(500_000)
+        await expect.poll(() => (existsSync(state) ? statSync(state).size : 0), { timeout: 100_000, interval: 5 }).toBeGreaterThan(500_000)
         first.signal(signal)
         expect(await ran).toMatchObject({ code: 3, out: '', error: expect.stringContaining(`--resume ${state} goes on from there`) })
       }
@@ -244,7 +246,7 @@ tags: {}
       out: expect.stringContaining('1 added, 1 kept as they were, 1 gone and kept'),
     })
     expect(await run()).toMatchObject({ code: 0, out: expect.stringContaining('0 added, 1 changed, 1 gone, 8 the same.') })
-  }, 30_000)
+  })
 
   it('leaves the last table alone where the server cannot be reached', async () => {
     const device = 'device: tree\ndriver: opcua\nconnection: { url: "opc.tcp://127.0.0.1:1" }\nimport: [{ from: i=85 }]\ntags: {}\n'
@@ -285,19 +287,18 @@ describe('a browse of 100,000 nodes', () => {
     const file = join(folder.path, 'state')
     const peaks: number[] = []
     for (const [at, signal] of [
-      [3_000_000, 'SIGKILL'],
-      [9_000_000, 'SIGINT'],
-      [15_000_000, 'SIGKILL'],
+      [4_000_000, 'SIGKILL'],
+      [14_000_000, 'SIGINT'],
     ] as const) {
       const browse = startBrowse(large.url, folder.path, file)
-      await expect.poll(() => (existsSync(file) ? statSync(file).size : 0), { timeout: 60_000, interval: 20 }).toBeGreaterThan(at)
+      await expect.poll(() => (existsSync(file) ? statSync(file).size : 0), { timeout: 200_000, interval: 20 }).toBeGreaterThan(at)
       peaks.push(peakMb(browse.pid))
       browse.kill(signal)
       expect(await browse.ended).toBe(signal === 'SIGINT' ? 1 : null)
     }
     const last = startBrowse(large.url, folder.path, file)
     await expect
-      .poll(() => statSync(file, { throwIfNoEntry: false })?.size ?? 26e6, { timeout: 60_000, interval: 20 })
+      .poll(() => statSync(file, { throwIfNoEntry: false })?.size ?? 26e6, { timeout: 200_000, interval: 20 })
       .toBeGreaterThan(25_500_000)
     peaks.push(peakMb(last.pid))
     expect(await last.ended).toBe(0)
@@ -305,5 +306,5 @@ describe('a browse of 100,000 nodes', () => {
     const nodes = new Set(rows.map((row) => row.split(',')[1]))
     expect({ rows: rows.length, nodes: nodes.size }).toEqual({ rows: 100_009, nodes: 100_009 })
     expect(Math.max(...peaks)).toBeLessThan(320)
-  }, 180_000)
+  }, 600_000)
 })
