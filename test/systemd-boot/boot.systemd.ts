@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { startProgram } from '../north/support/program.ts'
 import { Container } from './container.ts'
 
-const slow = 60_000
+const slow = 90_000
 
 const files = {
   'etc/lineside/lineside.yaml': `site: acme/test/line-1
@@ -21,7 +21,7 @@ tags:
 `,
   'etc/lineside/secrets/plant-broker': 'not to be seen',
   // The unit waits 15 s; the test would, too.
-  'etc/systemd/system/lineside.service.d/soon.conf': '[Service]\nWatchdogSec=3\nRestartSec=1\n',
+  'etc/systemd/system/lineside.service.d/soon.conf': '[Service]\nWatchdogSec=5\nRestartSec=1\n',
 }
 
 let container: Container
@@ -73,7 +73,7 @@ describe('the service under a real systemd', () => {
     await expectReady()
     const before = await restarts()
     await signal('STOP')
-    await vi.waitFor(async () => expect(await restarts()).toBe(before + 1), { timeout: 20_000, interval: 200 })
+    await vi.waitFor(async () => expect(await restarts()).toBe(before + 1), { timeout: 30_000, interval: 200 })
     await expectReady()
     expect(await container.run('journalctl', '--unit', 'lineside')).toContain('Watchdog timeout')
   })
@@ -85,7 +85,7 @@ describe('the service under a real systemd', () => {
       await expectReady()
       const before = await restarts()
       await using _freezer = await freeze(name)
-      await vi.waitFor(async () => expect(await restarts()).toBe(before + 1), { timeout: 20_000, interval: 200 })
+      await vi.waitFor(async () => expect(await restarts()).toBe(before + 1), { timeout: 30_000, interval: 200 })
       await expectReady()
     },
   )
@@ -94,7 +94,7 @@ describe('the service under a real systemd', () => {
     await expectReady()
     const before = await restarts()
     await signal('KILL')
-    await vi.waitFor(async () => expect(await restarts()).toBe(before + 1), { timeout: 20_000, interval: 200 })
+    await vi.waitFor(async () => expect(await restarts()).toBe(before + 1), { timeout: 30_000, interval: 200 })
     await expectReady()
   })
 

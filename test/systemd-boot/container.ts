@@ -96,7 +96,7 @@ export class Container implements AsyncDisposable {
 
 /** A stream of its own for its console: with none at all, systemd as the first process says nothing and ends. */
 function nspawnArguments(root: string): readonly string[] {
-  const binds = ['src', 'node_modules', 'package.json'].map((part) => `--bind-ro=${join(repository, part)}:${program}/${part}`)
+  const binds = ['bin', 'src', 'node_modules', 'package.json'].map((part) => `--bind-ro=${join(repository, part)}:${program}/${part}`)
   return ['--boot', '--private-network', '--register=no', '--keep-unit', '--console=read-only', '--quiet', ...binds, `--directory=${root}`]
 }
 
@@ -127,13 +127,13 @@ async function installLineside(root: string, files: Readonly<Record<string, stri
   await install(join(systemd, 'lineside.service'), join(root, 'usr/lib/systemd/system/lineside.service'))
   await install(join(systemd, 'lineside.sysusers'), join(root, 'usr/lib/sysusers.d/lineside.conf'))
   await install(join(systemd, 'lineside.tmpfiles'), join(root, 'usr/lib/tmpfiles.d/lineside.conf'))
-  const start = `#!/bin/sh\nexec ${program}/node_modules/.bin/node ${program}/src/main.ts "$@"\n`
+  const start = `#!/bin/sh\nexec ${program}/node_modules/.bin/node ${program}/bin/lineside.js "$@"\n`
   for (const [file, text] of Object.entries({ ...files, 'usr/bin/lineside': start })) {
     await mkdir(dirname(join(root, file)), { recursive: true })
     await writeFile(join(root, file), text)
   }
   await chmod(join(root, 'usr/bin/lineside'), 0o755)
-  for (const part of ['src', 'node_modules']) await mkdir(join(root, program, part), { recursive: true })
+  for (const part of ['bin', 'src', 'node_modules']) await mkdir(join(root, program, part), { recursive: true })
   await writeFile(join(root, program, 'package.json'), '')
   const wanted = join(root, 'etc/systemd/system/multi-user.target.wants')
   await mkdir(wanted, { recursive: true })
