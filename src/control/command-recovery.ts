@@ -135,7 +135,7 @@ async function lookAt(command: Command, context: SettleContext): Promise<Ending>
   const place = await deviceBack(meta.device, context)
   if (place === undefined) return unknown
   const errand = new Errand(command, clock.elapsed())
-  const raw = rawFor(meta, command.value)
+  const raw = rawFor(meta, command.value, meta.write)
   errand.admitted = { tag, meta, rules: meta.write, place, raw, meant: scaledValue(raw, meta.scale) }
   const [seen] = await readBack([{ errand, untilMs: later(clock, lookMs) }], place, { table, clock })
   if (seen?.value === undefined) return unknown

@@ -160,7 +160,7 @@ export class CommandRoad {
     if (place === undefined) throw deviceStarting(meta.device)
     this.#checkExpiry(command)
     this.#pace.checkRate({ tag, meta, rules, now: clock.elapsed() })
-    const raw = rawFor(meta, value)
+    const raw = rawFor(meta, value, rules)
     return { tag, meta, rules, place, raw, meant: scaledValue(raw, meta.scale) }
   }
 

@@ -1,7 +1,7 @@
 import { type MonotonicMs, parseIsoTime } from '../base/clock.ts'
 import { type Fault, type PlainFault, plainFault } from '../base/fault.ts'
 import type { Command, CommandResult, CommandStatus } from '../model/command.ts'
-import type { TagIndex, TagMeta, TagValue, WriteRules } from '../model/tag.ts'
+import type { LinearScale, TagIndex, TagMeta, TagValue, WriteRules } from '../model/tag.ts'
 import type { Device } from '../south/device.ts'
 import { eachNumber, isSameValue, rawValue } from './tag-table.ts'
 
@@ -79,10 +79,22 @@ export function endingOf(status: CommandStatus, fault: PlainFault): Ending {
   return { status, code: fault.code, message: fault.message, remedy: fault.remedy }
 }
 
-/** What the device is to be told, and to whole numbers where it holds only those. */
-export function rawFor(meta: TagMeta, value: TagValue): TagValue {
+/** What the device is to be told; where it holds whole numbers only, the nearest one that lies within the limits of the tag. */
+export function rawFor(meta: TagMeta, value: TagValue, { min, max }: Pick<WriteRules, 'min' | 'max'> = {}): TagValue {
   const raw = rawValue(value, meta.scale)
-  return meta.scale?.isRawWhole === true ? eachNumber(raw, Math.round) : raw
+  if (meta.scale?.isRawWhole !== true) return raw
+  const ends = [min, max].map((limit) => (limit === undefined ? undefined : Number(rawValue(limit, meta.scale))))
+  const [low = Number.NEGATIVE_INFINITY, high = Number.POSITIVE_INFINITY] = isFalling(meta.scale) ? ends.toReversed() : ends
+  return eachNumber(raw, (exact) => Math.min(Math.floor(high + slack(high)), Math.max(Math.ceil(low - slack(low)), Math.round(exact))))
+}
+
+function isFalling({ raw, to }: LinearScale): boolean {
+  return (to[1] - to[0]) / (raw[1] - raw[0]) < 0
+}
+
+/** A limit of 10 that arithmetic makes 9.999999999 is 10. */
+function slack(limit: number): number {
+  return Number.isFinite(limit) ? 1e-9 * Math.max(1, Math.abs(limit)) : 0
 }
 
 /** Whether what was seen is what was meant, within the tolerance and what the type of the tag can hold. */

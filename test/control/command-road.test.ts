@@ -81,6 +81,17 @@ describe('the command road', () => {
     expect(fraction.plant.written).toEqual([0.5])
   })
 
+  it('rounds to what the device holds, but never beyond a limit of the tag', async () => {
+    const rising = startRoad({ min: 0.2, max: 9.9 }, { type: 'f64', scale: { raw: [0, 20], to: [0, 10], isRawWhole: true } })
+    expect(await rising.ask({ value: 9.9 })).toMatchObject({ status: 'done', value: 9.5 })
+    expect(await rising.ask({ value: 0.2 })).toMatchObject({ status: 'done', value: 0.5 })
+    const falling = startRoad({ min: 0.2, max: 10 }, { type: 'f64', scale: { raw: [20, 0], to: [0, 10], isRawWhole: true } })
+    expect(await falling.ask({ value: 0.2 })).toMatchObject({ status: 'done', value: 0.5 })
+    expect(await falling.ask({ value: 10 })).toMatchObject({ status: 'done', value: 10 })
+    const tenths = startRoad({ max: 0.3 }, { type: 'f64', scale: { raw: [0, 10], to: [0, 1], isRawWhole: true } })
+    expect(await tenths.ask({ value: 0.3 })).toMatchObject({ status: 'done', value: expect.closeTo(0.3) })
+  })
+
   it('fails when the device takes the write and holds another value', async () => {
     const { ask, plant, clock } = startRoad()
     plant.takesOver = false
