@@ -19,6 +19,11 @@ function termsOf({ line, quirks, inflightMax }: ModbusConfig): readonly (readonl
   ]
 }
 
+/** How a line is set, as one text: the same for those that can share it. */
+export function lineTerms(config: ModbusConfig): string {
+  return JSON.stringify(termsOf(config).map(([, value]) => value))
+}
+
 function connectionTerms(line: LineSettings): Readonly<Record<string, unknown>> {
   if (line.kind === 'tcp') return { tls: line.tls === undefined ? 'not there' : JSON.stringify(line.tls) }
   const { baud, characterBits, broadcastPauseMs } = line

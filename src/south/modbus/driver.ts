@@ -1,7 +1,7 @@
 import type { Tag } from '../../model/tag.ts'
 import type { ConnectContext, Connection, Driver } from '../driver.ts'
 import type { ModbusAddress } from './address.ts'
-import { lineKey } from './check-connection.ts'
+import { lineKey, lineTerms } from './check-connection.ts'
 import { overLine } from './connection.ts'
 import { DeviceLine } from './device-line.ts'
 import type { Line } from './line.ts'
@@ -44,8 +44,9 @@ async function leaseLine(config: ModbusConfig, tags: readonly Tag<ModbusAddress>
   const { clock, signal } = context
   // A line of its own is remembered by the device's name: two files may well name one host.
   const key = lineKey(config) ?? `${hostOf(config)} of ${tags[0]?.device ?? ''}`
+  const wanted = { key, terms: lineTerms(config), clock, signal }
   if (!config.quirks.closesAfterScan) {
-    return { leased: await pool.lease({ key, clock, signal, open: (record, limit) => openLine(config, record, { clock, signal: limit }) }) }
+    return { leased: await pool.lease({ ...wanted, open: (record, limit) => openLine(config, record, { clock, signal: limit }) }) }
   }
   let resting: RestingLine | undefined
   const open = async (record: LineRecord, limit: AbortSignal): Promise<Line> => {
@@ -61,7 +62,7 @@ async function leaseLine(config: ModbusConfig, tags: readonly Tag<ModbusAddress>
     )
     return resting
   }
-  const leased = await pool.lease({ key, clock, signal, open })
+  const leased = await pool.lease({ ...wanted, open })
   return { leased, ...(resting === undefined ? {} : { resting }) }
 }
 

@@ -65,6 +65,13 @@ export function deafLine(peer: string): Fault {
   })
 }
 
+export function otherTerms(line: string): Fault {
+  return new Fault('modbus.line-conflict', `${line} is open with other settings than this device asks for.`, {
+    remedy: 'Wait until the devices that still use it as it was are connected to anew; `lineside check` shows files that do not agree.',
+    isRetryable: true,
+  })
+}
+
 const remedyOfPort: readonly (readonly [pattern: RegExp, code: string, remedy: string])[] = [
   [
     /no such file|ENOENT/i,

@@ -1,6 +1,6 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Fault } from '../../base/fault.ts'
-import { closedByUs, deafLine, lostWith } from './faults.ts'
+import { closedByUs, deafLine, lostWith, otherTerms } from './faults.ts'
 import type { AskOptions, Line } from './line.ts'
 import { LineCounts } from './line-counts.ts'
 import type { Answer, Ask } from './pdu.ts'
@@ -20,6 +20,8 @@ export interface LeasedLine extends Line, LineRecord {
 export interface LeaseOptions {
   /** The same for all that share the line. */
   readonly key: string
+  /** How the line is set, as a text: a line is never had in another way than was asked for. */
+  readonly terms: string
   readonly clock: Clock
   /** Limits the wait for the line, not the lease. */
   readonly signal: AbortSignal
@@ -32,6 +34,7 @@ const recordsMax = 1_024
 
 interface Shared {
   readonly record: LineRecord
+  readonly terms: string
   readonly stop: AbortController
   readonly opening: Promise<Line>
   /** Rejects when nobody on the line answers any more. */
@@ -47,9 +50,10 @@ export class LinePool {
   readonly #closing = new Map<string, Promise<void>>()
 
   async lease(options: LeaseOptions): Promise<LeasedLine> {
-    const { key, signal } = options
+    const { key, terms, signal } = options
     signal.throwIfAborted()
     const shared = this.#lines.get(key) ?? this.#open(options)
+    if (shared.terms !== terms) throw otherTerms(key)
     shared.lessees += 1
     const leave = async (): Promise<void> => {
       shared.lessees -= 1
@@ -65,14 +69,14 @@ export class LinePool {
     }
   }
 
-  #open({ key, open, clock }: LeaseOptions): Shared {
+  #open({ key, terms, open, clock }: LeaseOptions): Shared {
     const stop = new AbortController()
     const record = this.#recordOf(key, clock)
     const before = this.#closing.get(key) ?? Promise.resolve()
     const opening = before.then(() => open(record, stop.signal))
     const deaf = Promise.withResolvers<never>()
     deaf.promise.catch(() => {}) // seen by the lessees
-    const shared: Shared = { record, stop, opening, deaf, lessees: 0 }
+    const shared: Shared = { record, terms, stop, opening, deaf, lessees: 0 }
     this.#lines.set(key, shared)
     const forget = (): void => {
       if (this.#lines.get(key) === shared) this.#lines.delete(key)

@@ -185,7 +185,7 @@ class TcpClient implements Line {
     if (firstMs >= this.#deadlineInMs(now)) return
     this.#deadlineTimer?.[Symbol.dispose]()
     this.#deadlineAt = (now + firstMs) as MonotonicMs
-    this.#deadlineTimer = this.#options.clock.after(Math.ceil(firstMs), () => this.#deadline())
+    this.#deadlineTimer = this.#options.clock.after(Math.max(0, Math.ceil(firstMs)), () => this.#deadline())
   }
 
   #deadlineInMs(now: MonotonicMs): number {

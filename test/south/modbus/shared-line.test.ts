@@ -49,6 +49,16 @@ describe('device files that name one gateway', () => {
     expect(server.connections).toBe(1)
   })
 
+  it('never get it otherwise set than they ask for, and get it when the others have left', async () => {
+    await using server = await startRtuFaultServer(rtuHonestly)
+    await using old = watch('old', rtuTcpConfig(server.port), ['hr:1 u16'])
+    await vi.waitFor(() => expect(old.seen.good).toBe(1))
+    await using changed = watch('changed', rtuTcpConfig(server.port, { baud: 9_600, unit: 2 }), ['hr:1 u16'])
+    await vi.waitFor(() => expect(changed.device.status().lastFault?.code).toBe('modbus.line-conflict'))
+    await old[Symbol.asyncDispose]()
+    await vi.waitFor(() => expect(changed.seen.good).toBe(1), { timeout: 3_000 })
+  })
+
   it('each keep their own timeout', async () => {
     await using server = await startFaultServer((request) => setTimeout(() => honestly(request), 80))
     await using hasty = await connectTo(tcpConfig(server.port, { timeout: '30ms' }), ['hr:1 u16'])
