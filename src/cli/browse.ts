@@ -10,6 +10,7 @@ import { type BrowsedTag, browse, browsedTags, connectionSection, type ServerAdd
 import { commentLine, deviceHeadText, tagLine } from '../site/device-text.ts'
 import { findDriver } from '../site/drivers.ts'
 import { type TagRow, tagTableText } from '../site/tag-table.ts'
+import { keepDeviceFile } from './device-out.ts'
 import { stopSignal } from './stop-signal.ts'
 import { TagNames } from './tag-names.ts'
 import type { Terminal } from './terminal.ts'
@@ -23,6 +24,7 @@ export interface BrowseCommand extends ServerAddress {
   readonly csv?: boolean
   readonly json?: boolean
   readonly writable?: boolean
+  readonly force?: boolean
   readonly resume?: string
   readonly out?: string
 }
@@ -36,6 +38,7 @@ const rowsAtOnce = 500
 export async function browseCommand(command: BrowseCommand, terminal: Terminal): Promise<number> {
   const stop = terminal.stop ?? stopSignal()
   const config = serverConfig(command)
+  await keepDeviceFile(command)
   const file =
     command.resume ?? (command.out === undefined ? join(tmpdir(), `lineside-browse-${randomUUID()}.part`) : `${command.out}.part`)
   const { root, depth, include = ['**'], exclude = [] } = command

@@ -4,6 +4,7 @@ import { durationSchema } from '../base/units.ts'
 import { type ProbeAddress, type ProbePlan, type ProbeResult, probe, probeAddress, probeUnits } from '../runtime/probe.ts'
 import { commentLine, deviceHeadText, tagLine } from '../site/device-text.ts'
 import { replaceFile } from '../site/one-device.ts'
+import { keepDeviceFile } from './device-out.ts'
 import { probeTable, shown } from './probe-table.ts'
 import { stopSignal } from './stop-signal.ts'
 import type { Terminal } from './terminal.ts'
@@ -20,6 +21,7 @@ export interface ProbeCommand {
   readonly asDevice?: string
   readonly json?: boolean
   readonly out?: string
+  readonly force?: boolean
 }
 
 const unitMax = 255
@@ -28,6 +30,7 @@ const unitMax = 255
 export async function probeCommand(command: ProbeCommand, terminal: Terminal): Promise<number> {
   const stop = terminal.stop ?? stopSignal()
   const address = probeAddress(command.url)
+  await keepDeviceFile(command)
   const plan: ProbePlan = {
     address,
     from: command.from,

@@ -62,6 +62,8 @@ export interface BrowseCounts {
 /** 16 bytes of memory each while browsing: 80 MB. No PLC comes near it. */
 const nodesMax = 5_000_000
 const readBytes = 64 * 1024
+/** A path of 64 levels and a long node id fit; what is longer was not written here. */
+const lineBytesMax = 1024 * 1024
 const format = 1
 
 type Line = readonly ['n', string, number, string, 0 | 1] | readonly ['v', BrowsedVariable] | readonly ['c', number]
@@ -170,8 +172,16 @@ export class BrowseJournal {
         variables = 0
       }
     }
+    if (lineNumber === 0) await this.#refuseStranger(header)
     await this.#handle.truncate(this.#endsAt)
-    if (lineNumber === 0 || this.#endsAt === 0) await this.#append([{ browse: format, ...question }])
+    if (lineNumber === 0) await this.#append([{ browse: format, ...question }])
+  }
+
+  /** A file without a whole line is ours only if our first line was cut off: anything else is somebody's, and stays. */
+  async #refuseStranger(header: string): Promise<void> {
+    const { size } = await this.#handle.stat()
+    const { buffer } = await this.#handle.read(Buffer.alloc(Math.min(size, header.length + 1)), 0, undefined, 0)
+    if (size > header.length + 1 || !header.startsWith(buffer.toString('utf8'))) throw otherQuestion(this.#file)
   }
 
   async *#nodesFrom(skip: number): AsyncGenerator<FoundNode> {
@@ -215,6 +225,7 @@ async function* linesOf(handle: FileHandle, goodBytes: () => number): AsyncGener
       from = end + 1
     }
     at += bytesRead
+    if (whole.length - from > lineBytesMax) return
     rest = Buffer.from(whole.subarray(from))
   }
 }

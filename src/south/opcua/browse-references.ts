@@ -1,5 +1,4 @@
 import { BrowseDirection, type BrowseResult, NodeClass, type NodeId, type ReferenceDescription } from 'node-opcua-client'
-import { Fault } from '../../base/fault.ts'
 import { statusName, statusOf } from './quality.ts'
 import type { Requests } from './requests.ts'
 
@@ -76,13 +75,15 @@ async function* rest(place: number, first: Buffer, { requests, signal, onRefused
   }
 }
 
+/** In smaller requests where the server takes fewer nodes, or cannot answer for so many at once. */
 async function browse(nodes: readonly NodeId[], { requests, signal }: ReferenceOptions): Promise<readonly BrowseResult[]> {
-  const answer = await requests.ask(
-    'a browse',
-    (session) => {
+  return await requests.chunked(nodes, {
+    what: 'a browse',
+    limit: nodes.length,
+    send: (session, chunk) => {
       Object.assign(session, { requestedMaxReferencesPerNode: referencesPerNodeMax }) // the library has no parameter for it
       return session.browse(
-        nodes.map((nodeId) => ({
+        chunk.map((nodeId) => ({
           nodeId,
           browseDirection: BrowseDirection.Forward,
           referenceTypeId: hierarchical,
@@ -93,10 +94,6 @@ async function browse(nodes: readonly NodeId[], { requests, signal }: ReferenceO
       )
     },
     signal,
-  )
-  if (answer.length === nodes.length) return answer
-  throw new Fault('opcua.request-failed', `The server answered ${answer.length} results to a browse of ${nodes.length} nodes.`, {
-    remedy: 'Look at the log of the server for the reason.',
   })
 }
 

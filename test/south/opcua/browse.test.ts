@@ -89,7 +89,9 @@ describe('lineside browse', () => {
     expect(problems.map(({ code }) => code)).toEqual(['opcua.unencrypted'])
     expect(site?.tags.length).toBe(19)
     expect(site?.tags.filter(({ write }) => write !== undefined)).toEqual([])
-    const writable = await loadFiles({ 'lineside.yaml': siteYaml, 'devices/tree.yaml': await run('--writable') })
+    const again = await lineside(['browse', tree.url, '--as-device', 'tree', '--out', out])
+    expect(again).toMatchObject({ code: 1, error: expect.stringContaining('device.exists') })
+    const writable = await loadFiles({ 'lineside.yaml': siteYaml, 'devices/tree.yaml': await run('--writable', '--force') })
     expect(writable.site?.tags.find(({ path }) => path.endsWith('Pressure'))?.write).toMatchObject({ min: 0, max: 250 })
     expect(writable.site?.tags.find(({ path }) => path.endsWith('Read_only'))?.write).toBeUndefined()
   })
@@ -130,9 +132,14 @@ describe('lineside browse', () => {
       lineside(['browse', tree.url, '--security', 'None', ...args], { environment: { XDG_STATE_HOME: state.path } })
     expect(await run('--root', 'ns=3;s=nowhere')).toMatchObject({ code: 1, error: expect.stringContaining('opcua.no-such-node') })
     expect(await run('--root', '/Objects/3:Nowhere')).toMatchObject({ code: 1, error: expect.stringContaining('opcua.no-such-node') })
-    await writeFile(file, 'something of mine\n')
-    expect(await run('--resume', file)).toMatchObject({ code: 1, error: expect.stringContaining('browse.other-question') })
-    expect(await readFile(file, 'utf8')).toBe('something of mine\n')
+    for (const mine of ['something of mine\n', 'something of mine', '{"browse":1', 'x'.repeat(3_000_000)]) {
+      await writeFile(file, mine)
+      const isOurs = mine.startsWith('{')
+      expect(await run('--resume', file, '--depth', '1')).toMatchObject(
+        isOurs ? { code: 0 } : { code: 1, error: expect.stringContaining('browse.other-question') },
+      )
+      if (!isOurs) expect(await readFile(file, 'utf8')).toBe(mine)
+    }
   })
 
   it('logs in with a secret that no command line shows', async () => {
