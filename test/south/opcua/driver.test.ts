@@ -12,6 +12,7 @@ import { opcuaDriver } from '../../../src/south/opcua/driver.ts'
 import { freePort } from '../../north/support/program.ts'
 import { type OpcuaPeer, startOpcuaPeer } from '../../support/opcua-peer-process.ts'
 import { keptLog } from '../../support/quiet-log.ts'
+import { sharedPeer } from './opcua-site.ts'
 
 type Addresses = readonly OpcuaAddress[]
 
@@ -74,12 +75,13 @@ async function peerIn(parts: AsyncDisposableStack, options: Parameters<typeof st
 
 const until = (): AbortSignal => AbortSignal.timeout(5_000)
 
+const untouched = sharedPeer()
+
 describe('the OPC UA driver', () => {
   it('brings the first value of every tag with its type, quality and source time', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts)
     const names = ['Bool', 'Int16', 'Int64', 'UInt64', 'Double', 'Text', 'When', 'Doubles']
-    const { latest } = await watch(await connect(parts, peer.url, names.map(plant)))
+    const { latest } = await watch(await connect(parts, untouched.url, names.map(plant)))
     await expect.poll(() => latest.size).toBe(names.length)
     const values = names.map((_, tag) => latest.get(tag)?.value)
     expect(values).toEqual([true, -5, -2n, 2n ** 64n - 1n, 21.5, 'hello', '2023-11-14T22:13:20.000Z', [1, 2, 3]])
@@ -100,9 +102,8 @@ describe('the OPC UA driver', () => {
 
   it('marks a node that is not there as bad, and brings the others', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts)
     const addresses = [plant('Nope'), { node: 'nsu=urn:nowhere;s=Double' }, { path: '/Objects/2:Line/2:Nope' }, plant('Double')]
-    const { latest, connection } = await watch(await connect(parts, peer.url, addresses))
+    const { latest, connection } = await watch(await connect(parts, untouched.url, addresses))
     await expect.poll(() => latest.size).toBe(4)
     expect(latest.get(0)).toMatchObject({ quality: 'bad', status: 0x80340000 })
     expect(latest.get(1)).toMatchObject({ quality: 'bad', status: 0x80340000 })
@@ -114,9 +115,8 @@ describe('the OPC UA driver', () => {
 
   it('finds nodes by browse path', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts)
     const addresses = [{ path: '/Objects/2:Line/2:Double' }, { path: '/Objects/nsu=urn:test:plant;Line/nsu=urn:test:plant;Text' }]
-    const connection = await connect(parts, peer.url, addresses)
+    const connection = await connect(parts, untouched.url, addresses)
     expect(await connection.read([0, 1], until())).toMatchObject([{ value: 21.5 }, { value: 'hello' }])
   })
 
@@ -146,8 +146,7 @@ describe('the OPC UA driver', () => {
 
   it('does not send a value that the node cannot hold', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts)
-    const connection = await connect(parts, peer.url, ['Int16', 'Bool', 'Doubles', 'UInt64'].map(plant))
+    const connection = await connect(parts, untouched.url, ['Int16', 'Bool', 'Doubles', 'UInt64'].map(plant))
     const writes = [70_000, 1, 2, -1n].map((value, tag) => ({ tag, value }))
     const outcomes = await connection.write(writes, until())
     expect(outcomes).toMatchObject(writes.map(() => ({ outcome: 'failed', fault: { code: 'opcua.value-type' } })))
@@ -235,9 +234,8 @@ describe('the OPC UA driver', () => {
 
   it('needs no key where nothing is encrypted', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts)
     const folder = await stateFolder(parts)
-    await connect(parts, peer.url, [], { folder })
+    await connect(parts, untouched.url, [], { folder })
     expect(await readdir(folder)).toEqual([])
   })
 

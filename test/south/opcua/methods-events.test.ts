@@ -1,15 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import type { Connection, DeviceEvent } from '../../../src/south/driver.ts'
-import { configFor, connect, latestOf, peerIn, plant, until } from './opcua-site.ts'
+import { configFor, connect, latestOf, plant, sharedPeer, until } from './opcua-site.ts'
 
 const node = (name: string): string => `nsu=urn:test:plant;s=${name}`
 const add = { object: node('Line'), method: node('Line.Add') }
 
+const rich = sharedPeer({ isRich: true })
+
 describe('a method', () => {
   it('is called with arguments in the types that the server declares, and gives its output', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
-    const connection = await connect(parts, peer.url, [])
+    const connection = await connect(parts, rich.url, [])
     expect(await connection.call?.({ ...add, args: [2, 40] }, until())).toEqual({ outcome: 'done', values: [42n] })
     const byPath = { object: '/Objects/2:Line', method: '/Objects/2:Line/2:Add', args: [1, 2n] }
     expect(await connection.call?.(byPath, until())).toEqual({ outcome: 'done', values: [3n] })
@@ -17,8 +18,7 @@ describe('a method', () => {
 
   it('is not called with what it cannot take, and says so when it is refused', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
-    const connection = await connect(parts, peer.url, [])
+    const connection = await connect(parts, rich.url, [])
     const failed = (code: string) => ({ outcome: 'failed', fault: { code } })
     expect(await connection.call?.({ ...add, args: [2] }, until())).toMatchObject(failed('opcua.method-arguments'))
     expect(await connection.call?.({ ...add, args: [70_000, 1] }, until())).toMatchObject(failed('opcua.method-arguments'))
@@ -29,8 +29,7 @@ describe('a method', () => {
 
   it('has an unknown outcome when the reply is lost', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
-    const connection = await connect(parts, peer.url, [], { connection: { timeout: '500ms' } })
+    const connection = await connect(parts, rich.url, [], { connection: { timeout: '500ms' } })
     const outcome = await connection.call?.({ ...add, method: node('Line.Hang'), args: [] }, until())
     expect(outcome).toMatchObject({ outcome: 'unknown', fault: { code: 'opcua.no-answer' } })
   })
@@ -46,54 +45,51 @@ async function eventsOf(connection: Connection): Promise<DeviceEvent[]> {
 describe('the events of a server', () => {
   it('come with type, source, severity, message and time', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
-    const events = await eventsOf(await connect(parts, peer.url, [plant('Double')], { opcua: { events: {} } }))
-    peer.order('tell all is well')
-    await expect.poll(() => events).toHaveLength(1)
-    expect(events[0]).toMatchObject({
+    const events = await eventsOf(await connect(parts, rich.url, [plant('Double')], { opcua: { events: {} } }))
+    rich.peer.order('tell all is well')
+    const told = () => events.find(({ data }) => data['message'] === 'all is well')
+    await expect.poll(told).toMatchObject({
       type: 'opcua.event',
       data: { eventType: 'SystemEventType', source: 'Peer', severity: 100, message: 'all is well' },
     })
-    expect(Math.abs((events[0]?.timeMs ?? 0) - Date.now())).toBeLessThan(60_000)
+    expect(Math.abs((told()?.timeMs ?? 0) - Date.now())).toBeLessThan(60_000)
   })
 
   it('tell of alarms whether they are active and acknowledged', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
-    const events = await eventsOf(await connect(parts, peer.url, [], { opcua: { events: { severity: 500 } } }))
-    peer.order('tell too small to matter')
-    peer.order('trip too hot')
+    const events = await eventsOf(await connect(parts, rich.url, [], { opcua: { events: { severity: 500 } } }))
+    rich.peer.order('tell too small to matter')
+    rich.peer.order('trip too hot')
     await expect.poll(() => events.map(({ data }) => data['message'])).toContain('too hot')
     const trip = events.find(({ data }) => data['message'] === 'too hot')
     expect(trip?.data).toMatchObject({ condition: 'BoilerTrip', active: true, severity: 700, eventType: 'AlarmConditionType' })
-    peer.order('reset')
+    rich.peer.order('reset')
     await expect.poll(() => events.at(-1)?.data).toMatchObject({ condition: 'BoilerTrip', active: false })
     expect(events.filter(({ data }) => Number(data['severity']) < 500)).toEqual([])
   })
 
   it('bring after a reconnection what is active since before, and tell nothing twice', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
-    const config = configFor(peer.url, { opcua: { events: {} } })
-    peer.order('trip since before')
-    const first = await connect(parts, peer.url, [], { config })
+    const config = configFor(rich.url, { opcua: { events: {} } })
+    rich.peer.order('trip since before')
+    const first = await connect(parts, rich.url, [], { config })
     const before = await eventsOf(first)
     await expect.poll(() => before.map(({ data }) => data['message'])).toContain('since before')
     await first[Symbol.asyncDispose]()
-    const after = await eventsOf(await connect(parts, peer.url, [], { config }))
-    peer.order('tell marker')
+    const after = await eventsOf(await connect(parts, rich.url, [], { config }))
+    rich.peer.order('tell marker')
     await expect.poll(() => after.map(({ data }) => data['message'])).toContain('marker')
     expect(after.map(({ data }) => data['message'])).not.toContain('since before')
   })
 
   it('are dropped and counted beyond the rate that the device file allows', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
-    const connection = await connect(parts, peer.url, [], { opcua: { events: { perSecond: 5 } } })
+    const connection = await connect(parts, rich.url, [], { opcua: { events: { perSecond: 5 } } })
     const events = await eventsOf(connection)
     const count = (name: string): number => connection.metrics?.().find((metric) => metric.name === name)?.value ?? 0
-    for (let place = 0; place < 50; place += 1) peer.order(`tell flood ${place}`)
-    await expect.poll(() => count('lineside_opcua_events_total') + count('lineside_opcua_events_dropped_total')).toBe(50)
-    expect(events.length).toBeLessThanOrEqual(20)
+    for (let place = 0; place < 50; place += 1) rich.peer.order(`tell flood ${place}`)
+    await expect.poll(() => count('lineside_opcua_events_total') + count('lineside_opcua_events_dropped_total')).toBeGreaterThanOrEqual(50)
+    expect(count('lineside_opcua_events_dropped_total')).toBeGreaterThan(0)
+    expect(events.length).toBe(count('lineside_opcua_events_total'))
   })
 })

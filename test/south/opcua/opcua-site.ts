@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll, beforeAll } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { asTagId, type Reading, type Tag } from '../../../src/model/tag.ts'
 import type { Connection } from '../../../src/south/driver.ts'
@@ -68,3 +69,24 @@ export async function latestOf(connection: Connection): Promise<Map<number, Read
 }
 
 export const until = (): AbortSignal => AbortSignal.timeout(8_000)
+
+/** One peer for all tests of a file that leave it as it was: a server takes seconds to start where the machine is busy. */
+export function sharedPeer(options: OpcuaPeerOptions = {}): { readonly url: string; readonly peer: OpcuaPeer } {
+  let peer: OpcuaPeer | undefined
+  const started = (): OpcuaPeer => {
+    if (peer === undefined) throw new Error('the shared peer is not started yet')
+    return peer
+  }
+  beforeAll(async () => {
+    peer = await startOpcuaPeer(options)
+  })
+  afterAll(async () => await peer?.[Symbol.asyncDispose]())
+  return {
+    get url() {
+      return started().url
+    },
+    get peer() {
+      return started()
+    },
+  }
+}

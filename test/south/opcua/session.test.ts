@@ -8,7 +8,7 @@ import { ownIdentity } from '../../../src/south/opcua/identity.ts'
 import { acceptFingerprint, readTrust } from '../../../src/south/opcua/trust.ts'
 import { freePort } from '../../north/support/program.ts'
 import { keptLog } from '../../support/quiet-log.ts'
-import { configFor, connect, latestOf, peerIn, plant, stateFolder, until } from './opcua-site.ts'
+import { configFor, connect, latestOf, peerIn, plant, sharedPeer, stateFolder, until } from './opcua-site.ts'
 
 const encrypted = { security: 'Basic256Sha256/SignAndEncrypt' }
 
@@ -20,35 +20,34 @@ async function userFiles(folder: string): Promise<{ readonly certificate: string
   return files
 }
 
+const anns = sharedPeer({ user: 'ann', password: 'right' })
+
 describe('a session', () => {
   it('is for a user with a certificate', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { user: 'ann', password: 'right' })
     const user = await userFiles(await stateFolder(parts))
-    const connection = await connect(parts, peer.url, [plant('Double')], { connection: { ...encrypted, user } })
+    const connection = await connect(parts, anns.url, [plant('Double')], { connection: { ...encrypted, user } })
     expect(await connection.read([0], until())).toMatchObject([{ value: 21.5 }])
     process.env['LINESIDE_SECRET_USER_KEY'] = await readFile(user.key, 'utf8')
     const bySecret = { ...user, key: '${secret:user-key}' }
-    await connect(parts, peer.url, [], { connection: { ...encrypted, user: bySecret } })
+    await connect(parts, anns.url, [], { connection: { ...encrypted, user: bySecret } })
   })
 
   it('is refused, with a fault that says whose fault it is, for a user the server does not know', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { user: 'ann', password: 'right' })
     process.env['LINESIDE_SECRET_WRONG'] = 'wrong'
     const wrong = { ...encrypted, user: 'ann', password: '${secret:wrong}' }
-    await expect(connect(parts, peer.url, [], { connection: wrong })).rejects.toMatchObject({ code: 'opcua.user-refused' })
-    await expect(connect(parts, peer.url, [], { connection: encrypted })).rejects.toMatchObject({ code: 'opcua.user-kind' })
+    await expect(connect(parts, anns.url, [], { connection: wrong })).rejects.toMatchObject({ code: 'opcua.user-refused' })
+    await expect(connect(parts, anns.url, [], { connection: encrypted })).rejects.toMatchObject({ code: 'opcua.user-kind' })
     const lost = { ...encrypted, user: { certificate: '/nowhere.pem', key: '/nowhere.pem' } }
-    await expect(connect(parts, peer.url, [], { connection: lost })).rejects.toMatchObject({ code: 'opcua.user-certificate' })
+    await expect(connect(parts, anns.url, [], { connection: lost })).rejects.toMatchObject({ code: 'opcua.user-certificate' })
   })
 
   it('sends no password that could be read on the way, unless the site says so', async () => {
     await using parts = new AsyncDisposableStack()
-    const hiding = await peerIn(parts, { user: 'ann', password: 'right' })
     process.env['LINESIDE_SECRET_RIGHT'] = 'right'
     const connection = { security: 'None', user: 'ann', password: '${secret:right}' }
-    await connect(parts, hiding.url, [], { connection }) // it takes the password encrypted
+    await connect(parts, anns.url, [], { connection }) // it takes the password encrypted
     const careless = await peerIn(parts, { user: 'ann', password: 'right', isCareless: true })
     await expect(connect(parts, careless.url, [], { connection })).rejects.toMatchObject({ code: 'opcua.password-in-clear' })
     await connect(parts, careless.url, [], { connection: { ...connection, clearPassword: true } })

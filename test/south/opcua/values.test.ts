@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { OpcuaAddress } from '../../../src/south/opcua/config.ts'
 import { keptLog } from '../../support/quiet-log.ts'
-import { connect, latestOf, peerIn, plant, until } from './opcua-site.ts'
+import { connect, latestOf, peerIn, plant, sharedPeer, until } from './opcua-site.ts'
 
 const types = [
   'SByte',
@@ -49,13 +49,14 @@ const fields: readonly OpcuaAddress[] = [
 ]
 const fieldValues = ['P7', 2.5, 2n, [1, 2, 3], 3, '2023-11-14T22:13:20.000Z', 5]
 
+const rich = sharedPeer({ isRich: true })
+
 describe('the values of OPC UA', () => {
   it('are read in every built-in type, and a matrix row by row', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
     const connection = await connect(
       parts,
-      peer.url,
+      rich.url,
       types.map((name) => plant(name)),
     )
     const read = await connection.read([...types.keys()], until())
@@ -66,15 +67,13 @@ describe('the values of OPC UA', () => {
 
   it('are bad where a number is none', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
-    const connection = await connect(parts, peer.url, [plant('NotANumber')])
+    const connection = await connect(parts, rich.url, [plant('NotANumber')])
     expect(await connection.read([0], until())).toMatchObject([{ value: null, quality: 'bad', status: 0x80070000 }])
   })
 
   it('come out of structures by path, as fields are named by the engineering tool', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
-    const connection = await connect(parts, peer.url, fields)
+    const connection = await connect(parts, rich.url, fields)
     const latest = await latestOf(connection)
     await expect.poll(() => fields.map((_, tag) => latest.get(tag)?.value)).toEqual(fieldValues)
     expect((await connection.read([...fields.keys()], until())).map(({ value }) => value)).toEqual(fieldValues)
@@ -83,10 +82,9 @@ describe('the values of OPC UA', () => {
 
   it('are bad for a structure as a whole and for a field that it has not, and the log names those it has', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { isRich: true })
     const log = keptLog()
     const addresses = [plant('Press'), plant('Press', { field: 'Nope' }), plant('Press', { field: 'Axes[7].Position' })]
-    const latest = await latestOf(await connect(parts, peer.url, addresses, { log }))
+    const latest = await latestOf(await connect(parts, rich.url, addresses, { log }))
     await expect.poll(() => latest.size).toBe(3)
     expect([...latest.values()].map(({ status }) => status)).toEqual([0x803d0000, 0x803d0000, 0x803d0000])
     expect(log.lines.find(({ level }) => level === 'warn')?.fields).toMatchObject({ fields: ['Name', 'Axes', 'Levels', 'Since'] })
