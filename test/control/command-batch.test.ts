@@ -59,11 +59,20 @@ describe('a batch of commands', () => {
   })
 
   it('writes none together where an interlock of one device says no, whichever device it is', async () => {
-    const { all, plant, oven, table, clock } = startBatch({ interlock: "!tags['running']" })
+    const { all, plant, oven, table, clock, journal } = startBatch({ interlock: "!tags['running']" })
     expect(await all({ [heat]: 1, [setpoint]: 2 }, true)).toMatchObject([{ code: 'command.together' }, { code: 'command.interlock' }])
     expect([...plant.written, ...oven.written]).toEqual([])
+    expect(journal.map(({ type }) => type)).toEqual(['command.refused', 'command.refused'])
     table.take(0, [{ tag: 1, value: false, quality: 'good' }], clock.now())
     expect(await all({ [heat]: 1, [setpoint]: 2 }, true)).toMatchObject([{ status: 'done' }, { status: 'done' }])
+  })
+
+  it('writes none together where a machine starts while the journal keeps the wishes', async () => {
+    const { all, plant, oven, table, clock, store } = startBatch({ interlock: "!tags['running']" })
+    table.take(0, [{ tag: 1, value: false, quality: 'good' }], clock.now())
+    store.keep = async () => table.take(0, [{ tag: 1, value: true, quality: 'good' }], clock.now())
+    expect(await all({ [heat]: 1, [setpoint]: 2 }, true)).toMatchObject([{ code: 'command.together' }, { code: 'command.interlock' }])
+    expect([...plant.written, ...oven.written]).toEqual([])
   })
 
   it('refuses a tag that stands in it twice', async () => {

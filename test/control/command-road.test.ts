@@ -125,6 +125,28 @@ describe('the command road', () => {
     expect(await ask()).toMatchObject({ status: 'done' })
   })
 
+  it('does not count what came too late among the writes of a second', async () => {
+    const { ask } = startRoad({ ratePerSecondMax: 1 })
+    expect(await ask({ expiresMs: epochMs(1) })).toMatchObject({ code: 'command.expired' })
+    expect(await ask()).toMatchObject({ status: 'done' })
+  })
+
+  it('gives a lost reply two seconds to be settled, for its connection may be lost with it', async () => {
+    const { ask, plant, clock } = startRoad({ confirmMs: 100 })
+    plant.outcome = lost
+    const write = plant.device.write
+    plant.device.write = async (writes, signal) => {
+      const outcomes = await write(writes, signal)
+      plant.state = 'connecting'
+      return outcomes
+    }
+    const answer = ask()
+    await clock.advance(1_500)
+    plant.state = 'online'
+    await clock.advance(400)
+    expect(await answer).toMatchObject({ status: 'done' })
+  })
+
   it('serves two askers of one tag in the order of asking', async () => {
     const { ask, plant } = startRoad()
     await Promise.all([ask({ value: 1 }), ask({ value: 2 }), ask({ value: 3 })])
@@ -363,9 +385,10 @@ describe('a wish that comes twice', () => {
     await ask({ id: '1', value: 1 })
     await ask({ id: '1', value: 2, by: { road: 'mqtt', name: 'ann', role: 'operator' } })
     await ask({ id: '1', value: 3, tag: asTagId('press/speed') })
+    await ask({ id: '1', value: 4, by: { road: 'api', name: 'bob', role: 'operator' } })
     await clock.advance(600_001)
-    await ask({ id: '1', value: 4 })
-    expect(plant.written).toEqual([1, 2, 3, 4])
+    await ask({ id: '1', value: 5 })
+    expect(plant.written).toEqual([1, 2, 3, 4, 5])
   })
 
   it('is carried out where it was refused before: nothing had been sent', async () => {
