@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import { Fault } from '../base/fault.ts'
 import type { Driver } from '../south/driver.ts'
 
@@ -6,7 +7,11 @@ const drivers: Readonly<Record<string, () => Promise<Driver<unknown, unknown>>>>
   'modbus-tcp': async () => erased((await import('../south/modbus/driver.ts')).modbusTcpDriver),
   'modbus-rtu': async () => erased((await import('../south/modbus/driver.ts')).modbusRtuDriver),
   'modbus-rtu-tcp': async () => erased((await import('../south/modbus/driver.ts')).modbusRtuTcpDriver),
-  opcua: async () => erased((await import('../south/opcua/driver.ts')).opcuaDriver),
+  opcua: async () => {
+    // Memory is saved (bin/lineside.js) by collecting often. Whoever takes in thousands of values at once would spend half of this thread's time on that.
+    setFlagsFromString('--no-memory-saver-mode')
+    return erased((await import('../south/opcua/driver.ts')).opcuaDriver)
+  },
 }
 
 export async function loadDriver(name: string): Promise<Driver<unknown, unknown>> {

@@ -44,8 +44,12 @@ const stopMs = 1_300
 const endMs = 100
 const metricsMs = 1_000
 
-/** Small young generations: three threads with the default would cost 48 MB of memory that is only garbage. */
-const resourceLimits = { maxYoungGenerationSizeMb: 3, maxOldGenerationSizeMb: 512 }
+/**
+ * Small young generations: three threads with the default would cost 48 MB of memory that is only garbage. Control's may grow, which it does only
+ * where memory is not saved (control/drivers.ts): 10,000 OPC UA values at once, in a generation that they overflow, cost more to collect than to take in.
+ */
+const youngMbMax: Readonly<Record<RoomName, number>> = { store: 3, north: 3, control: 32 }
+const oldMbMax = 512
 
 export function spawnRoom(options: SpawnOptions): SpawnedRoom {
   const { room, clock, logLevel } = options
@@ -66,6 +70,7 @@ export function spawnRoom(options: SpawnOptions): SpawnedRoom {
   )
   door.attach(channel.port1)
   const birth: RoomBirth = { room: name, logLevel, runtime: channel.port2 }
+  const resourceLimits = { maxYoungGenerationSizeMb: youngMbMax[name], maxOldGenerationSizeMb: oldMbMax }
   const worker = new Worker(room.entry, { workerData: birth, transferList: [channel.port2], resourceLimits, name })
   worker.on('error', died.reject)
   worker.once('exit', () => died.reject(ended(name)))
