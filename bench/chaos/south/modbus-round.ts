@@ -20,8 +20,8 @@ const reconnectMs = 700
 const probeMs = 5_000
 /** For the other rounds, and for whatever else this machine does. */
 const slackMs = 2_500
-/** By then two polls have gone by, however slow the line. */
-const silentPhaseMs = 2_600
+/** Two polls, whatever a slow line and what is asked besides make of that. */
+const staleMsMax = 2_500
 const settleMs = 20_000
 const phases = 3
 const lossesMax = 3
@@ -122,13 +122,21 @@ class Round {
     this.#phase = kind === 'mixed' ? `${faults.join(' ')}, ${probability}` : kind
     if (kind === 'closed') await plant.setOpen(false)
     plant.liar.mix = { faults, probability }
-    await sleep(kind === 'silent' ? silentPhaseMs + chance.between(0, 1_500) : chance.between(300, 2_500))
-    if (kind === 'silent') for (const path of device.goodTags().slice(0, 1)) this.lose(`${path} is called good though its device is silent`)
+    if (kind === 'silent') await this.#goesStale(device)
+    else await sleep(chance.between(300, 2_500))
     for (const what of device.openFor(settleMs)) this.lose(`${what} has been open for ${settleMs} ms`)
     plant.liar.mix = { faults: [], probability: 0 }
     plant.startAnew()
     await plant.setOpen(true)
     this.#phase = `after ${this.#phase}`
+  }
+
+  /** What a silent device last said is not for long called good. */
+  async #goesStale(device: DeviceRound): Promise<void> {
+    const { timeoutMs } = this.#plan
+    const limits = { limitMs: staleMsMax + 20 * timeoutMs, stallMs: timeoutMs / 3 }
+    if ((await patiently(() => device.goodTags().length === 0, limits)) !== undefined) return
+    this.lose(`${device.goodTags()[0]} is called good though its device has been silent for ${limits.limitMs} ms`)
   }
 
   async #calm(device: DeviceRound): Promise<void> {
