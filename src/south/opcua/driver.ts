@@ -132,6 +132,7 @@ async function prepare(connecting: Connecting): Promise<Prepared> {
     context.signal.throwIfAborted()
     const { requests } = life
     const info = await readServerInfo(requests, { config, context })
+    if (info.make?.takesTurns === true) requests.takeTurns()
     const limits = limitedBy(await readLimits(requests), info.make)
     const pinned = await NamespacePins.load(context.stateFolder)
     const nodes = await Nodes.find({ tags, requests, limits, pinned })

@@ -7,6 +7,8 @@ export interface Make {
   readonly pattern: RegExp
   /** Nodes or items a request. */
   readonly perCallMax?: number
+  /** The limit is on all requests under way together. */
+  readonly takesTurns?: boolean
   /** Monitored items in all; those beyond are read instead. */
   readonly itemsMax?: number
   /** ms; asked for less, such a server refuses or is overloaded. */
@@ -24,11 +26,12 @@ const makes: readonly Make[] = [
     name: 'S7-1200',
     pattern: /S7[- ]?1200|CPU ?12\d\d|6ES7 ?21\d/i,
     perCallMax: 1_000,
+    takesTurns: true,
     itemsMax: 1_000,
     samplingMsMin: 100,
     publishingMsMin: 200,
   },
-  { name: 'S7-1500', pattern: /S7[- ]?1500|CPU ?15\d\d|6ES7 ?51\d|ET ?200SP/i, perCallMax: 1_000 },
+  { name: 'S7-1500', pattern: /S7[- ]?1500|CPU ?15\d\d|6ES7 ?51\d|ET ?200SP/i, perCallMax: 1_000, takesTurns: true },
   { name: 'WAGO', pattern: /\bWAGO\b/i, perCallMax: 100 },
   { name: 'CODESYS', pattern: /CODESYS|3S[ -]Smart/i, perCallMax: 100 },
   { name: 'Kepware', pattern: /Kepware|KEPServer/i, perCallMax: 1_000 },

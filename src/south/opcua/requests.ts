@@ -18,6 +18,8 @@ export const defaultChunk = 1_000
 export class Requests {
   readonly session: ClientSession
   readonly #options: RequestsOptions
+  #isOneByOne = false
+  #turn: Promise<unknown> = Promise.resolve()
 
   constructor(options: RequestsOptions) {
     this.#options = options
@@ -47,6 +49,20 @@ export class Requests {
     }
   }
 
+  /** For a server that counts the nodes of all requests under way: from now on those with many nodes wait for each other. */
+  takeTurns(): void {
+    this.#isOneByOne = true
+  }
+
+  /** As `ask`; where turns are taken, when those before have been answered or given up. */
+  async askInTurn<T>(what: string, send: (session: ClientSession) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    const ask = (): Promise<T> => this.ask(what, send, signal)
+    if (!this.#isOneByOne) return await ask()
+    const mine = this.#turn.then(ask)
+    this.#turn = mine.catch(() => {})
+    return await mine
+  }
+
   /**
    * As many requests as the server's limit makes necessary, one after the other; halves them where a server that names no limit has one.
    * Results are in the order of the items.
@@ -57,7 +73,7 @@ export class Requests {
     for (let at = 0; at < items.length; ) {
       const chunk = items.slice(at, at + size)
       try {
-        const answers = await this.ask(options.what, (session) => options.send(session, chunk), options.signal)
+        const answers = await this.askInTurn(options.what, (session) => options.send(session, chunk), options.signal)
         if (answers.length !== chunk.length) throw badAnswer(options.what, `${answers.length} results for ${chunk.length} nodes`)
         for (const answer of answers) results.push(answer)
         at += chunk.length

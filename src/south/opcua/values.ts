@@ -85,7 +85,7 @@ export function scalarOf(type: DataType, value: unknown): Scalar | undefined {
     case DataType.ByteString:
       return value instanceof Uint8Array ? value : new Uint8Array()
     case DataType.StatusCode:
-      return (value as { readonly value: number }).value
+      return (value as { readonly value?: number } | null)?.value
     case DataType.LocalizedText:
       return (value as { readonly text?: string | null } | null)?.text ?? ''
     case DataType.String:

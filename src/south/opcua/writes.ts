@@ -79,7 +79,7 @@ async function sendAll(ready: readonly Ready[], outcomes: WriteOutcome[], contex
 async function send(chunk: readonly Ready[], outcomes: WriteOutcome[], { requests, signal }: Context): Promise<unknown> {
   let isSent = false
   try {
-    const statuses = await requests.ask(
+    const statuses = await requests.askInTurn(
       'a write',
       (session) => {
         isSent = true
