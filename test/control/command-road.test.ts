@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { epochMs } from '../../src/base/clock.ts'
+import { Errand } from '../../src/control/errand.ts'
 import type { Command } from '../../src/model/command.ts'
 import { asTagId, type TagMeta, type TagValue, type WriteRules } from '../../src/model/tag.ts'
 import { lost, startRoad } from './road.ts'
@@ -320,6 +321,12 @@ describe('the pace of writes', () => {
     expect(await ask({ value: 100 })).toMatchObject({ status: 'done' })
   })
 
+  it('takes a step of a tenth for one, though floating point makes it a little more', async () => {
+    const { ask, plant } = startRoad({ stepMax: 0.1 })
+    plant.holds[0] = 0.3
+    expect(await ask({ value: 0.4 })).toMatchObject({ status: 'done' })
+  })
+
   it('refuses where what the device holds cannot be known', async () => {
     const { ask, plant } = startRoad({ stepMax: 500 })
     plant.quality = 'bad'
@@ -438,6 +445,33 @@ describe('a flood of commands', () => {
     await ask()
     expect(journal.at(-1)).toMatchObject({ type: 'command.refused', data: { unrecordedBefore: 90 } })
     expect(road.metrics()).toContainEqual(expect.objectContaining({ name: 'lineside_commands_unrecorded_total', value: 90 }))
+  })
+})
+
+describe('a refusal of what was journalled as asked', () => {
+  it('is journalled however many refusals there are, or it would look as if it were still under way', async () => {
+    const { ask, journal, store, clock } = startRoad({ max: 1, ratePerSecondMax: 100 })
+    for (let count = 0; count < 20; count += 1) await ask()
+    store.keep = () => clock.sleep(200)
+    const late = ask({ value: 1, expiresMs: epochMs(clock.now() + 100) })
+    await clock.advance(500)
+    expect(await late).toMatchObject({ status: 'refused' })
+    expect(journal.slice(-2).map(({ type }) => type)).toEqual(['command.asked', 'command.refused'])
+  })
+})
+
+describe('an errand', () => {
+  it.each([
+    ['new', 'refused'],
+    ['asked', 'refused'],
+    ['sent', 'unknown'],
+  ] as const)('that breaks when it is %s is %s', async (stage, status) => {
+    const { command, clock } = startRoad()
+    const errand = new Errand(command(), clock.elapsed())
+    errand.stage = stage
+    errand.endWith(new TypeError('a bug'))
+    errand.answer(clock.elapsed())
+    expect(await errand.result).toMatchObject({ status, code: 'internal' })
   })
 })
 
