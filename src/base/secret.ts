@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { z } from 'zod'
 import { Fault } from './fault.ts'
 
 /**
@@ -11,14 +10,7 @@ export interface SecretRef {
   readonly secret: string
 }
 
-const secretPattern = /^\$\{secret:([A-Za-z0-9][A-Za-z0-9_.-]{0,63})\}$/
-
-/** `${secret:NAME}` in a site file. */
-export const secretSchema = z
-  .string()
-  .regex(secretPattern, 'a secret is written ${secret:NAME} and never stands in a site file itself')
-  .transform((text): SecretRef => ({ secret: secretPattern.exec(text)?.[1] ?? '' }))
-  .describe('A secret by name, `${secret:NAME}`: read from the systemd credential NAME, else from LINESIDE_SECRET_NAME in the environment.')
+export const secretPattern = /^\$\{secret:([A-Za-z0-9][A-Za-z0-9_.-]{0,63})\}$/
 
 /** Where `NAME` is looked up in the environment: upper case, and `_` for what a variable name cannot hold. */
 function secretVariable(name: string): string {

@@ -1,5 +1,6 @@
 import { Fault } from '../base/fault.ts'
-import { revealSecret, secretSchema } from '../base/secret.ts'
+import { revealSecret } from '../base/secret.ts'
+import { secretSchema } from '../base/secret-schema.ts'
 import type { LoadedParts } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
 import type { Path } from './source.ts'

@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { revealSecret, secretSchema } from '../../src/base/secret.ts'
+import { revealSecret } from '../../src/base/secret.ts'
+import { secretSchema } from '../../src/base/secret-schema.ts'
 
 describe('a secret', () => {
   it('is read from the systemd credential first, without its line end', () => {

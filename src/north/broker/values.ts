@@ -49,7 +49,8 @@ export interface ValueFanOutOptions {
  */
 export class ValueFanOut {
   readonly #options: ValueFanOutOptions
-  readonly #heads: (Buffer | undefined)[]
+  /** Of each topic, as it stands in its packets. */
+  readonly #topicBytes: Uint16Array
   readonly #places: ReadonlyMap<string, number>
   readonly #levels: readonly (readonly string[])[]
   readonly #readers: { readonly generation: number; readonly readers: readonly ValueReader[] }[] = []
@@ -62,7 +63,7 @@ export class ValueFanOut {
 
   constructor(options: ValueFanOutOptions) {
     this.#options = options
-    this.#heads = options.source.topics.map(() => undefined)
+    this.#topicBytes = Uint16Array.from(options.source.topics, (topic) => Buffer.byteLength(topic))
     this.#places = new Map(options.source.topics.map((topic, place) => [topic, place]))
     this.#levels = options.source.topics.map((topic) => topic.split('/'))
   }
@@ -140,14 +141,15 @@ export class ValueFanOut {
 
   /** Puts one PUBLISH packet into the scratch; returns where it starts. */
   #encode(place: number, payload: string, retainFlag: 0 | 1): number {
-    const head = this.#head(place)
-    const length = head.length + Buffer.byteLength(payload)
+    const topicBytes = this.#topicBytes[place] ?? 0
+    const length = 2 + topicBytes + Buffer.byteLength(payload)
     if (this.#used + length + 5 > this.#scratch.length) this.#makeRoom(length + 5)
     const start = this.#used
     const afterLength = writeRemainingLength(this.#scratch, start + 1, length)
     this.#scratch[start] = 0x30 | retainFlag
-    head.copy(this.#scratch, afterLength)
-    this.#scratch.write(payload, afterLength + head.length)
+    this.#scratch.writeUInt16BE(topicBytes, afterLength)
+    this.#scratch.write(this.#options.source.topics[place] ?? '', afterLength + 2)
+    this.#scratch.write(payload, afterLength + 2 + topicBytes)
     this.#used = afterLength + length
     return start
   }
@@ -155,18 +157,6 @@ export class ValueFanOut {
   #makeRoom(bytes: number): void {
     this.#ship()
     if (bytes > this.#scratch.length) this.#scratch = Buffer.allocUnsafeSlow(bytes)
-  }
-
-  /** Length and text of the topic, as they stand in each of its packets. */
-  #head(place: number): Buffer {
-    const known = this.#heads[place]
-    if (known !== undefined) return known
-    const topic = Buffer.from(this.#options.source.topics[place] ?? '')
-    const head = Buffer.allocUnsafeSlow(2 + topic.length)
-    head.writeUInt16BE(topic.length)
-    topic.copy(head, 2)
-    this.#heads[place] = head
-    return head
   }
 
   /** The last packet encoded is for this reader. Packets side by side in the scratch leave as one piece. */

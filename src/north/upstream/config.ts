@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type SecretRef, secretSchema } from '../../base/secret.ts'
+import type { SecretRef } from '../../base/secret.ts'
+import { secretSchema } from '../../base/secret-schema.ts'
 import { durationSchema, sizeSchema } from '../../base/units.ts'
 
 /** One broker above us. Plain data: the password is a name until it is used. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { secretSchema } from '../../base/secret.ts'
+import { secretSchema } from '../../base/secret-schema.ts'
 import { durationSchema } from '../../base/units.ts'
 import { type LineSettings, parities, rtsUses, type TlsSettings } from './settings.ts'
 

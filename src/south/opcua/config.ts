@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type SecretRef, secretSchema } from '../../base/secret.ts'
+import type { SecretRef } from '../../base/secret.ts'
+import { secretSchema } from '../../base/secret-schema.ts'
 import { durationSchema } from '../../base/units.ts'
 import type { ValueType } from '../../model/tag.ts'
 import type { DriverSchema } from '../driver.ts'
