@@ -1,13 +1,12 @@
 /** An OPC UA server with a large and awkward address space, in a process of its own. Shares no code with src. Prints `ready PORT`. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager'
 import { OPCUAServer } from 'node-opcua-server'
 import { DataType } from 'node-opcua-variant'
 
 interface TreeOptions {
   readonly port: number
+  /** For certificates; who starts the process takes it away. */
+  readonly state: string
   /** Folders below Plant. */
   readonly folders: number
   /** Variables in each folder. */
@@ -21,10 +20,8 @@ interface TreeOptions {
 }
 
 const options = JSON.parse(process.argv[2] ?? '{}') as TreeOptions
-const folder = mkdtempSync(join(tmpdir(), 'opcua-tree-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
 process.on('SIGTERM', () => process.exit(0))
-const certificates = new OPCUACertificateManager({ rootFolder: folder, automaticallyAcceptUnknownCertificate: true })
+const certificates = new OPCUACertificateManager({ rootFolder: options.state, automaticallyAcceptUnknownCertificate: true })
 
 const server = new OPCUAServer({
   port: options.port,
