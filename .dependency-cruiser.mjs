@@ -17,7 +17,7 @@ export const mayImport = {
   'main.ts': ['base', 'model', 'site', 'runtime', 'cli'],
 }
 
-/** npm package → the only folder that may import it. */
+/** npm package → the only folders that may import it. */
 export const homes = {
   pino: 'base',
   '@marcbachmann/cel-js': 'model',
@@ -26,7 +26,6 @@ export const homes = {
   'csv-stringify': 'site',
   'better-sqlite3': 'store',
   'modbus-serial': 'south/modbus',
-  serialport: 'south/modbus',
   'node-opcua-client': 'south/opcua',
   croner: 'control',
   cockatiel: 'control',
@@ -35,7 +34,7 @@ export const homes = {
   mqtt: 'north/upstream',
   fastify: 'north/api',
   'node-opcua-server': 'north/opcua-server',
-  koffi: 'runtime',
+  koffi: ['runtime', 'south/modbus'],
   commander: 'cli',
 }
 
@@ -60,9 +59,9 @@ const folderRules = Object.entries(mayImport).map(([folder, allowed]) => ({
 
 const homeRules = Object.entries(homes).map(([name, home]) => ({
   name: `home-of-${name}`,
-  comment: `Only src/${home} may import ${name}.`,
+  comment: `Only src/${[home].flat().join(' and src/')} may import ${name}.`,
   severity: 'error',
-  from: { path: '^src/', pathNot: place(home) },
+  from: { path: '^src/', pathNot: [home].flat().map(place) },
   to: { path: packageFolder(name) },
 }))
 

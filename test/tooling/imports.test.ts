@@ -27,7 +27,6 @@ const planted: readonly (readonly [rule: string, file: string, text: string])[] 
   ['home-of-csv-stringify', 'src/south/d.ts', "import 'csv-stringify/sync'"],
   ['home-of-better-sqlite3', 'src/north/b.ts', "import type { Database } from 'better-sqlite3'\nexport type B = Database"],
   ['home-of-modbus-serial', 'src/south/opcua/b.ts', "import 'modbus-serial'"],
-  ['home-of-serialport', 'src/site/c.ts', "import 'serialport'"],
   ['home-of-node-opcua-client', 'src/south/modbus/b.ts', "import 'node-opcua-client'"],
   ['home-of-croner', 'src/south/b.ts', "import 'croner'"],
   ['home-of-cockatiel', 'src/store/b.ts', "import 'cockatiel'"],
@@ -60,7 +59,7 @@ const allowed: readonly (readonly [file: string, text: string])[] = [
   ['src/north/api/ok.ts', "import '../../control/contract.ts'\nimport '../../store/contract.ts'\nimport 'fastify'\nimport '../free.ts'"],
   ['src/runtime/ok.ts', "import '../north/free.ts'\nimport '../control/free.ts'\nimport '../store/free.ts'\nimport 'koffi'"],
   ['src/cli/ok.ts', "import '../runtime/free.ts'\nimport '../site/free.ts'\nimport 'commander'"],
-  ['src/south/modbus/client.ts', "import 'modbus-serial'"],
+  ['src/south/modbus/client.ts', "import 'modbus-serial'\nimport 'koffi'"],
 ]
 
 const free = [

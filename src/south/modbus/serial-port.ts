@@ -1,81 +1,69 @@
-import type { SerialPort } from 'serialport'
 import type { Clock } from '../../base/clock.ts'
 import { cannotOpenPort, portLost } from './faults.ts'
 import type { ChannelContext, ChannelListener, RtuChannel } from './rtu-channel.ts'
 import type { SerialSettings } from './settings.ts'
-
-/** What this needs of a port of the library `serialport`. */
-export type TtyPort = Pick<SerialPort, 'on' | 'write' | 'drain' | 'flush' | 'set' | 'close' | 'isOpen'>
+import { openTty, type TtyPort } from './tty.ts'
 
 /** Opens a serial port for this process alone. */
 export async function openSerialPort(settings: SerialSettings, { clock, signal }: ChannelContext): Promise<RtuChannel> {
   signal.throwIfAborted()
-  const port = await openTty(settings)
-  const channel = overTty(port, settings, clock)
   try {
-    if (settings.rts !== 'unused') await rest(port, settings)
-    signal.throwIfAborted()
-    return channel
+    const port = await openTty(settings)
+    const channel = overTty(port, settings, clock)
+    try {
+      if (settings.rts !== 'unused') port.setRts(settings.rts === 'send' ? 'low' : 'high')
+      signal.throwIfAborted()
+      return channel
+    } catch (error) {
+      await channel.close()
+      throw error
+    }
   } catch (error) {
-    await channel.close()
-    throw cannotOpenPort(settings.path, error)
+    throw signal.aborted ? signal.reason : cannotOpenPort(settings.path, error)
   }
-}
-
-async function openTty({ path, baud, parity, stopBits }: SerialSettings): Promise<SerialPort> {
-  // Its binding is native code: a site without serial lines does without it.
-  const { SerialPort: Tty } = await import('serialport')
-  return await new Promise((resolve, reject) => {
-    const port: SerialPort = new Tty({ path, baudRate: baud, parity, stopBits, dataBits: 8, autoOpen: false })
-    port.open((error) => (error === null ? resolve(port) : reject(cannotOpenPort(path, error))))
-  })
 }
 
 /** An open port as a channel. */
 export function overTty(port: TtyPort, settings: SerialSettings, clock: Clock): RtuChannel {
   const { path, rts, rtsDelayMs } = settings
   let listener: ChannelListener | undefined
-  let loss: unknown
-  const ended = (error?: unknown): void => {
-    loss = error ?? loss ?? new Error('closed')
-    listener?.ended(portLost(path, error))
-  }
+  let isEnded = false
+  let isClosed = false
   const echo = new EchoFilter()
-  port.on('data', (chunk: Buffer) => {
-    const own = settings.hasEcho ? echo.without(chunk) : chunk
-    if (own.length > 0) listener?.bytes(own)
+  port.listen({
+    bytes: (chunk) => {
+      const own = settings.hasEcho ? echo.without(chunk) : chunk
+      if (own.length > 0) listener?.bytes(own)
+    },
+    ended: (error) => {
+      isEnded = true
+      listener?.ended(portLost(path, error))
+    },
   })
-  port.on('error', ended)
-  port.on('close', ended)
-  const send = async (frame: Buffer): Promise<void> => {
-    if (settings.hasEcho) echo.expect(frame)
-    await called((done) => void port.write(frame, done))
-    await called((done) => port.drain(done))
-  }
   return {
     peer: path,
     listen: (to) => {
       listener = to
-      if (loss !== undefined) ended(loss)
+      if (isEnded) to.ended(portLost(path))
     },
-    flush: () => called((done) => port.flush(done)),
+    flush: async () => port.flush(),
     write: async (frame) => {
-      if (rts === 'unused') return await send(frame)
-      await called((done) => port.set({ rts: rts === 'send' }, done))
+      if (settings.hasEcho) echo.expect(frame)
+      if (rts === 'unused') return await port.write(frame)
+      // A transceiver that turns round by RTS: to sending, until the last bit is out, and back.
+      port.setRts(rts === 'send' ? 'high' : 'low')
       await clock.sleep(rtsDelayMs)
-      await send(frame)
+      await port.write(frame)
+      await port.drain()
       await clock.sleep(rtsDelayMs)
-      await rest(port, settings)
+      port.setRts(rts === 'send' ? 'low' : 'high')
     },
     close: async () => {
-      if (port.isOpen) await called((done) => port.close(done)).catch(() => {}) // it is gone, which is what was wanted
+      if (isClosed) return
+      isClosed = true
+      await port.close()
     },
   }
-}
-
-/** The transceiver listens. */
-function rest(port: TtyPort, { rts }: SerialSettings): Promise<void> {
-  return called((done) => port.set({ rts: rts !== 'send' }, done))
 }
 
 /** Takes out what an adapter hears of its own sending. */
@@ -93,8 +81,4 @@ class EchoFilter {
     this.#expected = isEcho ? this.#expected.subarray(lengthBytes) : Buffer.alloc(0)
     return isEcho ? chunk.subarray(lengthBytes) : chunk
   }
-}
-
-function called(call: (done: (error?: Error | null) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => call((error) => (error ? reject(error) : resolve())))
 }

@@ -1,3 +1,7 @@
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { promisify } from 'node:util'
+import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
@@ -316,6 +320,36 @@ describe('a serial port', () => {
   it('that is no serial port is told of', async () => {
     await expect(openSerialPort(serialSettings('/dev/null'), context)).rejects.toMatchObject({
       code: expect.stringMatching(/^modbus\.port/),
+    })
+  })
+
+  it('can be talked to from a thread, as the daemon does, where the package `serialport` ends the process', async () => {
+    await using server = await startRtuFaultServer(honestly)
+    await using line = await startSerialLine({ port: server.port })
+    const reader = new Worker(new URL('../../support/serial-reader-process.ts', import.meta.url), { workerData: { path: line.path } })
+    const [value] = await once(reader, 'message')
+    expect(value).toBe(4711)
+    expect(await once(reader, 'exit')).toEqual([0])
+  })
+
+  it('belongs to one owner, and is set as was asked', async () => {
+    await using line = await startSerialLine()
+    const channel = await openSerialPort(serialSettings(line.path, { baud: 9_600, stopBits: 2 }), context)
+    const { stdout } = await promisify(execFile)('stty', ['-a', '-F', line.path])
+    expect(stdout).toMatch(/speed 9600 baud/)
+    for (const flag of ['cs8', 'cstopb', 'clocal', 'cread', '-icanon', '-echo', '-opost', '-icrnl', '-crtscts'])
+      expect(stdout).toContain(flag)
+    await expect(openSerialPort(serialSettings(line.path), context)).rejects.toMatchObject({ code: 'modbus.port-taken' })
+    await channel.close()
+    const again = await openSerialPort(serialSettings(line.path), context)
+    await again.close()
+  })
+
+  it('that cannot do a rate is told of', async () => {
+    await using line = await startSerialLine()
+    await expect(openSerialPort(serialSettings(line.path, { baud: 12_345 }), context)).rejects.toMatchObject({
+      code: 'modbus.port',
+      message: expect.stringContaining('12345 baud'),
     })
   })
 

@@ -1,28 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import { overTty, type TtyPort } from '../../../src/south/modbus/serial-port.ts'
+import { overTty } from '../../../src/south/modbus/serial-port.ts'
 import type { SerialSettings } from '../../../src/south/modbus/settings.ts'
+import type { TtyPort } from '../../../src/south/modbus/tty.ts'
 import { startManualClock } from '../../support/manual-clock.ts'
 
-type Done = (error?: Error | null) => void
-
-/** A port of `serialport` that only writes down what it was told: a pty has no RTS. */
+/** A port that only writes down what it was told: a pty has no RTS. */
 function fakeTty() {
   const told: string[] = []
-  const listeners = new Map<string, (value?: unknown) => void>()
-  const later = (text: string) => (done?: Done) => {
-    told.push(text)
-    done?.(null)
+  const on = { bytes: (_: Buffer): void => {}, ended: (_?: unknown): void => {} }
+  const port: TtyPort = {
+    listen: (listener) => void Object.assign(on, listener),
+    write: async (frame) => void told.push(`write ${frame.toString('hex')}`),
+    drain: async () => void told.push('drain'),
+    flush: () => void told.push('flush'),
+    setRts: (level) => void told.push(`rts ${level}`),
+    close: async () => void told.push('close'),
   }
-  const port = {
-    isOpen: true,
-    on: (event: string, listener: (value?: unknown) => void) => void listeners.set(event, listener),
-    write: (frame: Buffer, done: Done) => later(`write ${frame.toString('hex')}`)(done),
-    drain: later('drain'),
-    flush: later('flush'),
-    set: (pins: { readonly rts: boolean }, done: Done) => later(`rts ${pins.rts ? 'high' : 'low'}`)(done),
-    close: later('close'),
-  } as unknown as TtyPort
-  return { port, told, emit: (event: string, value?: unknown): void => listeners.get(event)?.(value) }
+  return { port, told, on }
 }
 
 function settings(more: Partial<SerialSettings> = {}): SerialSettings {
@@ -41,11 +35,11 @@ function open(more: Partial<SerialSettings> = {}) {
 }
 
 describe('a serial port', () => {
-  it('leaves RTS alone, and waits until a frame is out', async () => {
+  it('leaves RTS alone where nobody asks for it', async () => {
     const { channel, told } = open()
     await channel.flush()
     await channel.write(Buffer.of(1, 2))
-    expect(told).toEqual(['flush', 'write 0102', 'drain'])
+    expect(told).toEqual(['flush', 'write 0102'])
   })
 
   it.each([
@@ -64,25 +58,25 @@ describe('a serial port', () => {
   })
 
   it('does not tell what an adapter hears of its own sending, however it is cut', async () => {
-    const { channel, emit, heard } = open({ hasEcho: true })
+    const { channel, on, heard } = open({ hasEcho: true })
     await channel.write(Buffer.of(1, 2, 3, 4))
-    emit('data', Buffer.of(1, 2))
-    emit('data', Buffer.of(3, 4, 9))
-    emit('data', Buffer.of(1, 2))
+    on.bytes(Buffer.of(1, 2))
+    on.bytes(Buffer.of(3, 4, 9))
+    on.bytes(Buffer.of(1, 2))
     expect(heard).toEqual(['09', '0102'])
   })
 
   it('tells what is no echo of its own: somebody talked at the same time', async () => {
-    const { channel, emit, heard } = open({ hasEcho: true })
+    const { channel, on, heard } = open({ hasEcho: true })
     await channel.write(Buffer.of(1, 2, 3, 4))
-    emit('data', Buffer.of(1, 0xff))
+    on.bytes(Buffer.of(1, 0xff))
     expect(heard).toEqual(['01ff'])
   })
 
   it('tells its end, be it before anybody listens', () => {
     const tty = fakeTty()
     const channel = overTty(tty.port, settings(), startManualClock())
-    tty.emit('close', new Error('gone'))
+    tty.on.ended(new Error('gone'))
     const losses: string[] = []
     channel.listen({ bytes: () => {}, ended: ({ code }) => void losses.push(code) })
     expect(losses).toEqual(['modbus.port-lost'])
