@@ -170,6 +170,7 @@ class OpcuaConnection implements Connection {
     this.#decoder = new Decoder(tags, context.log)
     const read = (wanted: readonly number[], signal: AbortSignal): Promise<readonly Reading[]> => this.read(wanted, signal)
     if (subscription === undefined) {
+      if (config.opcua.events !== undefined) context.log.warn('The OPC UA server gives no subscription, so its events do not come.')
       this.source = polledSource({ tags, nodes, retryMs: config.opcua.retry, read, clock: life.clock })
     } else {
       this.#monitoring = new Monitoring({ ...prepared, ...this.#tools(), subscription, make: prepared.info.make, read })
