@@ -46,11 +46,11 @@ function serialSettings(path: string, more: Partial<SerialSettings> = {}): Seria
 }
 
 /** The same slaves at the far end of a serial line. */
-async function overSerial(answer: Answering): Promise<Peer> {
+async function overSerial(answer: Answering, more: Partial<RtuClientOptions> = {}): Promise<Peer> {
   const server = await startRtuFaultServer(answer)
   const line = await startSerialLine({ port: server.port })
   const channel = await openSerialPort(serialSettings(line.path), { clock: systemClock, signal: AbortSignal.timeout(5_000) })
-  const client = startRtuClient({ channel, baud, characterMs, timeoutMs, pauseMs: 0, broadcastPauseMs: 40, clock: systemClock })
+  const client = startRtuClient({ channel, baud, characterMs, timeoutMs, pauseMs: 0, broadcastPauseMs: 40, clock: systemClock, ...more })
   return peerOf(server, client, [client, line, server])
 }
 
@@ -151,7 +151,7 @@ describe.each([
   })
 
   it('settles everything at once when it is disposed of, and that is no failure', async () => {
-    await using peer = await connect(silence)
+    await using peer = await connect(silence, { timeoutMs: 10_000 })
     const waiting = [peer.read(0), peer.read(1)].map(codeOf)
     await vi.waitFor(() => expect(peer.server.requests).toHaveLength(1))
     await peer.client[Symbol.asyncDispose]()
