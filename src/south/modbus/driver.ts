@@ -26,7 +26,10 @@ function driverOf(name: string): Driver<ModbusConfig, ModbusAddress> {
     connect: async (config, tags, context) => {
       const { leased, resting } = await leaseLine(config, tags, context)
       const line = new DeviceLine({ line: leased, timeoutMs: config.timeoutMs, clock: context.clock })
-      const connection = await overLine({ line, units: leased.units, config, tags, context })
+      const connection = await overLine({ line, units: leased.units, config, tags, context }).catch(async (error: unknown) => {
+        await leased[Symbol.asyncDispose]()
+        throw error
+      })
       return {
         ...(resting === undefined ? connection : restingAfterScan(connection, resting)),
         metrics: () => leased.counts.metrics(leased.peer),
