@@ -3,7 +3,7 @@ import type { Reading } from '../../../src/model/tag.ts'
 import type { Connection } from '../../../src/south/driver.ts'
 import { limitedBy, recogniseMake } from '../../../src/south/opcua/makes.ts'
 import { keptLog } from '../../support/quiet-log.ts'
-import { connect, latestOf, peerIn, plant, until } from './opcua-site.ts'
+import { connect, latestOf, peerIn, plant, sharedPeer, until } from './opcua-site.ts'
 
 const numbered = (count: number) => Array.from({ length: count }, (_, place) => plant(`N${place}`))
 
@@ -17,22 +17,22 @@ async function polled(connection: Connection, scan = 'normal'): Promise<readonly
 }
 
 describe('a server that knows no subscriptions', () => {
+  const mute = sharedPeer({ hasNoSubscriptions: true })
+
   it('is read by scan class instead, and only what changed is reported', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { hasNoSubscriptions: true })
     const log = keptLog()
-    const connection = await connect(parts, peer.url, [plant('Double'), plant('Text'), plant('Doubles'), plant('Nope')], { log })
+    const connection = await connect(parts, mute.url, [plant('Double'), plant('Text'), plant('Doubles'), plant('Nope')], { log })
     expect(await polled(connection)).toMatchObject([{ value: 21.5 }, { value: 'hello' }, { value: [1, 2, 3] }, { quality: 'bad' }])
     expect(await polled(connection)).toEqual([])
-    peer.set('Double', 5)
+    mute.peer.set('Double', 5)
     await expect.poll(() => polled(connection)).toMatchObject([{ tag: 0, value: 5 }])
     expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
   })
 
   it('is no such server where the device file insists on subscribing', async () => {
     await using parts = new AsyncDisposableStack()
-    const peer = await peerIn(parts, { hasNoSubscriptions: true })
-    await expect(connect(parts, peer.url, [], { opcua: { mode: 'subscribe' } })).rejects.toMatchObject({ code: 'opcua.request-failed' })
+    await expect(connect(parts, mute.url, [], { opcua: { mode: 'subscribe' } })).rejects.toMatchObject({ code: 'opcua.request-failed' })
   })
 
   it('is known within seconds to hang, though its silence is its way', async () => {
