@@ -27,20 +27,29 @@ const wordsOf: Readonly<Record<Kind, number>> = { u16: 1, i16: 1, u32: 2, 'u32 C
 export function planOf(chance: SeededChance, wires: readonly [Wire, ...Wire[]]): Plan {
   const wire = chance.pick(wires)
   const units = chance.isLikely(0.5) ? [chance.between(1, 247)] : [1, 2, 3].slice(0, chance.between(2, 3))
-  const tags = units.flatMap((unit) => tagsOfUnit(chance, unit))
+  const isUniform = chance.isLikely(0.6)
+  const tags = units.flatMap((unit) => (isUniform ? alikeOfUnit(chance, unit) : tagsOfUnit(chance, unit)))
   const inflight = chance.pick([1, 1, 2, 4, 8])
   return {
     wire,
     timeoutMs: chance.pick([60, 100, 150]),
     units,
     modbus: {
-      gap: chance.pick([0, 8, 100]),
+      gap: isUniform ? 0 : chance.pick([0, 8, 100]),
       quirks: { registersMax: chance.pick([125, 60, 16]), pause: chance.isLikely(0.2) ? '2ms' : '0ms' },
       ...(wire === 'modbus-tcp' ? { inflight } : {}),
     },
     scan: { fast: '40ms', normal: '120ms' },
     tags,
   }
+}
+
+/** Many requests of one shape: where answers are mixed up, nothing but the value tells. */
+function alikeOfUnit(chance: SeededChance, unit: number): readonly PlannedTag[] {
+  const kind = chance.pick(['u16', 'u32'] as const)
+  const places = Array.from({ length: chance.between(4, 12) }, (_, place) => 3 * place + (place % 2 === 0 ? 0 : changingFrom))
+  const alike = places.map((start) => tagAt({ unit, area: 'hr', start }, { kind, bit: 0, scan: 'fast' }))
+  return [...alike, writableAt({ unit, area: 'hr', start: writtenFrom })]
 }
 
 function tagsOfUnit(chance: SeededChance, unit: number): readonly PlannedTag[] {

@@ -117,7 +117,7 @@ class Round {
     const chance = this.#chance
     const { wire } = this.#plan
     const kind = chance.pick(['mixed', 'mixed', 'mixed', 'mixed', 'silent', ...(wire === 'modbus-rtu' ? [] : (['closed'] as const))])
-    const faults = kind === 'mixed' ? chance.some(faultNames(wire), chance.between(1, 4)) : (['dropped'] as const)
+    const faults = kind === 'mixed' ? chance.some(faultNames(wire), chance.between(2, 6)) : (['dropped'] as const)
     const probability = kind === 'mixed' ? chance.pick([0.05, 0.2, 0.5, 1]) : 1
     this.#phase = kind === 'mixed' ? `${faults.join(' ')}, ${probability}` : kind
     if (kind === 'closed') await plant.setOpen(false)
