@@ -49,13 +49,12 @@ interface GapSearch {
   readonly read: Read
 }
 
-/** Which of the places between the good parts cannot be read along; undefined where the device would not say. */
+/** The parts come in the order of their places. Which of the places between the good ones cannot be read along; undefined where the device would not say. */
 async function findGaps(good: readonly Block<Item>[], { refused, code, read }: GapSearch): Promise<readonly Finding[] | undefined> {
   const gaps: Finding[] = []
-  const sorted = good.toSorted((one, other) => one.start - other.start)
   let end = 0
   let last: Span | undefined
-  for (const block of sorted) {
+  for (const block of good) {
     const from = end
     const before = last
     const reaching = furthest(block)

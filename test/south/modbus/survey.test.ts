@@ -108,6 +108,52 @@ describe('the survey of a refused request', () => {
     expect(findings.filter(({ kind }) => kind === 'limit')).toEqual([])
   })
 
+  it('knows a value that stands alone for a hole', async () => {
+    expect(await survey(['hr:5 u16'], { holes: [5] })).toEqual({ bad: [0], findings: ['hole hr:5+1'], requests: 0 })
+    expect(await survey(['hr:5 u16'], { holes: [5], code: 4 })).toEqual({ bad: [0], findings: [], requests: 0 })
+  })
+
+  it('asks no more than it must', async () => {
+    // 0-1, 0, 1 and 2-3: what was refused by itself needs no look at the gap that it leaves.
+    expect(await survey(words(0, 4), { holes: [1] })).toMatchObject({ requests: 4 })
+    // Two values, and twice over the gap.
+    expect(await survey(['hr:0 u16', 'hr:10 u16'], { holes: [5] })).toMatchObject({ requests: 4 })
+    // Two halves, the whole again, six of a binary search from 63 to 125, and the first that is too large once more.
+    expect((await survey(words(0, 125), { countMax: 100 })).requests).toBeLessThanOrEqual(2 + 1 + 6 + 1 + 1)
+  })
+
+  it('finds the same wherever the block begins', async () => {
+    expect(await survey(words(1_000, 125), { countMax: 100 })).toMatchObject({ findings: ['limit 100'] })
+    expect(await survey(words(1_000, 120), { borders: [1_037] })).toMatchObject({ findings: ['gap hr:1037+0'] })
+    expect(await survey(words(1_000, 120), { borders: [1_100] })).toMatchObject({ findings: ['gap hr:1100+0'] })
+    expect(await survey(['hr:1000 u16', 'hr:1010 u16'], { holes: [1_005] })).toMatchObject({ findings: ['gap hr:1001+9'] })
+  })
+
+  it('takes two large values that do not go together for the limit that they show', async () => {
+    expect(await survey(['hr:0 string(100)', 'hr:50 string(100)'], { countMax: 60 })).toMatchObject({ findings: ['limit 50'] })
+  })
+
+  it('finds a limit though values overlap', async () => {
+    expect(await survey(['hr:0 u32', 'hr:1 u32', 'hr:2 u32', 'hr:4 u16', 'hr:5 u16'], { countMax: 4 })).toMatchObject({
+      findings: ['limit 4'],
+    })
+  })
+
+  it('keeps the hole that it has found where the device then has no time for the gap', async () => {
+    const { asked, read } = device({ holes: [3, 15] })
+    const isOver = ({ start, count }: Span): boolean => start === 9 && count === 12
+    const busyLater = async (span: Span): Promise<Answer> =>
+      isOver(span) && asked.some(isOver) ? { kind: 'exception', code: 6 } : await read(span)
+    const { findings } = await surveyBlock(blockOf('hr:1 u16', 'hr:3 u16', 'hr:9 u16', 'hr:20 u16'), 2, busyLater)
+    expect(findings.map(textOf)).toEqual(['hole hr:3+1'])
+  })
+
+  it('learns no limit while the device is busy when it is asked again', async () => {
+    const { read } = device({ countMax: 50 })
+    const busyForAll = async (span: Span): Promise<Answer> => (span.count === 100 ? { kind: 'exception', code: 6 } : await read(span))
+    expect((await surveyBlock(blockOf(...words(0, 100)), 2, busyForAll)).findings).toEqual([])
+  })
+
   it('learns nothing while the device is busy with something else', async () => {
     const { read } = device({ holes: [3] })
     let times = 0

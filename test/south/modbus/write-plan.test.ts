@@ -59,6 +59,15 @@ describe('a batch of writes', () => {
     expect([...rawOfGroup(group)]).toEqual([0b110])
   })
 
+  it('packs arrays of coils beside others, wherever they begin', () => {
+    const bits: Readonly<Record<number, Buffer>> = { 0: Buffer.of(0b101), 1: Buffer.of(1), 2: Buffer.of(0xff, 0b10) }
+    const writes = writesOf('co:1000[3]', 'co:1003', 'co:1004[10]').map((write, place) => ({ ...write, raw: bits[place] ?? Buffer.of(0) }))
+    const [group = []] = planWrites(writes)
+    expect(spanOfGroup(group)).toEqual({ unit: 1, start: 1_000, count: 14 })
+    // 101, then 1, then 11111111 01 with the lowest first.
+    expect([...rawOfGroup(group)]).toEqual([0b1111_1101, 0b0010_1111])
+  })
+
   it('leaves all other bits of a register alone', () => {
     const [group = []] = planWrites(writesOf('hr:1.0', 'hr:1.3', 'hr:1.15'))
     expect(masksOfGroup(group)).toEqual({ andMask: 0xffff & ~0x8009, orMask: 0x8001 })
