@@ -1,5 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../north/support/program.ts'
@@ -38,16 +41,19 @@ export interface OpcuaPeer extends AsyncDisposable {
 /** An OPC UA server in another process; gone, with its files, when disposed of. */
 export async function startOpcuaPeer(options: OpcuaPeerOptions = {}): Promise<OpcuaPeer> {
   const script = fileURLToPath(new URL('./opcua-peer.ts', import.meta.url))
-  const all = { port: await freePort(), shift: 0, count: 0, ...options }
+  const folder = await mkdtemp(join(tmpdir(), 'opcua-peer-'))
+  const all = { port: await freePort(), shift: 0, count: 0, folder, ...options }
   const child = spawn(process.execPath, [script, JSON.stringify(all)], { stdio: ['pipe', 'pipe', 'pipe'] })
   const said: string[] = []
   child.stderr?.on('data', (data) => said.push(String(data)))
   const port = await ready(child, said)
   const kill = async (): Promise<void> => {
-    if (child.exitCode !== null || child.signalCode !== null) return
-    const exited = once(child, 'exit')
-    child.kill('SIGKILL')
-    await exited
+    if (child.exitCode === null && child.signalCode === null) {
+      const exited = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exited
+    }
+    await rm(folder, { recursive: true, force: true }) // who is killed cleans nothing up
   }
   return {
     port,

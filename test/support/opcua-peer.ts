@@ -1,6 +1,4 @@
 /** An OPC UA server in a process of its own, for tests to kill, stop and limit. Shares no code with src. Prints `ready PORT`. */
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { UAVariable } from 'node-opcua-address-space'
@@ -13,6 +11,8 @@ import { makeRich, type Rich } from './opcua-peer-rich.ts'
 
 interface PeerOptions {
   readonly port: number
+  /** For its certificates; whoever started it removes it. */
+  readonly folder: string
   /** Namespaces registered before the plant's: they shift its index. */
   readonly shift: number
   readonly count: number
@@ -31,8 +31,7 @@ interface PeerOptions {
 
 const options = JSON.parse(process.argv[2] ?? '{}') as PeerOptions
 if (options.clockOffsetMs !== undefined) shiftClock(options.clockOffsetMs)
-const folder = mkdtempSync(join(tmpdir(), 'opcua-peer-'))
-process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+const { folder } = options
 const certificates = new OPCUACertificateManager({
   rootFolder: folder,
   automaticallyAcceptUnknownCertificate: options.isSuspicious !== true,
