@@ -18,7 +18,7 @@ const probeMs = 5_000
 /** One timeout, and what timers and the loop may add to it. */
 const timeoutsMax = 1.05
 /** What a poll is late by anyway is no cost of the dead unit. */
-const jitterMs = 20
+const jitterMs = timeoutMs / 4
 
 /** 30 units behind one gateway, of which one is dead: how much longer a live unit waits for its turn. */
 export async function benchDeadUnit({ isSmoke, say, folder }: BenchOptions & { readonly folder: string }): Promise<readonly Measure[]> {
