@@ -12,7 +12,7 @@ import { opcuaDriver } from '../../../src/south/opcua/driver.ts'
 import { freePort } from '../../north/support/program.ts'
 import { type OpcuaPeer, startOpcuaPeer } from '../../support/opcua-peer-process.ts'
 import { keptLog } from '../../support/quiet-log.ts'
-import { sharedPeer } from './opcua-site.ts'
+import { sharedPeer, soon } from './opcua-site.ts'
 
 type Addresses = readonly OpcuaAddress[]
 
@@ -82,7 +82,7 @@ describe('the OPC UA driver', () => {
     await using parts = new AsyncDisposableStack()
     const names = ['Bool', 'Int16', 'Int64', 'UInt64', 'Double', 'Text', 'When', 'Doubles']
     const { latest } = await watch(await connect(parts, untouched.url, names.map(plant)))
-    await expect.poll(() => latest.size).toBe(names.length)
+    await soon(() => latest.size).toBe(names.length)
     const values = names.map((_, tag) => latest.get(tag)?.value)
     expect(values).toEqual([true, -5, -2n, 2n ** 64n - 1n, 21.5, 'hello', '2023-11-14T22:13:20.000Z', [1, 2, 3]])
     expect(latest.get(0)).toEqual({ tag: 0, value: true, quality: 'good', sourceMs: 1_750_000_000_000 })
@@ -93,18 +93,18 @@ describe('the OPC UA driver', () => {
     const peer = await peerIn(parts)
     const { latest } = await watch(await connect(parts, peer.url, [plant('Double')]))
     peer.set('Double', 33)
-    await expect.poll(() => latest.get(0)).toMatchObject({ value: 33, quality: 'good' })
+    await soon(() => latest.get(0)).toMatchObject({ value: 33, quality: 'good' })
     peer.set('Double', 34, 'UncertainSensorNotAccurate')
-    await expect.poll(() => latest.get(0)).toMatchObject({ value: 34, quality: 'uncertain', status: 0x40930000 })
+    await soon(() => latest.get(0)).toMatchObject({ value: 34, quality: 'uncertain', status: 0x40930000 })
     peer.set('Double', 35, 'BadDeviceFailure')
-    await expect.poll(() => latest.get(0)).toMatchObject({ value: null, quality: 'bad', status: 0x808b0000 })
+    await soon(() => latest.get(0)).toMatchObject({ value: null, quality: 'bad', status: 0x808b0000 })
   })
 
   it('marks a node that is not there as bad, and brings the others', async () => {
     await using parts = new AsyncDisposableStack()
     const addresses = [plant('Nope'), { node: 'nsu=urn:nowhere;s=Double' }, { path: '/Objects/2:Line/2:Nope' }, plant('Double')]
     const { latest, connection } = await watch(await connect(parts, untouched.url, addresses))
-    await expect.poll(() => latest.size).toBe(4)
+    await soon(() => latest.size).toBe(4)
     expect(latest.get(0)).toMatchObject({ quality: 'bad', status: 0x80340000 })
     expect(latest.get(1)).toMatchObject({ quality: 'bad', status: 0x80340000 })
     expect(latest.get(2)).toMatchObject({ quality: 'bad', status: 0x806f0000 })
@@ -125,7 +125,7 @@ describe('the OPC UA driver', () => {
     const peer = await peerIn(parts, { nodesPerCallMax: 100, count: 450 })
     const all = Array.from({ length: 450 }, (_, place) => plant(`N${place}`))
     const { latest, connection } = await watch(await connect(parts, peer.url, all))
-    await expect.poll(() => latest.size).toBe(450)
+    await soon(() => latest.size).toBe(450)
     const read = await connection.read([...all.keys()], until())
     expect(read.map(({ value }) => value)).toEqual([...all.keys()])
   })
@@ -203,7 +203,7 @@ describe('the OPC UA driver', () => {
     await peerIn(parts, { port, shift: 3 })
     const after = await connect(parts, first.url, [], { tags, folder })
     const { latest } = await watch(after)
-    await expect.poll(() => [0, 1, 2].map((tag) => latest.get(tag)?.value)).toEqual([21.5, 'hello', -5])
+    await soon(() => [0, 1, 2].map((tag) => latest.get(tag)?.value)).toEqual([21.5, 'hello', -5])
   })
 
   it('takes the strongest endpoint by itself, with a certificate made once', async () => {
@@ -256,6 +256,6 @@ describe('the OPC UA driver', () => {
     const signal = AbortSignal.timeout(300)
     await expect(connect(parts, `opc.tcp://127.0.0.1:${port}`, [], { signal })).rejects.toThrow()
     expect(performance.now() - started).toBeLessThan(2_000)
-    await expect.poll(() => new Promise((resolve) => mute.getConnections((_, count) => resolve(count)))).toBe(0)
+    await soon(() => new Promise((resolve) => mute.getConnections((_, count) => resolve(count)))).toBe(0)
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Connection, DeviceEvent } from '../../../src/south/driver.ts'
-import { configFor, connect, latestOf, plant, sharedPeer, until } from './opcua-site.ts'
+import { configFor, connect, latestOf, plant, sharedPeer, soon, until } from './opcua-site.ts'
 
 const node = (name: string): string => `nsu=urn:test:plant;s=${name}`
 const add = { object: node('Line'), method: node('Line.Add') }
@@ -48,7 +48,7 @@ describe('the events of a server', () => {
     const events = await eventsOf(await connect(parts, rich.url, [plant('Double')], { opcua: { events: {} } }))
     rich.peer.order('tell all is well')
     const told = () => events.find(({ data }) => data['message'] === 'all is well')
-    await expect.poll(told).toMatchObject({
+    await soon(told).toMatchObject({
       type: 'opcua.event',
       data: { eventType: 'SystemEventType', source: 'Peer', severity: 100, message: 'all is well' },
     })
@@ -60,11 +60,11 @@ describe('the events of a server', () => {
     const events = await eventsOf(await connect(parts, rich.url, [], { opcua: { events: { severity: 500 } } }))
     rich.peer.order('tell too small to matter')
     rich.peer.order('trip too hot')
-    await expect.poll(() => events.map(({ data }) => data['message'])).toContain('too hot')
+    await soon(() => events.map(({ data }) => data['message'])).toContain('too hot')
     const trip = events.find(({ data }) => data['message'] === 'too hot')
     expect(trip?.data).toMatchObject({ condition: 'BoilerTrip', active: true, severity: 700, eventType: 'AlarmConditionType' })
     rich.peer.order('reset')
-    await expect.poll(() => events.at(-1)?.data).toMatchObject({ condition: 'BoilerTrip', active: false })
+    await soon(() => events.at(-1)?.data).toMatchObject({ condition: 'BoilerTrip', active: false })
     expect(events.filter(({ data }) => Number(data['severity']) < 500)).toEqual([])
   })
 
@@ -74,11 +74,11 @@ describe('the events of a server', () => {
     rich.peer.order('trip since before')
     const first = await connect(parts, rich.url, [], { config })
     const before = await eventsOf(first)
-    await expect.poll(() => before.map(({ data }) => data['message'])).toContain('since before')
+    await soon(() => before.map(({ data }) => data['message'])).toContain('since before')
     await first[Symbol.asyncDispose]()
     const after = await eventsOf(await connect(parts, rich.url, [], { config }))
     rich.peer.order('tell marker')
-    await expect.poll(() => after.map(({ data }) => data['message'])).toContain('marker')
+    await soon(() => after.map(({ data }) => data['message'])).toContain('marker')
     expect(after.map(({ data }) => data['message'])).not.toContain('since before')
   })
 
@@ -88,7 +88,7 @@ describe('the events of a server', () => {
     const events = await eventsOf(connection)
     const count = (name: string): number => connection.metrics?.().find((metric) => metric.name === name)?.value ?? 0
     for (let place = 0; place < 50; place += 1) rich.peer.order(`tell flood ${place}`)
-    await expect.poll(() => count('lineside_opcua_events_total') + count('lineside_opcua_events_dropped_total')).toBeGreaterThanOrEqual(50)
+    await soon(() => count('lineside_opcua_events_total') + count('lineside_opcua_events_dropped_total')).toBeGreaterThanOrEqual(50)
     expect(count('lineside_opcua_events_dropped_total')).toBeGreaterThan(0)
     expect(events.length).toBe(count('lineside_opcua_events_total'))
   })

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, expect } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { asTagId, type Reading, type Tag } from '../../../src/model/tag.ts'
 import type { Connection } from '../../../src/south/driver.ts'
@@ -90,3 +90,6 @@ export function sharedPeer(options: OpcuaPeerOptions = {}): { readonly url: stri
     },
   }
 }
+
+/** As `expect.poll`, with the patience that a busy machine needs: a server and a client of node-opcua start beside many others. */
+export const soon = <T>(look: () => T) => expect.poll(look, { timeout: 10_000 })

@@ -3,7 +3,7 @@ import type { Reading } from '../../../src/model/tag.ts'
 import type { Connection } from '../../../src/south/driver.ts'
 import { limitedBy, recogniseMake } from '../../../src/south/opcua/makes.ts'
 import { keptLog } from '../../support/quiet-log.ts'
-import { connect, latestOf, peerIn, plant, sharedPeer, until } from './opcua-site.ts'
+import { connect, latestOf, peerIn, plant, sharedPeer, soon, until } from './opcua-site.ts'
 
 const numbered = (count: number) => Array.from({ length: count }, (_, place) => plant(`N${place}`))
 
@@ -26,7 +26,7 @@ describe('a server that knows no subscriptions', () => {
     expect(await polled(connection)).toMatchObject([{ value: 21.5 }, { value: 'hello' }, { value: [1, 2, 3] }, { quality: 'bad' }])
     expect(await polled(connection)).toEqual([])
     mute.peer.set('Double', 5)
-    await expect.poll(() => polled(connection)).toMatchObject([{ tag: 0, value: 5 }])
+    await soon(() => polled(connection)).toMatchObject([{ tag: 0, value: 5 }])
     expect(log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
   })
 
@@ -51,11 +51,11 @@ describe('a server with fewer items than there are tags', () => {
     const peer = await peerIn(parts, { count: 30, itemsMax: 20 })
     const connection = await connect(parts, peer.url, [...numbered(30), plant('Double')])
     const latest = await latestOf(connection)
-    await expect.poll(() => latest.size, { timeout: 5_000 }).toBe(31)
+    await soon(() => latest.size).toBe(31)
     expect([...latest.values()].filter(({ quality }) => quality !== 'good')).toEqual([])
     expect([stateOf(connection, 'reported'), stateOf(connection, 'read')]).toEqual([20, 11])
     peer.set('Double', 77)
-    await expect.poll(() => latest.get(30)?.value, { timeout: 5_000 }).toBe(77)
+    await soon(() => latest.get(30)?.value).toBe(77)
   })
 })
 
@@ -65,9 +65,9 @@ describe('a node that the server refuses', () => {
     const peer = await peerIn(parts)
     const addresses = [plant('Later'), { path: '/Objects/2:Line/2:Later' }, plant('Double')]
     const latest = await latestOf(await connect(parts, peer.url, addresses, { opcua: { retry: '1s' } }))
-    await expect.poll(() => [...latest.values()].map(({ quality }) => quality)).toEqual(expect.arrayContaining(['bad', 'bad', 'good']))
+    await soon(() => [...latest.values()].map(({ quality }) => quality)).toEqual(expect.arrayContaining(['bad', 'bad', 'good']))
     peer.order('add Later')
-    await expect.poll(() => [latest.get(0)?.value, latest.get(1)?.value], { timeout: 5_000 }).toEqual([1, 1])
+    await soon(() => [latest.get(0)?.value, latest.get(1)?.value]).toEqual([1, 1])
   })
 })
 
@@ -81,13 +81,13 @@ describe('a dead band', () => {
       plant('Text', { serverDeadband: { kind: 'percent', value: 5 } }),
     ]
     const latest = await latestOf(await connect(parts, peer.url, addresses, { log }))
-    await expect.poll(() => [latest.get(0)?.value, latest.get(1)?.value]).toEqual([21.5, 'hello'])
+    await soon(() => [latest.get(0)?.value, latest.get(1)?.value]).toEqual([21.5, 'hello'])
     peer.set('Double', 22)
     peer.set('Text', 'changed')
-    await expect.poll(() => latest.get(1)?.value).toBe('changed')
+    await soon(() => latest.get(1)?.value).toBe('changed')
     expect(latest.get(0)?.value).toBe(21.5)
     peer.set('Double', 40)
-    await expect.poll(() => latest.get(0)?.value).toBe(40)
+    await soon(() => latest.get(0)?.value).toBe(40)
     expect(log.lines.filter(({ message }) => message.includes('dead band'))).toHaveLength(1)
   })
 })
@@ -163,7 +163,7 @@ describe('a make', () => {
     const peer = await peerIn(parts, { product: 'CPU 1214C DC/DC/DC', count: 1_005 })
     const connection = await connect(parts, peer.url, numbered(1_005))
     const latest = await latestOf(connection)
-    await expect.poll(() => latest.size, { timeout: 8_000 }).toBe(1_005)
+    await soon(() => latest.size).toBe(1_005)
     expect([stateOf(connection, 'reported'), stateOf(connection, 'read')]).toEqual([1_000, 5])
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { OpcuaAddress } from '../../../src/south/opcua/config.ts'
 import { keptLog } from '../../support/quiet-log.ts'
-import { connect, latestOf, peerIn, plant, sharedPeer, until } from './opcua-site.ts'
+import { connect, latestOf, peerIn, plant, sharedPeer, soon, until } from './opcua-site.ts'
 
 const types = [
   'SByte',
@@ -62,7 +62,7 @@ describe('the values of OPC UA', () => {
     const read = await connection.read([...types.keys()], until())
     expect(read.map(({ value }) => value)).toEqual(values)
     const latest = await latestOf(connection)
-    await expect.poll(() => types.map((_, tag) => latest.get(tag)?.value)).toEqual(values)
+    await soon(() => types.map((_, tag) => latest.get(tag)?.value)).toEqual(values)
   })
 
   it('are bad where a number is none', async () => {
@@ -75,7 +75,7 @@ describe('the values of OPC UA', () => {
     await using parts = new AsyncDisposableStack()
     const connection = await connect(parts, rich.url, fields)
     const latest = await latestOf(connection)
-    await expect.poll(() => fields.map((_, tag) => latest.get(tag)?.value)).toEqual(fieldValues)
+    await soon(() => fields.map((_, tag) => latest.get(tag)?.value)).toEqual(fieldValues)
     expect((await connection.read([...fields.keys()], until())).map(({ value }) => value)).toEqual(fieldValues)
     expect(connection.metrics?.().find(({ labels }) => labels?.['state'] === 'reported')?.value).toBe(2) // one item a node
   })
@@ -85,7 +85,7 @@ describe('the values of OPC UA', () => {
     const log = keptLog()
     const addresses = [plant('Press'), plant('Press', { field: 'Nope' }), plant('Press', { field: 'Axes[7].Position' })]
     const latest = await latestOf(await connect(parts, rich.url, addresses, { log }))
-    await expect.poll(() => latest.size).toBe(3)
+    await soon(() => latest.size).toBe(3)
     expect([...latest.values()].map(({ status }) => status)).toEqual([0x803d0000, 0x803d0000, 0x803d0000])
     expect(log.lines.find(({ level }) => level === 'warn')?.fields).toMatchObject({ fields: ['Name', 'Axes', 'Levels', 'Since'] })
   })
