@@ -16,7 +16,7 @@ import type { StoreCalls } from '../store/contract.ts'
 import { recoverCommands } from './command-recovery.ts'
 import { CommandRoad } from './command-road.ts'
 import type { BatchRoad, CommandRoad as CommandPort, NorthCalls } from './contract.ts'
-import { loadDriver, loadsSlowly } from './drivers.ts'
+import { loadDriver, loadsSlowly, saveMemory } from './drivers.ts'
 import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
@@ -57,6 +57,8 @@ const changesInflight = { inflightMax: 8, answerEvery: 4 } as const
 const refreshPauseMs = 250
 /** Enough for a PLC in the same hall to be connected to and polled once. */
 const firstPollMs = 100
+/** By then every device that is there has been read for the first time. */
+const startedMs = 2_000
 
 /** Starts everything that talks to the plant. Consumers before producers, so that no first sample is missed. */
 export async function startControl(data: ControlData, ports: ControlPorts): Promise<Control> {
@@ -87,6 +89,7 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   }
   const devices = [...places.values()].map(({ device }) => device)
   parts.defer(() => road.close()) // before the devices go, so that what is under way can end
+  parts.use(clock.after(startedMs, () => saveMemory(data.devices.map(({ driver }) => driver))))
   const started = parts.move()
   return {
     calls: { write: (command) => road.write(command), writeAll: (batch) => road.writeAll(batch) },

@@ -7,11 +7,7 @@ const drivers: Readonly<Record<string, () => Promise<Driver<unknown, unknown>>>>
   'modbus-tcp': async () => erased((await import('../south/modbus/driver.ts')).modbusTcpDriver),
   'modbus-rtu': async () => erased((await import('../south/modbus/driver.ts')).modbusRtuDriver),
   'modbus-rtu-tcp': async () => erased((await import('../south/modbus/driver.ts')).modbusRtuTcpDriver),
-  opcua: async () => {
-    // Memory is saved (bin/lineside.js) by collecting often. Whoever takes in thousands of values at once would spend half of this thread's time on that.
-    setFlagsFromString('--no-memory-saver-mode')
-    return erased((await import('../south/opcua/driver.ts')).opcuaDriver)
-  },
+  opcua: async () => erased((await import('../south/opcua/driver.ts')).opcuaDriver),
 }
 
 export async function loadDriver(name: string): Promise<Driver<unknown, unknown>> {
@@ -25,6 +21,14 @@ export async function loadDriver(name: string): Promise<Driver<unknown, unknown>
 /** Whether loading the driver holds up the thread noticeably. */
 export function loadsSlowly(name: string): boolean {
   return name === 'opcua'
+}
+
+/**
+ * Makes V8 collect before it grows, in all threads: 17 MB less at 5,000 tags. For when the start is over, which it would slow down, and not where an OPC UA
+ * client takes in thousands of values at once: half of this thread's time would go into collecting them.
+ */
+export function saveMemory(drivers: readonly string[]): void {
+  if (!drivers.some(loadsSlowly)) setFlagsFromString('--memory-saver-mode')
 }
 
 /** The driver's own types end here: `site` has parsed its config and addresses by the schema of the same name. */
