@@ -9,6 +9,7 @@ packages=(
   libmodbus-dev                 # a Modbus server of other hands
   mbpoll                        # a Modbus client of other hands
   mosquitto mosquitto-clients   # the upstream broker, and clients of ours
+  protobuf-compiler             # another reader of Sparkplug payloads
   openssl                       # certificates of the tests
   python3 python3-pymodbus      # another Modbus server; datagram sockets for sd_notify
   python3-serial python3-serial-asyncio   # its serial lines

@@ -85,7 +85,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     }),
   )
   // Last: a gateway that cannot listen must not have told the upstream that it is there, and taken the place of the one that runs.
-  const upstreams = parts.use(await startUpstreams({ ...data, ...ports }))
+  const upstreams = parts.use(await startUpstreams({ ...data, ...ports, live: tags, commands }))
   const fed = Promise.withResolvers<void>()
   const opcua = new OpcuaPart(
     data.opcua === undefined ? undefined : openOpcuaServer(data.opcua, { data, ports, tags, commands, fed: fed.promise }),
@@ -102,6 +102,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     devices: (told) => {
       for (const status of told) statuses.set(status.device, status)
       topics.devices(told)
+      upstreams.devices(told)
     },
     publish: (messages) => broker.publish(messages),
     accepted: () => upstreams.accepted(),

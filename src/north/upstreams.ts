@@ -4,6 +4,8 @@ import type { Door } from '../base/door.ts'
 import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { firstFailure, type Running } from '../base/running.ts'
+import type { CommandRoad, LiveTags } from '../control/contract.ts'
+import type { DeviceStatus } from '../model/device.ts'
 import type { StoreCalls } from '../store/contract.ts'
 import type { UpstreamConfig } from './upstream/config.ts'
 
@@ -11,7 +13,10 @@ export interface UpstreamsOptions {
   readonly site: string
   readonly node: string
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>
+  readonly stateFolder: string
   readonly store: Door<StoreCalls>
+  readonly live: LiveTags
+  readonly commands: CommandRoad
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -20,14 +25,17 @@ export interface UpstreamsOptions {
 export interface Upstreams extends Running {
   /** The store says that there is something new to send. */
   accepted(): void
+  /** What control says of the devices. */
+  devices(statuses: readonly DeviceStatus[]): void
   metrics(): readonly Metric[]
 }
 
 /** Starts every upstream of the site. Their library is loaded only where there is one. */
-export async function startUpstreams({ site, node, upstreams, store, clock, chance, log }: UpstreamsOptions): Promise<Upstreams> {
+export async function startUpstreams(options: UpstreamsOptions): Promise<Upstreams> {
+  const { site, node, upstreams, store, clock, chance, log } = options
   await using parts = new AsyncDisposableStack()
   const listeners = new Set<() => void>()
-  const running: Awaited<ReturnType<typeof openUpstream>>[] = []
+  const running: OpenUpstream[] = []
   for (const [name, config] of Object.entries(upstreams)) {
     running.push(parts.use(await openUpstream(name, config)))
   }
@@ -39,27 +47,34 @@ export async function startUpstreams({ site, node, upstreams, store, clock, chan
   return {
     failure: firstFailure(running),
     accepted,
+    devices: (statuses) => {
+      for (const upstream of running) upstream.devices?.(statuses)
+    },
     metrics: () => running.flatMap((upstream) => upstream.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
-  async function openUpstream(name: string, config: UpstreamConfig) {
-    const { startUpstream } = await import('./upstream/upstream.ts')
-    return await startUpstream({
-      name,
-      config,
-      site,
-      node,
-      outbox: {
-        next: (afterId, rowsMax) => store.call('nextUnsent', { upstream: name, afterId, rowsMax }),
-        remove: async (ids) => void (await store.call('removeSent', { upstream: name, ids })),
-        onAccepted: (listener) => {
-          listeners.add(listener)
-          return { [Symbol.dispose]: () => listeners.delete(listener) }
-        },
+  async function openUpstream(name: string, config: UpstreamConfig): Promise<OpenUpstream> {
+    const outbox = {
+      next: (afterId: number, rowsMax: number) => store.call('nextUnsent', { upstream: name, afterId, rowsMax }),
+      remove: async (ids: readonly number[]) => void (await store.call('removeSent', { upstream: name, ids })),
+      onAccepted: (listener: () => void) => {
+        listeners.add(listener)
+        return { [Symbol.dispose]: () => listeners.delete(listener) }
       },
-      clock,
-      chance,
-      log,
-    })
+    }
+    const common = { name, site, node, outbox, clock, chance, log }
+    const { sparkplug } = config
+    if (sparkplug === undefined) {
+      const { startUpstream } = await import('./upstream/upstream.ts')
+      return startUpstream({ ...common, config })
+    }
+    const { startEdgeNode } = await import('./upstream/sparkplug/edge-node.ts')
+    const { live, commands, stateFolder } = options
+    return startEdgeNode({ ...common, config: { ...config, sparkplug }, live, commands, stateFolder })
   }
+}
+
+interface OpenUpstream extends Running {
+  metrics(): readonly Metric[]
+  devices?(statuses: readonly DeviceStatus[]): void
 }

@@ -2,12 +2,15 @@ import { z } from 'zod'
 import type { SecretRef } from '../../base/secret.ts'
 import { secretSchema } from '../../base/secret-schema.ts'
 import { durationSchema, sizeSchema } from '../../base/units.ts'
+import { type SparkplugConfig, sparkplugConfigSchema } from './sparkplug/config.ts'
 
 /** One broker above us. Plain data: the password is a name until it is used. */
 export interface UpstreamConfig {
   /** `mqtt://HOST:PORT` or `mqtts://HOST:PORT`. */
   readonly url: string
-  readonly format: 'uns'
+  readonly format: 'uns' | 'sparkplug'
+  /** Where the format is sparkplug. */
+  readonly sparkplug?: SparkplugConfig
   /** Topic filters: what matches one of them goes up. */
   readonly send: readonly string[]
   /** MQTT client id; absent: made of node and upstream. */
@@ -59,7 +62,11 @@ const urlSchema = z
 export const upstreamConfigSchema = z
   .strictObject({
     url: urlSchema,
-    format: z.enum(['uns']).default('uns').describe('How values are written: uns is the JSON of our own topics.'),
+    format: z
+      .enum(['uns', 'sparkplug'])
+      .default('uns')
+      .describe('How values are written: uns is the JSON of our own topics, sparkplug is Sparkplug B 3.0.'),
+    sparkplug: sparkplugConfigSchema(urlSchema).optional().describe('Names and roles, where the format is sparkplug.'),
     send: z.array(topicFilterSchema).min(1).max(100).default(['#']).describe('What goes up, by topic filter.'),
     client: z.string().min(1).max(128).optional().describe('MQTT client id. Default: made of the node and the name of the upstream.'),
     user: z.string().min(1).max(256).optional().describe('User name at the upstream broker.'),
@@ -71,9 +78,14 @@ export const upstreamConfigSchema = z
     buffer: bufferSchema.describe('What may wait on the disk while the upstream is away.'),
   })
   .refine(({ user, password }) => password === undefined || user !== undefined, { message: 'a password needs a user', path: ['user'] })
+  .refine(({ format, sparkplug }) => (format === 'sparkplug') === (sparkplug !== undefined), {
+    message: 'format: sparkplug and the key sparkplug, with its group, belong together',
+    path: ['sparkplug'],
+  })
   .transform(
-    ({ client, user, password, inflight, keepalive, ...config }): UpstreamConfig => ({
+    ({ client, user, password, inflight, keepalive, sparkplug, ...config }): UpstreamConfig => ({
       ...config,
+      ...(sparkplug === undefined ? {} : { sparkplug }),
       ...(client === undefined ? {} : { clientId: client }),
       ...(user === undefined ? {} : { user }),
       ...(password === undefined ? {} : { password }),

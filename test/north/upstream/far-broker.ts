@@ -45,6 +45,11 @@ export class FarBroker implements AsyncDisposable {
     this.#program = undefined
   }
 
+  /** What it has said in its present life. */
+  lines(): readonly string[] {
+    return this.#program?.lines ?? []
+  }
+
   /** Topics of every PUBLISH that reached it in any of its lives, in order. */
   received(): readonly string[] {
     return [...this.#received, ...topicsIn(this.#program?.lines ?? [])]
