@@ -31,6 +31,7 @@ export const homes = {
   cockatiel: 'control',
   aedes: 'north/broker',
   'mqtt-packet': 'north/broker',
+  ws: 'north/broker',
   mqtt: 'north/upstream',
   fastify: 'north/api',
   'node-opcua-server': 'north/opcua-server',

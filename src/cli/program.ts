@@ -2,6 +2,7 @@ import { Command, CommanderError, Option } from 'commander'
 import packageFile from '../../package.json' with { type: 'json' }
 import { Fault } from '../base/fault.ts'
 import type { LogLevel } from '../base/log.ts'
+import { addAccessCommands } from './access-commands.ts'
 import { addLiveCommands } from './live-commands.ts'
 import type { Terminal } from './terminal.ts'
 import { addToolCommands } from './tool-commands.ts'
@@ -56,6 +57,7 @@ function createProgram(terminal: Terminal, take: (result: Result) => Promise<voi
   addLiveCommands(program, { terminal, take })
   addSiteCommands(program, { terminal, take })
   addToolCommands(program, { terminal, take })
+  addAccessCommands(program, { terminal, take })
   return program
 }
 

@@ -17,7 +17,9 @@ export interface RunOptions {
 /** `lineside run`: the daemon in the foreground until SIGTERM or SIGINT; the exit code. */
 export async function run(folder: string, options: RunOptions = {}): Promise<number> {
   const logLevel = options.logLevel ?? 'info'
-  return await runSite(checkedSite(folder), { logLevel, log: openLog(logLevel).with({ room: 'runtime' }), stop: stopSignal() })
+  const log = openLog(logLevel).with({ room: 'runtime' })
+  const onRunning = (site: Site): Promise<void> => greetFirstUser(site, log)
+  return await runSite(checkedSite(folder), { logLevel, log, stop: stopSignal(), onRunning })
 }
 
 /** The site, its warnings told; undefined, and why, where it has errors. */
@@ -27,11 +29,28 @@ async function checkedSite(folder: string): Promise<Site | undefined> {
   return site
 }
 
+/** The one moment at which a password is shown: nobody could have chosen it before, and none is built in. */
+async function greetFirstUser({ storage }: Site, log: Log): Promise<void> {
+  try {
+    const { firstUserOf } = await import('../runtime/first-user.ts')
+    const first = await firstUserOf(storage.path)
+    if (first === undefined) return
+    const { name, password, file } = first
+    process.stderr.write(
+      `The first user of this gateway is ${name} with the password ${password}\n    It is shown this once, and stands in ${file} until the first login. Change it: lineside user passwd ${name}\n`,
+    )
+  } catch (error) {
+    log.error('The first user could not be made; the gateway runs on.', errorFields(error))
+  }
+}
+
 export interface RunSiteOptions {
   readonly logLevel: LogLevel
   readonly log: Log
   /** Aborted when the daemon is to stop. */
   readonly stop: AbortSignal
+  /** Called once, when all is up. */
+  readonly onRunning?: (site: Site) => Promise<void>
 }
 
 /** Runs a checked site until `stop`; 0 when it was asked to stop, 1 when there is no site to run or control died. */
@@ -47,6 +66,7 @@ export async function runSite(loading: Promise<Site | undefined>, options: RunSi
     const site = await loading
     if (site === undefined) return 1
     log.info('Lineside is running.', { site: site.site, node: site.node, devices: site.devices.length, tags: site.tags.length })
+    await options.onRunning?.(site)
     await Promise.race([daemon.failure, aborted(stop)])
     log.info('Lineside is stopping.')
     notify.stopping()

@@ -1,9 +1,10 @@
-import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type Command, Option } from 'commander'
 import { conflictModes } from '../site/conflict-mode.ts'
 import type { BrowseCommand } from './browse.ts'
 import type { ExportCommand } from './export.ts'
 import type { ImportCommand } from './import.ts'
 import type { ProbeCommand } from './probe.ts'
+import { wholeNumber } from './whole-number.ts'
 import { example, type Wiring } from './wiring.ts'
 
 const depthMax = 64
@@ -115,12 +116,4 @@ function addExport(program: Command, { terminal, take }: Wiring): void {
       const { exportCommand } = await import('./export.ts')
       await take(exportCommand(device, options, terminal))
     })
-}
-
-function wholeNumber(min: number, max: number): (text: string) => number {
-  return (text) => {
-    const number = Number(text)
-    if (/^\d+$/.test(text) && number >= min && number <= max) return number
-    throw new InvalidArgumentError(`Write a whole number from ${min} to ${max}.`)
-  }
 }

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { Chance } from '../base/chance.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Door } from '../base/door.ts'
@@ -13,7 +13,7 @@ import type { DeviceStatus } from '../model/device.ts'
 import type { ChangeBatch } from '../model/sample.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { StoreCalls } from '../store/contract.ts'
-import { openAccess } from './access/access.ts'
+import { startAccess } from './access/access.ts'
 import { startApi } from './api/api.ts'
 import type { ApiConfig } from './api/config.ts'
 import { startBroker } from './broker/broker.ts'
@@ -63,13 +63,12 @@ export interface North extends Running {
 export async function startNorth(data: NorthData, ports: NorthPorts): Promise<North> {
   await using parts = new AsyncDisposableStack()
   const { clock, log, runtime } = ports
-  const { site, node } = data
   const tags = new LiveTagsCopy(data.tags)
   const statuses = new Map<string, DeviceStatus>()
   const commands = commandRoad(ports)
-  const access = openAccess({ anonymous: data.mqtt.anonymous })
+  const access = parts.use(startAccess({ ...data.mqtt, stateFolder: dirname(data.stateFolder), gateway: data, clock, log }))
   const broker = parts.use(await startBroker({ config: data.mqtt, access, clock, log }))
-  const topics = parts.use(await startTagTopics({ broker, site, node, tags, commands, clock, log }))
+  const topics = parts.use(await startTagTopics({ ...data, broker, tags, commands, clock, log }))
   const api = parts.use(
     await startApi({
       config: data.api,
@@ -80,6 +79,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       commands,
       access,
       socketPath: data.socketPath,
+      onMqtt: (socket) => broker.receivePrivate(socket),
       clock,
       log,
     }),
@@ -93,7 +93,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   parts.use(opcua)
   const started = parts.move()
   return {
-    failure: firstFailure([broker, api, upstreams, opcua]),
+    failure: firstFailure([access, broker, api, upstreams, opcua]),
     opened: opcua.opened,
     changes: (batch) => {
       tags.take(batch)
@@ -106,7 +106,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     },
     publish: (messages) => broker.publish(messages),
     accepted: () => upstreams.accepted(),
-    metrics: () => metricsOf([broker, topics, api, upstreams, opcua]),
+    metrics: () => metricsOf([access, broker, topics, api, upstreams, opcua]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }

@@ -39,7 +39,16 @@ function mqttDoubts({ mqtt }: Partial<SiteFile>): readonly Doubt[] {
       path: ['mqtt', 'host'],
       code: 'mqtt.unencrypted',
       message: `The broker listens on ${host} without encryption: what passes can be read and changed on the way.`,
-      remedy: 'Listen on 127.0.0.1, or keep the network to the machines of the line.',
+      remedy: 'Listen on 127.0.0.1 and give the network `mqtt: { tls: … }`, or keep the network to the machines of the line.',
+    })
+  }
+  const webHost = mqtt.websocket?.host ?? host
+  if (mqtt.websocket?.isEncrypted === false && !isLoopback(webHost)) {
+    doubts.push({
+      path: ['mqtt', 'websocket'],
+      code: 'mqtt.unencrypted',
+      message: `WebSockets are served on ${webHost} without encryption: what passes can be read and changed on the way.`,
+      remedy: 'Set `tls: true` there, or listen on 127.0.0.1.',
     })
   }
   return doubts

@@ -4,7 +4,8 @@ import { valueAt } from './schema-problems.ts'
 import type { SiteFile } from './site-file.ts'
 
 interface Owner {
-  readonly key: 'mqtt' | 'opcua' | 'api'
+  /** Where it stands in the site file. */
+  readonly path: readonly string[]
   readonly host: string
   readonly port: number
 }
@@ -16,23 +17,29 @@ export function checkPorts({ site }: LoadedParts, problems: ProblemList): void {
   for (const [place, owner] of owners.entries()) {
     const first = owners.slice(0, place).find((other) => collide(owner, other))
     if (first === undefined) continue
-    const written = [owner, first].find(({ key }) => valueAt(site.source.value, [key]) !== undefined) ?? owner
+    const written = [owner, first].find(({ path }) => valueAt(site.source.value, path) !== undefined) ?? owner
     problems.add(
       site.source,
-      { path: [written.key, 'port'] },
+      { path: [...written.path, 'port'] },
       {
         code: 'site.port-taken',
-        message: `${owner.key} and ${first.key} both want port ${owner.port} of ${owner.host}.`,
-        remedy: `Give one of them another port: \`${owner.key}: { port: … }\`.`,
+        message: `${owner.path.join('.')} and ${first.path.join('.')} both want port ${owner.port} of ${owner.host}.`,
+        remedy: `Give one of them another port: \`${owner.path.join(': { ')}: { port: … }${' }'.repeat(owner.path.length - 1)}\`.`,
       },
     )
   }
 }
 
 function portOwners(keys: Partial<SiteFile>): readonly Owner[] {
-  return (['mqtt', 'api', 'opcua'] as const).flatMap((key) =>
-    keys[key] === undefined ? [] : [{ key, host: keys[key].host, port: keys[key].port }],
+  const { mqtt } = keys
+  const inMqtt = (['tls', 'websocket'] as const).flatMap((key): readonly Owner[] => {
+    const door = mqtt?.[key]
+    return mqtt === undefined || door === undefined ? [] : [{ path: ['mqtt', key], host: door.host ?? mqtt.host, port: door.port }]
+  })
+  const others = (['mqtt', 'api', 'opcua'] as const).flatMap((key): readonly Owner[] =>
+    keys[key] === undefined ? [] : [{ path: [key], host: keys[key].host, port: keys[key].port }],
   )
+  return [...others, ...inMqtt]
 }
 
 function collide(a: Owner, b: Owner): boolean {

@@ -149,7 +149,7 @@ function assembled(folder: string, file: SiteFile, { parts, environment }: Assem
     folder,
     site: file.site,
     node: file.node ?? ownName(),
-    mqtt: file.mqtt,
+    mqtt: withAbsolutePaths(file.mqtt, folder),
     ...(file.opcua === undefined ? {} : { opcua: file.opcua }),
     api: file.api,
     upstreams: file.upstreams,
@@ -158,6 +158,14 @@ function assembled(folder: string, file: SiteFile, { parts, environment }: Assem
     tags: devices.flatMap((device) => device.tags.map(metaOf)),
     flows: parts.flows.flatMap(({ part }) => part.config ?? []),
   }
+}
+
+/** In a site file paths are relative to the site. */
+function withAbsolutePaths({ tls, ...mqtt }: SiteFile['mqtt'], folder: string): SiteFile['mqtt'] {
+  if (tls === undefined) return mqtt
+  const { cert, key, ca } = tls
+  const paths = { cert: resolve(folder, cert), key: resolve(folder, key), ...(ca === undefined ? {} : { ca: resolve(folder, ca) }) }
+  return { ...mqtt, tls: { ...tls, ...paths } }
 }
 
 function metaOf({ address: _, ...meta }: DeviceConfig['tags'][number]): TagMeta {

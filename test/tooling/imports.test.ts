@@ -33,6 +33,7 @@ const planted: readonly (readonly [rule: string, file: string, text: string])[] 
   ['home-of-aedes', 'src/north/upstream/b.ts', "import 'aedes'"],
   ['home-of-mqtt', 'src/north/broker/b.ts', "import 'mqtt'"],
   ['home-of-mqtt-packet', 'src/north/upstream/c.ts', "import 'mqtt-packet'"],
+  ['home-of-ws', 'src/north/api/c.ts', "import 'ws'"],
   ['home-of-fastify', 'src/runtime/b.ts', "import 'fastify'"],
   ['home-of-node-opcua-server', 'src/north/api/b.ts', "import 'node-opcua-server'"],
   ['home-of-node-opcua-common', 'src/control/c.ts', "import 'node-opcua-variant'"],

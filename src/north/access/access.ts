@@ -1,35 +1,131 @@
+import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
+import type { Log } from '../../base/log.ts'
+import type { Metric } from '../../base/metric.ts'
+import type { Running } from '../../base/running.ts'
 import type { Role } from '../../model/tag.ts'
+import { CredentialsCheck } from './credentials-check.ts'
+import { type GatewayTopics, type Rights, rightsOf } from './rights.ts'
+import type { User } from './user.ts'
+import { openUsers, type Users } from './users.ts'
 
 /** What somebody at the door shows of himself. */
 export interface Credentials {
   readonly user?: string
   readonly password?: Uint8Array
+  /** Names in a client certificate that our authority has signed. */
+  readonly certificate?: readonly string[]
   /** As the socket has it; absent where the peer has gone already. */
   readonly remoteAddress?: string
 }
 
 /** Who that is, or why not. */
-export type Admission = { readonly isAdmitted: true; readonly role: Role } | { readonly isAdmitted: false; readonly fault: Fault }
+export type Admission =
+  | {
+      readonly isAdmitted: true
+      readonly role: Role
+      readonly rights: Rights
+      /** Absent: nobody in particular. */
+      readonly name?: string
+      /** Whether he might still come in like this; false once his user was changed or removed. */
+      isValid(): boolean
+    }
+  | { readonly isAdmitted: false; readonly fault: Fault }
 
 export interface AnonymousRule {
   readonly role: Role
   readonly isFromAnywhere: boolean
 }
 
-/** Says who may come in. There are no users yet: whoever shows credentials cannot be known, and is refused rather than taken for somebody. */
+/** Says who may come in, and what for. One list for every door of the gateway. */
 export interface Access {
-  admit(credentials: Credentials): Admission
+  admit(credentials: Credentials): Promise<Admission>
+  /** Called when somebody may have lost his rights. */
+  onChange(listener: () => void): Disposable
+  metrics(): readonly Metric[]
 }
 
-export function openAccess(rules: { readonly anonymous?: AnonymousRule | undefined }): Access {
+export interface AccessOptions {
+  readonly anonymous?: AnonymousRule | undefined
+  /** Absent: there are none, and whoever shows credentials is refused rather than taken for somebody. */
+  readonly users?: Users
+  readonly clock?: Clock
+  readonly gateway?: GatewayTopics
+}
+
+export interface StartAccessOptions {
+  readonly anonymous?: AnonymousRule | undefined
+  readonly stateFolder: string
+  readonly gateway: GatewayTopics
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** The access list of a gateway that runs: it follows the list of users in its state folder. */
+export function startAccess({ anonymous, stateFolder, gateway, clock, log }: StartAccessOptions): Access & Running {
+  const users = openUsers({ stateFolder, clock, log })
+  const access = openAccess({ anonymous, users, clock, gateway })
+  return { ...access, failure: users.failure, [Symbol.asyncDispose]: () => users[Symbol.asyncDispose]() }
+}
+
+export function openAccess(options: AccessOptions): Access {
+  const { users, clock, anonymous, gateway = { site: '', node: '' } } = options
+  const check = users === undefined || clock === undefined ? undefined : new CredentialsCheck({ users, clock })
+  const userFor = async ({ user, password, certificate, remoteAddress }: Credentials): Promise<User | undefined> => {
+    if (password !== undefined) return await check?.userFor(user ?? '', password, remoteAddress ?? '')
+    const shown = certificate === undefined || certificate.length === 0 ? undefined : await users?.byCertificate(certificate)
+    return user === undefined || shown?.name === user ? shown : undefined
+  }
   return {
-    admit: (credentials) => {
-      const fault = refusal(credentials, rules.anonymous)
-      if (fault === undefined && rules.anonymous !== undefined) return { isAdmitted: true, role: rules.anonymous.role }
-      return { isAdmitted: false, fault: fault ?? noAnonymous() }
+    admit: async (credentials) => {
+      try {
+        const user = await userFor(credentials)
+        if (user !== undefined) return admitted(user, { users, gateway })
+        const fault = refusal(credentials, anonymous)
+        return fault === undefined && anonymous !== undefined ? nameless(anonymous.role, gateway) : refused(fault ?? noAnonymous())
+      } catch (error) {
+        if (error instanceof Fault) return refused(error)
+        throw error
+      }
+    },
+    onChange: (listener) => users?.onChange(listener) ?? { [Symbol.dispose]: () => {} },
+    metrics: () => {
+      const { hashed, refused } = check?.counts ?? { hashed: 0, refused: 0 }
+      return [
+        { name: 'lineside_access_passwords_checked_total', help: 'Passwords worked out.', type: 'counter', value: hashed },
+        {
+          name: 'lineside_access_passwords_refused_total',
+          help: 'Passwords refused without a look: too many came.',
+          type: 'counter',
+          value: refused,
+        },
+      ]
     },
   }
+}
+
+interface Context {
+  readonly users: Users | undefined
+  readonly gateway: GatewayTopics
+}
+
+function admitted(user: User, { users, gateway }: Context): Admission {
+  const stamp = JSON.stringify(user)
+  const isValid = (): boolean => {
+    const now = users?.current(user.name)
+    return now === user || (now !== undefined && JSON.stringify(now) === stamp)
+  }
+  return { isAdmitted: true, role: user.role, name: user.name, rights: rightsOf(user.role, user, gateway), isValid }
+}
+
+/** A site that lets nameless operators in is a bench: there they may publish whatever they like below topics that are nobody's. */
+function nameless(role: Role, gateway: GatewayTopics): Admission {
+  const own = role === 'operator' ? { write: ['#'] } : {}
+  return { isAdmitted: true, role, rights: { ...rightsOf(role, own, gateway), hasOwnWriteRules: false }, isValid: () => true }
+}
+
+function refused(fault: Fault): Admission {
+  return { isAdmitted: false, fault }
 }
 
 function refusal({ user, password, remoteAddress }: Credentials, anonymous: AnonymousRule | undefined): Fault | undefined {
@@ -46,18 +142,20 @@ function isLoopback(address: string | undefined): boolean {
 
 function unknownUser(): Fault {
   return new Fault('access.user-unknown', 'User name or password is wrong.', {
-    remedy: 'This gateway has no users yet: connect without user name and password, where `anonymous` allows it.',
+    remedy: 'Look at `lineside user list`; `lineside user passwd NAME` gives a new password.',
   })
 }
 
 function noAnonymous(): Fault {
   return new Fault('access.anonymous', 'This gateway lets nobody in without credentials.', {
-    remedy: 'Set `mqtt: { anonymous: true }` in lineside.yaml to let this machine read, or { role: operator } to let it write too.',
+    remedy:
+      'Use a name and password (`lineside user add`), or set `mqtt: { anonymous: true }` in lineside.yaml to let programs of this machine read.',
   })
 }
 
 function fromElsewhere(): Fault {
   return new Fault('access.anonymous-remote', 'Without credentials this gateway serves its own machine only.', {
-    remedy: 'Set `mqtt: { anonymous: { role: viewer, anywhere: true } }` in lineside.yaml if the whole network may read.',
+    remedy:
+      'Use a name and password (`lineside user add`), or set `mqtt: { anonymous: { role: viewer, anywhere: true } }` if the whole network may read.',
   })
 }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import fastify, { type FastifyInstance } from 'fastify'
 import { type Clock, isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
@@ -26,6 +27,8 @@ export interface ApiOptions {
   readonly access: ApiAccess
   /** Of the Unix socket for the gateway's own machine. */
   readonly socketPath: string
+  /** Takes over who wants to speak MQTT on it. */
+  readonly onMqtt?: (socket: Socket) => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -88,9 +91,9 @@ export async function startApi(options: ApiOptions): Promise<Api> {
 }
 
 /** Without it the gateway does all it has to, and the command line says why it cannot come in. */
-async function openSocket(server: FastifyInstance, { socketPath, log }: ApiOptions): Promise<PrivateSocket | undefined> {
+async function openSocket(server: FastifyInstance, { socketPath, onMqtt, log }: ApiOptions): Promise<PrivateSocket | undefined> {
   try {
-    return await startPrivateSocket(socketPath, (request, response) => server.routing(request, response))
+    return await startPrivateSocket(socketPath, (request, response) => server.routing(request, response), { onMqtt })
   } catch (error) {
     log.warn('There is no private socket: the command line needs --url.', errorFields(error))
     return undefined
@@ -140,7 +143,7 @@ function routeWrites(server: FastifyInstance, options: ApiOptions, isPrivate: (s
     scope.removeAllContentTypeParsers() // a page of another site may send text without asking first, but no JSON
     scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     scope.post<{ Body: Buffer }>('/api/v1/writes', async (request) => {
-      const by = askerOf(request, { access, isPrivate })
+      const by = await askerOf(request, { access, isPrivate })
       const { answerWrites } = await import('./writes.ts')
       return await answerWrites({ body: request.body ?? Buffer.alloc(0), by, tags, commands })
     })

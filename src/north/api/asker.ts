@@ -1,6 +1,6 @@
-import { hostname } from 'node:os'
 import type { FastifyRequest } from 'fastify'
 import { Fault } from '../../base/fault.ts'
+import { isOwnName } from '../../base/own-name.ts'
 import type { Asker } from '../../model/command.ts'
 import type { Role } from '../../model/tag.ts'
 
@@ -9,7 +9,7 @@ export interface ApiAccess {
   admit(credentials: {
     readonly user?: string
     readonly remoteAddress?: string
-  }): { readonly isAdmitted: true; readonly role: Role } | { readonly isAdmitted: false; readonly fault: Fault }
+  }): Promise<{ readonly isAdmitted: true; readonly role: Role } | { readonly isAdmitted: false; readonly fault: Fault }>
 }
 
 export interface AskerOptions {
@@ -19,13 +19,13 @@ export interface AskerOptions {
 }
 
 /** Who asks for a write. Throws the access list's fault, or `access.origin`. */
-export function askerOf(request: FastifyRequest, { access, isPrivate }: AskerOptions): Asker {
+export async function askerOf(request: FastifyRequest, { access, isPrivate }: AskerOptions): Promise<Asker> {
   if (isPrivate(request.raw.socket)) return { road: 'api', name: 'local', role: 'admin' } // the kernel has looked at the user already
   refuseForeignPage(request)
   const { authorization } = request.headers
   const remoteAddress = addressOf(request)
-  const admission = access.admit({
-    ...(authorization === undefined ? {} : { user: '' }), // a token that nobody gave out: there are no users yet
+  const admission = await access.admit({
+    ...(authorization === undefined ? {} : { user: '' }), // a token that nobody gave out: there are none yet
     ...(remoteAddress === undefined ? {} : { remoteAddress }),
   })
   if (!admission.isAdmitted) throw admission.fault
@@ -49,9 +49,4 @@ function refuseForeignPage({ headers: { origin, host } }: FastifyRequest): void 
   throw new Fault('access.origin', `A page of ${origin.slice(0, 100)} may not write here.`, {
     remedy: 'Write from a page that this gateway serves under its address or its host name, or without a browser.',
   })
-}
-
-function isOwnName(name: string): boolean {
-  const own = hostname().toLowerCase()
-  return /^[\d.]+$|^\[[\da-f:.]+\]$/.test(name) || name === 'localhost' || name === own || name.split('.')[0] === own.split('.')[0]
 }

@@ -23,15 +23,31 @@ export interface PrivateSocket extends AsyncDisposable {
  * Listens on a Unix socket that its owner alone may open. A socket that a killed gateway has left is replaced; one where somebody listens is not.
  * Throws `api.socket-path`, `api.socket-taken` or `api.socket-unusable`.
  */
-export async function startPrivateSocket(path: string, listener: RequestListener): Promise<PrivateSocket> {
+export async function startPrivateSocket(
+  path: string,
+  listener: RequestListener,
+  { onMqtt }: { readonly onMqtt?: ((socket: Socket) => void) | undefined } = {},
+): Promise<PrivateSocket> {
   const bytes = Buffer.byteLength(path)
   if (bytes > pathBytesMax) throw tooLong(path, bytes)
   await refuseTaken(path)
   const sockets = new WeakSet<object>()
+  const upgraded = new Set<Socket>()
   const server = createServer({ requestTimeout: requestTimeoutMs, headersTimeout: requestTimeoutMs }, listener)
   server.maxConnections = connectionsMax
   server.on('clientError', answerClientError)
   server.on('connection', (socket: Socket) => sockets.add(socket))
+  server.on('upgrade', (request, socket: Socket, head: Buffer) => {
+    if (request.headers.upgrade !== 'mqtt' || onMqtt === undefined) {
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+      return
+    }
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: mqtt\r\n\r\n')
+    if (head.length > 0) socket.unshift(head)
+    upgraded.add(socket)
+    socket.on('close', () => upgraded.delete(socket))
+    onMqtt(socket)
+  })
   let own: number
   try {
     own = await listenPrivately(path, (hidden) => server.listen(hidden))
@@ -42,6 +58,7 @@ export async function startPrivateSocket(path: string, listener: RequestListener
   return {
     has: (socket) => sockets.has(socket),
     [Symbol.asyncDispose]: async () => {
+      for (const socket of upgraded) socket.destroy() // the server knows nothing of them any more
       const closed = once(server, 'close')
       server.close()
       server.closeAllConnections()

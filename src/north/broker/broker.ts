@@ -1,25 +1,32 @@
-import { type EventEmitter, once } from 'node:events'
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
+import type { EventEmitter } from 'node:events'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { Aedes } from 'aedes'
 import { writeToStream } from 'mqtt-packet'
 import type { Clock } from '../../base/clock.ts'
-import { Fault } from '../../base/fault.ts'
 import type { Log } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import { firstFailure, type Running, startLoop } from '../../base/running.ts'
 import type { LocalMessage } from '../../control/contract.ts'
-import { Clients, type DoorKeeper, incidentKinds, type Receive } from './clients.ts'
+import { Clients } from './clients.ts'
 import type { MqttConfig } from './config.ts'
 import type { ConnectedClient } from './connected-client.ts'
-import { Incidents } from './incidents.ts'
-import { PacketGate } from './packet-gate.ts'
+import type { DoorKeeper, Receive } from './door-keeper.ts'
+import { openDoors } from './doors.ts'
+import { Doorway } from './doorway.ts'
+import { Incidents, incidentKinds } from './incidents.ts'
 import { type AedesPersistence, type Bounds, boundPersistence } from './persistence.ts'
 import { Router } from './router.ts'
+import { Sys, type SysCounts } from './sys.ts'
 import { ValueFanOut, type ValueSource } from './values.ts'
 
 /** The embedded MQTT broker, seen from inside. Nothing here ever waits for a subscriber. */
 export interface Broker extends Running {
   readonly port: number
+  readonly tlsPort: number | undefined
+  readonly websocketPort: number | undefined
+  /** Speaks MQTT with somebody whom the kernel has let in. */
+  receivePrivate(socket: Socket): void
   /** Resolves when each message is retained, queued for who is away, and handed to who is here. */
   publish(messages: readonly LocalMessage[]): Promise<void>
   /** Serves current values as retained topics; the answer is to be called with the places that changed. */
@@ -52,40 +59,120 @@ const partingPauseMs = 10
 writeToStream.cacheNumbers = false
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
-  const { config, clock, log } = options
+  const { config, clock, log, access } = options
   const incidents = new Incidents({ log, clock })
   const router = new Router<ConnectedClient>()
-  const clients = new Clients({ config, access: options.access, router, clock, incidents })
+  const doorway = new Doorway({ limits: config.limits, incidents, clock, receive: ({ stream }) => void aedes.handle(stream) })
+  const clients = new Clients({ config, access, router, clock, incidents, doorway })
   await using parts = new AsyncDisposableStack()
   const aedes = new Aedes({ ...clients.hooks(), mq: router, ...aedesLimits })
   await aedes.listen()
-  const sockets = new Set<Socket>()
   parts.defer(async () => {
     await closeAedes(aedes)
-    for (const socket of sockets) socket.destroy()
+    doorway.closeAll()
   })
   const broken = Promise.withResolvers<never>()
   const emitter: EventEmitter = aedes
   emitter.on('error', broken.reject)
   clients.follow(aedes)
-  const bounds = boundPersistence(persistenceOf(aedes), config.limits)
-  const server = parts.use(await openServer({ aedes, sockets, incidents, config, clock }))
-  server.net.on('error', broken.reject)
-  const sweeping = parts.use(startLoop((signal) => sweepForever(clients, clock, signal)))
-  log.info('The MQTT broker listens.', { host: config.host, port: server.port })
+  const persistence = persistenceOf(aedes)
+  const bounds = boundPersistence(persistence, config.limits)
+  const sys = new Sys({ counts: () => sysCounts({ clients, doorway, bounds }), clock })
+  serveSys(persistence, sys)
+  parts.defer(() => letRead(doorway, clock))
+  const doors = parts.use(await openDoors({ config, doorway, incidents, clock, log }))
+  parts.use(access.onChange(() => clients.dropRevoked()))
+  const sweeping = parts.use(startLoop((signal) => sweepForever({ clients, doorway, clock }, signal)))
+  const telling = parts.use(startLoop((signal) => tellForever({ sys, clients, aedes, clock, sysMs: config.sysMs }, signal)))
   const started = parts.move()
   return {
-    port: server.port,
-    failure: firstFailure([sweeping, { failure: broken.promise }]),
+    port: doors.port,
+    tlsPort: doors.tlsPort,
+    websocketPort: doors.websocketPort,
+    receivePrivate: (socket) => doorway.open({ door: 'private', socket }),
+    failure: firstFailure([sweeping, telling, doors, { failure: broken.promise }]),
     ...publishing({ aedes, clients, router, config, bounds, incidents }),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
 
-async function sweepForever(clients: Clients, clock: Clock, signal: AbortSignal): Promise<void> {
+interface Sweeping {
+  readonly clients: Clients
+  readonly doorway: Doorway
+  readonly clock: Clock
+}
+
+async function sweepForever({ clients, doorway, clock }: Sweeping, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     await clock.sleep(sweepPauseMs, signal)
     clients.dropStalled()
+    doorway.sweep()
+  }
+}
+
+interface Telling {
+  readonly sys: Sys
+  readonly clients: Clients
+  readonly aedes: Aedes
+  readonly clock: Clock
+  readonly sysMs: number
+}
+
+/** The averages have to go on; whether anybody reads is looked at before a text is made. */
+async function tellForever({ sys, clients, aedes, clock, sysMs }: Telling, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(sysMs, signal)
+    sys.tick()
+    if (!clients.isSysRead()) continue
+    for (const { topic, payload } of sys.messages()) await publishOne(aedes, { topic, payload, qos: 0, isRetained: false })
+  }
+}
+
+/** Who subscribes gets them as they are at that moment, as if they were retained; kept are they nowhere. */
+function serveSys(persistence: AedesPersistence, sys: Sys): void {
+  const retained = persistence.createRetainedStreamCombi.bind(persistence)
+  persistence.createRetainedStreamCombi = (filters) => {
+    if (!filters.some((filter) => filter.startsWith('$'))) return retained(filters)
+    const messages = sys.matching(filters).map((message) => ({ ...message, cmd: 'publish', qos: 0, retain: true, dup: false }))
+    return Readable.from(both(messages, retained(filters)))
+  }
+}
+
+async function* both(first: Iterable<unknown>, second: AsyncIterable<unknown>): AsyncIterable<unknown> {
+  yield* first
+  yield* second
+}
+
+function sysCounts({
+  clients,
+  doorway,
+  bounds,
+}: {
+  readonly clients: Clients
+  readonly doorway: Doorway
+  readonly bounds: Bounds
+}): SysCounts {
+  const { connected, connectedMax, received, receivedBytes, sent, sentBytes, dropped } = clients.counts
+  const { sockets, bytesRead, bytesWritten, packets, replies } = doorway.traffic()
+  const publishSent = sent + clients.valuesSent
+  return {
+    clientsConnected: connected,
+    clientsMaximum: connectedMax,
+    sessions: clients.sessions,
+    subscriptions: clients.subscriptions(),
+    sockets,
+    bytesReceived: bytesRead,
+    bytesSent: bytesWritten,
+    messagesReceived: packets,
+    messagesSent: publishSent + replies,
+    publishReceived: received,
+    publishReceivedBytes: receivedBytes,
+    publishSent,
+    publishSentBytes: sentBytes,
+    publishDropped: dropped,
+    retained: bounds.retained.size,
+    stored: bounds.retained.size + bounds.offlineMessages(),
+    storedBytes: bounds.retained.bytes,
   }
 }
 
@@ -98,7 +185,14 @@ interface Parts {
   readonly incidents: Incidents
 }
 
-function publishing({ aedes, clients, router, config, bounds, incidents }: Parts): Omit<Broker, 'port' | keyof Running> {
+function publishing({
+  aedes,
+  clients,
+  router,
+  config,
+  bounds,
+  incidents,
+}: Parts): Pick<Broker, 'publish' | 'serveValues' | 'own' | 'metrics'> {
   let published = 0
   return {
     publish: async (messages) => {
@@ -147,68 +241,10 @@ function publishOne(aedes: Aedes, { topic, payload, qos, isRetained }: LocalMess
   })
 }
 
-interface ServerOptions {
-  readonly aedes: Aedes
-  readonly sockets: Set<Socket>
-  readonly incidents: Incidents
-  readonly config: MqttConfig
-  readonly clock: Clock
-}
-
-interface OpenServer extends AsyncDisposable {
-  readonly net: Server
-  readonly port: number
-}
-
-async function openServer(options: ServerOptions): Promise<OpenServer> {
-  const { incidents, config, sockets, clock } = options
-  const net = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 }, (socket) =>
-    receiveConnection(socket, options),
-  )
-  net.maxConnections = config.limits.clientsMax
-  net.on('drop', () => incidents.note(incidentKinds.tooMany, { clientsMax: config.limits.clientsMax }))
-  const port = await listen(net, config)
-  const close = async (): Promise<void> => {
-    net.close() // no new ones; those who are here may read to the end
-    await letRead(sockets, clock)
-  }
-  return { net, port, [Symbol.asyncDispose]: close }
-}
-
-function receiveConnection(socket: Socket, { aedes, sockets, incidents, config }: ServerOptions): void {
-  sockets.add(socket)
-  socket.on('close', () => sockets.delete(socket))
-  const { packetBytesMax } = config.limits
-  const gate = new PacketGate({ packetBytesMax })
-  const read = socket.read.bind(socket)
-  // aedes takes its bytes by `read`: the one place where they can be looked at before its parser gathers them.
-  socket.read = (size?: number): unknown => {
-    const chunk: unknown = read(size)
-    if (!(chunk instanceof Uint8Array) || gate.admits(chunk)) return chunk
-    incidents.note(incidentKinds.tooLarge, { address: socket.remoteAddress, packetBytesMax })
-    socket.destroy()
-    return null
-  }
-  aedes.handle(socket)
-}
-
-async function listen(server: Server, { port, host }: MqttConfig): Promise<number> {
-  server.listen({ port, host })
-  try {
-    await once(server, 'listening')
-  } catch (cause) {
-    throw new Fault('mqtt.cannot-listen', `The MQTT broker cannot listen on ${host}:${port}.`, {
-      remedy: 'End what uses this port (`ss -ltnp` names it), or set `mqtt: { port, host }` in lineside.yaml.',
-      cause,
-    })
-  }
-  return (server.address() as AddressInfo).port
-}
-
-async function letRead(sockets: ReadonlySet<Socket>, clock: Clock): Promise<void> {
+async function letRead(doorway: Doorway, clock: Clock): Promise<void> {
   const until = clock.elapsed() + partingMs
   do await clock.sleep(partingPauseMs)
-  while (clock.elapsed() < until && sockets.values().some((socket) => socket.writableLength > 0))
+  while (clock.elapsed() < until && !doorway.isEmpty())
 }
 
 function closeAedes(aedes: Aedes): Promise<void> {

@@ -1,56 +1,22 @@
-import { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { Aedes, AedesOptions, AedesPublishPacket, AuthenticateError, Client, PublishPacket, Subscription } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
-import type { Fault } from '../../base/fault.ts'
 import type { Metric } from '../../base/metric.ts'
-import { type Role, roleAllows } from '../../model/tag.ts'
 import { matchesFilter } from '../../model/topic.ts'
 import type { MqttConfig } from './config.ts'
 import { ConnectedClient } from './connected-client.ts'
-import type { Incidents } from './incidents.ts'
+import type { DoorKeeper, Receive } from './door-keeper.ts'
+import type { Doorway } from './doorway.ts'
+import { Entry } from './entry.ts'
+import { type Incidents, incidentKinds } from './incidents.ts'
 import type { Deliver, Router } from './router.ts'
+import type { MessageCounts } from './sys.ts'
 import type { ValueFanOut } from './values.ts'
-
-/** Each a sentence for the log and, by its key, a label in the metrics. */
-export const incidentKinds = {
-  tooMany: 'An MQTT client was turned away: too many are connected.',
-  tooLarge: 'An MQTT client was disconnected: it sent a packet that is too large.',
-  notAdmitted: 'An MQTT client was not let in.',
-  identifier: 'An MQTT client was not let in: its client id does not fit the session it asks for.',
-  tooManySessions: 'An MQTT client was not let in: too many sessions are kept.',
-  malformed: 'An MQTT client was disconnected: it broke the protocol or fell silent.',
-  stalled: 'An MQTT client was disconnected: it reads nothing.',
-  overrun: 'An MQTT client was disconnected: more waits for it than may.',
-  skipped: 'A slow MQTT client was spared messages.',
-  notPublished: 'A message of an MQTT client was not passed on: it may not publish there.',
-  notSubscribed: 'A subscription of an MQTT client was refused.',
-} as const
 
 /** Where a refused message goes, so that its client is acknowledged as MQTT 3.1.1 wants it, and nobody gets it. No client may subscribe to it. */
 const nowhere = '$nowhere'
-const clientIdMax = 256
 /** Wildcards, which only a will can bring this far, and control characters: mosquitto's clients hang up where they are sent one. */
 const unfit = /[+#]|\p{Cc}/u
-/** MQTT 3.2.2.3. */
-const returnCodes = { identifier: 2, unavailable: 3, credentials: 4, notAuthorized: 5 } as const
-
-/** What a client has published under an owned prefix. `passOn` hands it to subscribers too; `discard` counts it as refused. */
-export type Receive = (message: ReceivedMessage) => 'passOn' | 'discard'
-
-export interface ReceivedMessage {
-  readonly topic: string
-  readonly payload: Uint8Array
-  readonly by: { readonly name: string; readonly role: Role }
-}
-
-/** Who may come in. */
-export interface DoorKeeper {
-  admit(credentials: {
-    readonly user?: string
-    readonly password?: Uint8Array
-    readonly remoteAddress?: string
-  }): { readonly isAdmitted: true; readonly role: Role } | { readonly isAdmitted: false; readonly fault: Fault }
-}
 
 export interface ClientsOptions {
   readonly config: MqttConfig
@@ -58,6 +24,7 @@ export interface ClientsOptions {
   readonly router: Router<ConnectedClient>
   readonly clock: Clock
   readonly incidents: Incidents
+  readonly doorway: Pick<Doorway, 'wireOf' | 'arrived'>
 }
 
 /** Everybody who is connected, and what each may do: aedes' hooks. */
@@ -67,27 +34,46 @@ export class Clients {
   readonly #known = new WeakMap<Client, ConnectedClient>()
   readonly #connected = new Set<ConnectedClient>()
   readonly #broken = new WeakSet<Client>()
-  readonly #claims = new WeakMap<Client, 'fits' | 'doesNotFit'>()
-  /** Client ids with a session that outlives the connection. */
-  readonly #sessions = new Set<string>()
+  readonly #entry: Entry
   readonly #owners: { readonly prefix: string; readonly receive: Receive }[] = []
+  readonly #counts: MessageCounts = { connected: 0, connectedMax: 0, received: 0, receivedBytes: 0, sent: 0, sentBytes: 0, dropped: 0 }
   #values: ValueFanOut | undefined
-  #received = 0
 
   constructor(options: ClientsOptions) {
     this.#options = options
+    const isFull = (id: string): boolean =>
+      this.#connected.size >= options.config.limits.clientsMax && !this.#connected.values().some(({ aedes }) => aedes.id === id)
+    this.#entry = new Entry({ ...options, isFull })
+  }
+
+  get counts(): Readonly<MessageCounts> {
+    return { ...this.#counts, connected: this.#connected.size }
+  }
+
+  get valuesSent(): number {
+    return this.#values?.sent ?? 0
+  }
+
+  get sessions(): number {
+    return this.#entry.sessions
+  }
+
+  isSysRead(): boolean {
+    return this.#connected.values().some(({ filters }) => filters.values().some((filter) => filter.startsWith('$SYS')))
+  }
+
+  subscriptions(): number {
+    return this.#connected.values().reduce((sum, { filters }) => sum + filters.size, 0)
   }
 
   hooks(): AedesOptions {
     return {
       preConnect: (client, packet, done) => {
-        const isNameless = packet.clientId === '' && packet.clean === false
-        this.#claims.set(client, isNameless || packet.clientId.length > clientIdMax ? 'doesNotFit' : 'fits')
+        this.#entry.claim(client, packet)
         done(null, true)
       },
       authenticate: (client, user, password, done) => {
-        const refusal = this.#enter(client, { user, password })
-        done(refusal ?? null, refusal === undefined)
+        void this.#enter(client, { user, password }).then((refusal) => done(refusal ?? null, refusal === undefined))
       },
       authorizePublish: (client, packet, done) => {
         if (client !== null) this.#publish(client, packet)
@@ -103,6 +89,10 @@ export class Clients {
     aedes.on('subscribe', (subscriptions, client) => this.#subscribed(client, subscriptions))
     aedes.on('unsubscribe', (filters, client) => {
       for (const filter of filters) this.#known.get(client)?.filters.delete(filter)
+    })
+    aedes.on('ack', (_packet, client) => {
+      const known = this.#known.get(client)
+      if (known !== undefined && known.unacknowledged > 0) known.unacknowledged -= 1
     })
     const broken = (client: Client, error: Error): void => {
       // Gone, or refused by us and noted as such; and of one client aedes may tell several times.
@@ -130,48 +120,37 @@ export class Clients {
     for (const client of this.#connected) if (client.isStalled(now)) this.#drop(client, incidentKinds.stalled)
   }
 
+  /** Whoever may not come in any more has to go. */
+  dropRevoked(): void {
+    for (const client of this.#connected) if (!client.admission.isValid()) this.#drop(client, incidentKinds.revoked)
+  }
+
   metrics(): readonly Metric[] {
     const help = 'Tag values that a slow client did not see because newer ones came.'
     return [
       { name: 'lineside_mqtt_clients', help: 'Clients connected.', type: 'gauge', value: this.#connected.size },
-      { name: 'lineside_mqtt_sessions', help: 'Sessions that outlive their connection.', type: 'gauge', value: this.#sessions.size },
-      { name: 'lineside_mqtt_received_total', help: 'Messages published by clients.', type: 'counter', value: this.#received },
+      { name: 'lineside_mqtt_sessions', help: 'Sessions that outlive their connection.', type: 'gauge', value: this.#entry.sessions },
+      { name: 'lineside_mqtt_received_total', help: 'Messages published by clients.', type: 'counter', value: this.#counts.received },
       { name: 'lineside_mqtt_values_sent_total', help: 'Tag values sent to clients.', type: 'counter', value: this.#values?.sent ?? 0 },
       { name: 'lineside_mqtt_values_overtaken_total', help, type: 'counter', value: this.#values?.overtaken ?? 0 },
     ]
   }
 
-  #enter(
+  async #enter(
     client: Client,
     shown: { readonly user: string | undefined; readonly password: Buffer | undefined },
-  ): AuthenticateError | undefined {
-    const { access, incidents, config, clock } = this.#options
-    const socket = client.conn
-    if (!(socket instanceof Socket)) throw new Error('a client without a socket')
-    if (socket.destroyed) return refusal(returnCodes.unavailable) // it has gone, and its address with it
-    const { remoteAddress } = socket
-    const fields = { client: client.id, address: remoteAddress }
-    if (this.#claims.get(client) !== 'fits') return refuse(incidents, incidentKinds.identifier, { fields, code: returnCodes.identifier })
-    const { user, password } = shown
-    const admission = access.admit({
-      ...(user === undefined ? {} : { user }),
-      ...(password === undefined ? {} : { password }),
-      ...(remoteAddress === undefined ? {} : { remoteAddress }),
-    })
-    if (!admission.isAdmitted) {
-      const code = user === undefined ? returnCodes.notAuthorized : returnCodes.credentials
-      const why = { code: admission.fault.code, remedy: admission.fault.remedy }
-      return refuse(incidents, incidentKinds.notAdmitted, { fields: { ...fields, ...why }, code })
-    }
-    if (client.clean) this.#sessions.delete(client.id)
-    else if (!this.#sessions.has(client.id) && this.#sessions.size >= config.limits.sessionsMax) {
-      return refuse(incidents, incidentKinds.tooManySessions, { fields, code: returnCodes.unavailable })
-    } else this.#sessions.add(client.id)
-    const name = user ?? client.id
-    const connected = new ConnectedClient({ aedes: client, socket, role: admission.role, name, now: clock.elapsed() })
+  ): Promise<AuthenticateError | undefined> {
+    const { doorway, clock } = this.#options
+    const wire = doorway.wireOf(client.conn as Duplex)
+    if (wire === undefined) return Object.assign(new Error('gone'), { returnCode: 3 }) // while its CONNECT was parsed
+    const admission = await this.#entry.enter({ client, wire, ...shown })
+    if (!('isAdmitted' in admission)) return admission
+    doorway.arrived(wire)
+    const connected = new ConnectedClient({ aedes: client, wire, admission, now: clock.elapsed() })
     this.#known.set(client, connected)
     this.#connected.add(connected)
-    socket.on('close', () => this.#connected.delete(connected))
+    this.#counts.connectedMax = Math.max(this.#counts.connectedMax, this.#connected.size)
+    wire.stream.on('close', () => this.#connected.delete(connected))
     return undefined
   }
 
@@ -179,11 +158,21 @@ export class Clients {
   #ready(aedes: Client): void {
     const client = this.#known.get(aedes)
     if (client === undefined) return
-    client.socket.on('drain', () => this.#values?.catchUp(client.reader))
-    const restored = Object.keys(subscriptionsOf(aedes))
+    client.wire.stream.on('drain', () => this.#values?.catchUp(client.reader))
+    const restored = this.#stillAllowed(client)
     for (const filter of restored) client.filters.add(filter)
     this.#introduce(client)
     this.#values?.offer(client.reader, restored, 'live')
+  }
+
+  /** Its user's rights may have changed since the session was left. */
+  #stillAllowed({ aedes, admission }: ConnectedClient): readonly string[] {
+    const restored = Object.keys(subscriptionsOf(aedes))
+    const forbidden = restored.filter((filter) => !admission.rights.mayRead(filter))
+    if (forbidden.length === 0) return restored
+    this.#options.incidents.note(incidentKinds.notSubscribed, { client: aedes.id, filter: forbidden[0]?.slice(0, 200) })
+    unsubscribe(aedes, forbidden)
+    return restored.filter((filter) => !forbidden.includes(filter))
   }
 
   #subscribed(aedes: Client, subscriptions: readonly Subscription[]): void {
@@ -202,8 +191,9 @@ export class Clients {
     const client = this.#known.get(aedes)
     if (client === undefined) return false
     const isFull = !client.filters.has(topic) && client.filters.size >= this.#options.config.limits.subscriptionsMax
-    // `$share/…` is not offered: taken literally it would look granted and never deliver. Other `$` topics are the broker's own affairs.
-    if (isFull || topic.startsWith('$')) {
+    // `$share/…` is not offered: taken literally it would look granted and never deliver. Of the other `$` topics there is `$SYS` alone.
+    const isOffered = !topic.startsWith('$') || topic === '$SYS' || topic.startsWith('$SYS/')
+    if (isFull || !isOffered || !client.admission.rights.mayRead(topic)) {
       this.#options.incidents.note(incidentKinds.notSubscribed, { client: aedes.id, filter: topic.slice(0, 200) })
       return false
     }
@@ -213,7 +203,8 @@ export class Clients {
 
   /** Changes the packet where it may not be published as it is: an error would close the connection, and the client would come back and try again. */
   #publish(aedes: Client, packet: PublishPacket): void {
-    this.#received += 1
+    this.#counts.received += 1
+    this.#counts.receivedBytes += packet.payload.length
     const owner = this.#owners.find(({ prefix }) => packet.topic.startsWith(prefix))
     const client = this.#known.get(aedes)
     // A closed client publishes its will: it must not command anything, least of all because a cable broke.
@@ -228,52 +219,54 @@ export class Clients {
 
   #verdict(client: ConnectedClient, { topic, payload }: PublishPacket, receive: Receive | undefined): 'passOn' | 'discard' {
     if (unfit.test(topic) || topic === '') return 'discard'
-    if (receive === undefined) return roleAllows(client.role, 'operator') && !topic.startsWith('$') ? 'passOn' : 'discard'
-    if (client.aedes.closed) return 'discard'
-    return receive({ topic, payload: Buffer.from(payload), by: { name: client.name, role: client.role } })
+    const { role, rights } = client.admission
+    const mayWrite = rights.mayWrite(topic)
+    if (receive === undefined) return mayWrite && !topic.startsWith('$') ? 'passOn' : 'discard'
+    if (client.aedes.closed || (rights.hasOwnWriteRules && !mayWrite)) return 'discard'
+    return receive({ topic, payload: Buffer.from(payload), by: { name: client.name, role } }) // which tells who may not, and why
   }
 
   /** The last look before a packet is written to a client: its socket has room, and the QoS is one it was granted. */
   #forward(aedes: Client, packet: AedesPublishPacket): AedesPublishPacket | null {
     const client = this.#known.get(aedes)
     if (client === undefined) return packet
-    const { unreadBytesMax } = this.#options.config.limits
-    const unread = client.socket.writableLength
+    if (packet.topic.startsWith('$SYS/') && !packet.topic.startsWith('$SYS/broker/')) return null // what aedes tells its own like
+    const { unreadBytesMax, unacknowledgedMax } = this.#options.config.limits
+    const unread = client.wire.unreadBytes
+    // aedes looks the granted QoS up by the topic, so that it finds none for a filter with wildcards.
+    const qos = packet.qos > 0 && (packet.retain || packet.qos === 2) ? lower(packet.qos, qosFor(aedes, packet.topic)) : packet.qos
     if (unread > unreadBytesMax) this.#drop(client, incidentKinds.overrun)
+    else if (qos > 0 && client.unacknowledged >= unacknowledgedMax) this.#drop(client, incidentKinds.unacknowledged)
     else if (packet.qos === 0 && unread > unreadBytesMax / 4) this.#options.incidents.note(incidentKinds.skipped, { client: aedes.id })
     else {
-      // aedes looks the granted QoS up by the topic, so that it finds none for a filter with wildcards.
-      if (packet.qos > 0 && (packet.retain || packet.qos === 2)) packet.qos = lower(packet.qos, qosFor(aedes, packet.topic))
+      packet.qos = qos
+      if (qos > 0) client.unacknowledged += 1
+      this.#counts.sent += 1
+      this.#counts.sentBytes += packet.payload.length
       return packet
     }
+    this.#counts.dropped += 1
     return null
   }
 
   #drop(client: ConnectedClient, sentence: string): void {
-    const { aedes, socket } = client
+    const { aedes, wire } = client
     if (!this.#connected.delete(client)) return
-    this.#options.incidents.note(sentence, { client: aedes.id, address: socket.remoteAddress, unreadBytes: socket.writableLength })
-    socket.destroy()
+    this.#options.incidents.note(sentence, { client: aedes.id, address: wire.address, unreadBytes: wire.unreadBytes })
+    wire.destroy()
   }
-}
-
-function refuse(
-  incidents: Incidents,
-  sentence: string,
-  { fields, code }: { readonly fields: Readonly<Record<string, unknown>>; readonly code: number },
-): AuthenticateError {
-  incidents.note(sentence, fields)
-  return refusal(code)
-}
-
-function refusal(returnCode: number): AuthenticateError {
-  return Object.assign(new Error('refused'), { returnCode })
 }
 
 /** aedes keeps them on the client, but does not declare them. */
 function subscriptionsOf(client: Client): Readonly<Record<string, { readonly func: Deliver; readonly qos: number }>> {
   return (client as unknown as { readonly subscriptions: Readonly<Record<string, { readonly func: Deliver; readonly qos: number }>> })
     .subscriptions
+}
+
+/** In this connection; the session keeps them, and each of its connections is looked at anew. */
+function unsubscribe(client: Client, filters: readonly string[]): void {
+  const open = client as unknown as { unsubscribe(packet: { readonly unsubscriptions: readonly string[] }, done: () => void): void }
+  open.unsubscribe({ unsubscriptions: filters }, () => {})
 }
 
 /** The highest QoS that the client was granted for this topic. */

@@ -1,43 +1,47 @@
-import type { Socket } from 'node:net'
 import type { Client } from 'aedes'
 import type { MonotonicMs } from '../../base/clock.ts'
-import type { Role } from '../../model/tag.ts'
+import type { Admitted } from './door-keeper.ts'
 import { ValueReader } from './values.ts'
+import type { Wire } from './wire.ts'
 
 /** A client may pause, over a bad radio link or in a garbage collection; one whose socket takes nothing for this long is stuck. */
 const stallMs = 10_000
 
-/** One connection: who it is, what it reads, and whether its socket still moves. */
+export interface ConnectedClientOptions {
+  readonly aedes: Client
+  readonly wire: Wire
+  readonly admission: Admitted
+  readonly now: MonotonicMs
+}
+
+/** One client: who it is, what it reads, and whether its connection still moves. */
 export class ConnectedClient {
   readonly aedes: Client
-  readonly socket: Socket
-  readonly role: Role
+  readonly wire: Wire
+  readonly admission: Admitted
+  /** Of the user, else of the client. */
   readonly name: string
   readonly reader: ValueReader
   readonly filters = new Set<string>()
+  /** Messages that it has got and not acknowledged. */
+  unacknowledged = 0
   #taken = 0
   #movedAt: MonotonicMs
 
-  constructor(options: {
-    readonly aedes: Client
-    readonly socket: Socket
-    readonly role: Role
-    readonly name: string
-    readonly now: MonotonicMs
-  }) {
-    this.aedes = options.aedes
-    this.socket = options.socket
-    this.role = options.role
-    this.name = options.name
-    this.reader = new ValueReader(options.socket)
-    this.#movedAt = options.now
+  constructor({ aedes, wire, admission, now }: ConnectedClientOptions) {
+    this.aedes = aedes
+    this.wire = wire
+    this.admission = admission
+    this.name = admission.name ?? aedes.id
+    this.reader = new ValueReader(wire.stream)
+    this.#movedAt = now
   }
 
   /** Whether bytes have waited for a socket that took none of them for too long. Looks at the far side's reading only: its pings prove nothing. */
   isStalled(now: MonotonicMs): boolean {
-    const taken = this.socket.bytesWritten - this.socket.writableLength
-    const hasMoved = taken !== this.#taken || this.socket.writableLength === 0
-    this.#taken = taken
+    const { takenBytes, unreadBytes } = this.wire
+    const hasMoved = takenBytes !== this.#taken || unreadBytes === 0
+    this.#taken = takenBytes
     if (hasMoved) this.#movedAt = now
     return now - this.#movedAt >= stallMs
   }

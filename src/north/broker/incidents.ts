@@ -1,6 +1,29 @@
 import type { Clock, MonotonicMs } from '../../base/clock.ts'
 import type { Log, LogFields } from '../../base/log.ts'
 
+/** Each a sentence for the log and, by its key, a label in the metrics. */
+export const incidentKinds = {
+  tooMany: 'An MQTT client was turned away: too many are connected.',
+  tooOften: 'A connection to the MQTT broker was closed: its address opens too many.',
+  tooSlow: 'A connection to the MQTT broker was closed: no CONNECT came in time.',
+  crowded: 'A connection to the MQTT broker was closed: too many have not sent their CONNECT.',
+  handshake: 'A TLS connection to the MQTT broker did not come about.',
+  webSocket: 'A WebSocket to the MQTT broker was refused.',
+  tooLarge: 'An MQTT client was disconnected: it sent a packet that is too large.',
+  tooFast: 'An MQTT client is slowed down: it sends more than it may.',
+  notAdmitted: 'An MQTT client was not let in.',
+  identifier: 'An MQTT client was not let in: its client id does not fit the session it asks for.',
+  tooManySessions: 'An MQTT client was not let in: too many sessions are kept.',
+  malformed: 'An MQTT client was disconnected: it broke the protocol or fell silent.',
+  stalled: 'An MQTT client was disconnected: it reads nothing.',
+  overrun: 'An MQTT client was disconnected: more waits for it than may.',
+  unacknowledged: 'An MQTT client was disconnected: it does not acknowledge what it gets.',
+  revoked: 'An MQTT client was disconnected: its user was changed or removed.',
+  skipped: 'A slow MQTT client was spared messages.',
+  notPublished: 'A message of an MQTT client was not passed on: it may not publish there.',
+  notSubscribed: 'A subscription of an MQTT client was refused.',
+} as const
+
 const pauseMs = 60_000
 
 interface Incident {

@@ -9,6 +9,7 @@ export class PacketGate {
   #lengthBytes = 0
   #bodyLeft = 0
   #packets = 0
+  #replies = 0
 
   constructor(options: { readonly packetBytesMax: number }) {
     this.#packetBytesMax = options.packetBytesMax
@@ -16,6 +17,11 @@ export class PacketGate {
 
   get packets(): number {
     return this.#packets
+  }
+
+  /** How many of them MQTT has the broker answer with a packet. */
+  get replies(): number {
+    return this.#replies
   }
 
   /** False as soon as a packet is too large or its length field is malformed; the stream must not be read on then. */
@@ -30,6 +36,7 @@ export class PacketGate {
       } else if (this.#state === 'type') {
         place += 1
         this.#packets += 1
+        if (isAnswered(chunk[place - 1] ?? 0)) this.#replies += 1
         this.#state = 'length'
         this.#length = 0
         this.#lengthBytes = 0
@@ -49,4 +56,10 @@ export class PacketGate {
     this.#state = this.#bodyLeft === 0 ? 'type' : 'body'
     return 1 + this.#lengthBytes + this.#length <= this.#packetBytesMax
   }
+}
+
+/** CONNECT, PUBREC, PUBREL, SUBSCRIBE, UNSUBSCRIBE and PINGREQ are; PUBLISH is with QoS 1 and 2. */
+function isAnswered(firstByte: number): boolean {
+  const type = firstByte >> 4
+  return type === 3 ? (firstByte & 0x06) !== 0 : ((1 << type) & 0b0001_0101_0110_0010) !== 0
 }

@@ -9,7 +9,7 @@ import type { DeviceStatus } from '../../model/device.ts'
 import { jsonValue, samplePayload } from '../../model/payload.ts'
 import { asTagId, asTagIndex, roleAllows, type TagMeta } from '../../model/tag.ts'
 import type { Broker } from './broker.ts'
-import type { ReceivedMessage } from './clients.ts'
+import type { ReceivedMessage } from './door-keeper.ts'
 import type { Wish } from './set.ts'
 
 export interface TagTopicsOptions {

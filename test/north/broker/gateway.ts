@@ -8,6 +8,7 @@ import type { Command } from '../../../src/model/command.ts'
 import type { Sample } from '../../../src/model/sample.ts'
 import { asTagId, asTagIndex, type TagMeta, type TagValue } from '../../../src/model/tag.ts'
 import { openAccess } from '../../../src/north/access/access.ts'
+import { openUsers } from '../../../src/north/access/users.ts'
 import { startBroker } from '../../../src/north/broker/broker.ts'
 import { mqttConfigSchema } from '../../../src/north/broker/config.ts'
 import { startTagTopics } from '../../../src/north/broker/topics.ts'
@@ -35,7 +36,9 @@ export function tagMeta(id: string, more: Partial<TagMeta> = {}): TagMeta {
 const write = { confirmMs: 0, tolerance: 0, role: 'operator', ratePerSecondMax: 10 } as const
 
 /** A broker with the topics of two devices, and a command road that notes what it is asked. */
-export async function startGateway(options: { readonly metas?: readonly TagMeta[]; readonly mqtt?: object } = {}) {
+export async function startGateway(
+  options: { readonly metas?: readonly TagMeta[]; readonly mqtt?: object; readonly stateFolder?: string } = {},
+) {
   const metas = options.metas ?? [
     tagMeta('press-07/hydraulics/pressure', { unit: 'bar' }),
     tagMeta('press-07/recipe/setpoint', { write }),
@@ -55,7 +58,10 @@ export async function startGateway(options: { readonly metas?: readonly TagMeta[
   }
   const tags = new LiveTagsCopy(metas)
   const stack = new AsyncDisposableStack()
-  const broker = stack.use(await startBroker({ config, access: openAccess({ anonymous: config.anonymous }), clock, log }))
+  const { stateFolder } = options
+  const users = stateFolder === undefined ? {} : { users: stack.use(openUsers({ stateFolder, clock, log })) }
+  const access = openAccess({ anonymous: config.anonymous, ...users, clock, gateway: { site, node } })
+  const broker = stack.use(await startBroker({ config, access, clock, log }))
   const topics = stack.use(await startTagTopics({ broker, site, node, tags, commands, clock, log }))
   return {
     broker,
@@ -63,6 +69,7 @@ export async function startGateway(options: { readonly metas?: readonly TagMeta[
     tags,
     log,
     asked,
+    access,
     port: broker.port,
     /** Lets a tag have a new value. */
     set: (id: string, value: TagValue) => tags.take([{ tag: tags.find(asTagId(id)) ?? asTagIndex(-1), sample: sample(value) }]),

@@ -90,13 +90,13 @@ describe('access without users', () => {
     [{ role: 'operator' }, '127.0.0.1', 'operator'],
     [{ role: 'operator' }, '10.1.7.20', 'access.anonymous-remote'],
     [{ role: 'viewer', anywhere: true }, '10.1.7.20', 'viewer'],
-  ])('where anonymous is %j takes %s for: %s', (anonymous, remoteAddress, expected) => {
-    const admission = admit(anonymous, remoteAddress === undefined ? {} : { remoteAddress })
+  ])('where anonymous is %j takes %s for: %s', async (anonymous, remoteAddress, expected) => {
+    const admission = await admit(anonymous, remoteAddress === undefined ? {} : { remoteAddress })
     expect(admission.isAdmitted ? admission.role : admission.fault.code).toBe(expected)
   })
 
-  it('refuses credentials that nobody can check', () => {
-    const admission = admit(true, { remoteAddress: '127.0.0.1', user: 'admin', password: Buffer.from('admin') })
+  it('refuses credentials that nobody can check', async () => {
+    const admission = await admit(true, { remoteAddress: '127.0.0.1', user: 'admin', password: Buffer.from('admin') })
     expect(admission).toMatchObject({ isAdmitted: false, fault: { code: 'access.user-unknown' } })
   })
 })
