@@ -1,7 +1,6 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { type MessagePort, workerData } from 'node:worker_threads'
-import { lastResort, systemClock } from './clock.ts'
+import { systemClock } from './clock.ts'
+import { collectAfterStart } from './collect.ts'
 import { createDoor, type Door, type Handlers } from './door.ts'
 import { type PlainFault, plainFault } from './fault.ts'
 import { errorFields, type Log, type LogLevel, openLog } from './log.ts'
@@ -60,17 +59,6 @@ export interface Room extends Running {
   metrics(): readonly Metric[]
 }
 
-/** By then what loads has loaded, and each device that is there has been read. */
-const collectAfterMs = 2_500
-
-/** Starting leaves twice as much garbage as a room then needs, and V8 would keep the room for it for good. Holds the thread up once, for 30 to 60 ms. */
-function collectOnce(): void {
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void
-  setFlagsFromString('--no-expose-gc')
-  collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
-}
-
 /** The entry of a room's thread: starts it when told, answers the runtime, and dies loudly when the room does. */
 export function runRoom<Data>(start: (context: RoomContext<Data>) => Promise<Room>): void {
   const birth = workerData as RoomBirth
@@ -84,7 +72,7 @@ export function runRoom<Data>(start: (context: RoomContext<Data>) => Promise<Roo
         const room = await start({ data: data as Data, log, runtime, connect: connector(doors, ports) })
         room.failure.catch(die)
         starting.resolve(room)
-        lastResort(collectAfterMs, collectOnce)
+        collectAfterStart()
       } catch (error) {
         starting.reject(error)
         die(error)

@@ -58,7 +58,7 @@ const refreshPauseMs = 250
 /** Enough for a PLC in the same hall to be connected to and polled once. */
 const firstPollMs = 100
 /** By then every device that is there has been read for the first time. */
-const startedMs = 2_000
+const startedMs = 1_000
 
 /** Starts everything that talks to the plant. Consumers before producers, so that no first sample is missed. */
 export async function startControl(data: ControlData, ports: ControlPorts): Promise<Control> {

@@ -1,6 +1,7 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { backoffMs, type Chance } from '../base/chance.ts'
 import type { Clock } from '../base/clock.ts'
+import { collectAfterStart } from '../base/collect.ts'
 import { createDoor, type Door } from '../base/door.ts'
 import { plainFault } from '../base/fault.ts'
 import { errorFields, type Log, type LogLevel } from '../base/log.ts'
@@ -49,6 +50,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   // Control need not wait for north, whose OPC UA server takes its time to open: whoever attaches later is told everything there is.
   parts.use(await Promise.race([house.open([north, control]), aborted]))
   const watch = parts.use(startLoop((signal) => house.watch(signal)))
+  collectAfterStart()
   const started = parts.move()
   return {
     failure: watch.failure,
