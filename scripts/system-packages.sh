@@ -9,8 +9,10 @@ packages=(
   libmodbus-dev                 # a Modbus server of other hands
   mbpoll                        # a Modbus client of other hands
   mosquitto mosquitto-clients   # the upstream broker, and clients of ours
+  nats-server                   # an upstream broker of another make, of MQTT 3.1.1
   protobuf-compiler             # another reader of Sparkplug payloads
   openssl                       # certificates of the tests
+  python3-paho-mqtt             # a receiver above, which checks the ledger
   python3 python3-pymodbus      # another Modbus server; datagram sockets for sd_notify
   python3-serial python3-serial-asyncio   # its serial lines
   socat                         # pairs of serial lines
@@ -58,6 +60,8 @@ apt=(apt-get --quiet --quiet -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
 "${apt[@]}" install --yes --no-install-recommends "${missing[@]}" >&2 || cannot 'apt-get failed'
 
 # What was not here before must not come up at the next boot either.
-case " ${missing[*]} " in
-  *' mosquitto '*) systemctl --quiet disable mosquitto.service >&2 || echo 'mosquitto.service could not be disabled.' >&2 ;;
-esac
+for service in mosquitto nats-server; do
+  case " ${missing[*]} " in
+    *" $service "*) systemctl --quiet disable "$service.service" >&2 || echo "$service.service could not be disabled." >&2 ;;
+  esac
+done

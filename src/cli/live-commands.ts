@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { ReadOptions } from './read.ts'
 import type { TagsOptions } from './tags.ts'
+import type { UpstreamCommandOptions } from './upstream.ts'
 import { example, type Wiring } from './wiring.ts'
 import type { WriteOptions } from './write.ts'
 
@@ -34,6 +35,15 @@ export function addLiveCommands(program: Command, { terminal, take }: Wiring): v
     .action(async (tag: string, value: string, options: WriteOptions) => {
       const { write } = await import('./write.ts')
       await take(write(tag, value, options, terminal))
+    })
+  onGateway(program.command('upstream'))
+    .description('shows the brokers above a running gateway: connection, what waits, and whether anything is missing; 1 if so')
+    .argument('[name]', 'which; without it, all')
+    .option('--json', 'print all that is known of them as JSON')
+    .addHelpText('after', example('lineside upstream plant'))
+    .action(async (name: string | undefined, options: UpstreamCommandOptions) => {
+      const { upstream } = await import('./upstream.ts')
+      await take(upstream(name, options, terminal))
     })
 }
 

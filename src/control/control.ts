@@ -24,7 +24,7 @@ import type { FlowConfig } from './flows/config.ts'
 import { startFlows } from './flows/flows.ts'
 import { compileInterlocks } from './interlocks.ts'
 import { JournalSink } from './journal-sink.ts'
-import { type OutboxSink, startOutboxSink } from './outbox-sink.ts'
+import { type OutboxSink, startOutboxSink, type Wanted } from './outbox-sink.ts'
 import { TagTable } from './tag-table.ts'
 
 /** What the control room is told at birth. Plain data. */
@@ -36,7 +36,7 @@ export interface ControlData {
   /** All tags, a device's own side by side in the order of its device file. */
   readonly tags: readonly TagMeta[]
   readonly flows: readonly FlowConfig[]
-  readonly upstreams: Readonly<Record<string, { readonly send: readonly string[] }>>
+  readonly upstreams: Readonly<Record<string, Wanted>>
 }
 
 export interface ControlPorts {

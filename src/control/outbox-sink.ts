@@ -8,13 +8,19 @@ import { samplePayload } from '../model/payload.ts'
 import type { ChangeBatch } from '../model/sample.ts'
 import type { TagMeta } from '../model/tag.ts'
 import { matchesFilter } from '../model/topic.ts'
-import type { OutgoingMessage } from '../store/contract.ts'
+import type { OutgoingMessage, StreamClass } from '../store/contract.ts'
+
+/** What one upstream takes, by topic filters. */
+export interface Wanted {
+  readonly send: readonly string[]
+  /** What is kept otherwise than whole and in order; absent: nothing. */
+  readonly streams?: { readonly state: readonly string[]; readonly trends: readonly string[] }
+}
 
 export interface OutboxSinkOptions {
   readonly site: string
   readonly tags: readonly TagMeta[]
-  /** Topic filters of each upstream. */
-  readonly upstreams: Readonly<Record<string, { readonly send: readonly string[] }>>
+  readonly upstreams: Readonly<Record<string, Wanted>>
   /** Resolves when the rows are on disk. */
   readonly accept: (messages: readonly OutgoingMessage[]) => Promise<unknown>
   readonly clock: Clock
@@ -37,24 +43,24 @@ const retryPauseMs = 200
 
 /** Starts handing changes to the store, for each upstream on its own: one whose outbox is full and refuses must not hold up the others. */
 export function startOutboxSink(options: OutboxSinkOptions): OutboxSink {
-  const upstreamsByTag = options.tags.map((tag) => upstreamsOf(`${options.site}/${tag.id}`, options.upstreams))
+  const targetsByTag = targetsOfTags(options)
   const lanes = new Map(Object.keys(options.upstreams).map((upstream) => [upstream, new Lane(upstream, options)]))
   return {
     failure: firstFailure([...lanes.values()]),
     take: (batch) => {
       for (const { tag, sample } of batch) {
-        const upstreams = upstreamsByTag[tag]
+        const targets = targetsByTag[tag]
         const meta = options.tags[tag]
-        if (upstreams === undefined || upstreams.length === 0 || meta === undefined) continue
+        if (targets === undefined || targets.length === 0 || meta === undefined) continue
         const body = JSON.stringify(samplePayload(meta, sample))
-        for (const upstream of upstreams)
-          lanes.get(upstream)?.push({ upstream, kind: 'sample', subject: meta.id, body, timeMs: sample.receivedMs })
+        for (const target of targets)
+          lanes.get(target.upstream)?.push({ ...target, kind: 'sample', subject: meta.id, body, timeMs: sample.receivedMs })
       }
     },
     acceptMessage: async (topic, payload) => {
       const timeMs = options.clock.now()
-      const upstreams = upstreamsOf(topic, options.upstreams)
-      await Promise.all(upstreams.map((upstream) => options.accept([{ upstream, kind: 'message', subject: topic, body: payload, timeMs }])))
+      const targets = targetsOf(topic, options.upstreams)
+      await Promise.all(targets.map((target) => options.accept([{ ...target, kind: 'message', subject: topic, body: payload, timeMs }])))
     },
     metrics: () => [...lanes.values()].flatMap((lane) => lane.metrics()),
     [Symbol.asyncDispose]: async () => {
@@ -167,8 +173,31 @@ class Lane implements Running {
   }
 }
 
-function upstreamsOf(topic: string, upstreams: OutboxSinkOptions['upstreams']): readonly string[] {
-  return Object.entries(upstreams).flatMap(([name, { send }]) => (send.some((filter) => matchesFilter(topic, filter)) ? [name] : []))
+/** An upstream that wants a topic, and the stream in which it does; `events` goes without saying. */
+interface Target {
+  readonly upstream: string
+  readonly stream?: StreamClass
+}
+
+/** One list for all tags that go the same ways. */
+function targetsOfTags({ tags, site, upstreams }: OutboxSinkOptions): readonly (readonly Target[])[] {
+  const lists = new Map<string, readonly Target[]>()
+  return tags.map((tag) => {
+    const targets = targetsOf(`${site}/${tag.id}`, upstreams)
+    const key = JSON.stringify(targets)
+    const list = lists.get(key) ?? targets
+    lists.set(key, list)
+    return list
+  })
+}
+
+function targetsOf(topic: string, upstreams: OutboxSinkOptions['upstreams']): readonly Target[] {
+  const isIn = (filters: readonly string[] = []): boolean => filters.some((filter) => matchesFilter(topic, filter))
+  return Object.entries(upstreams).flatMap(([upstream, { send, streams }]): readonly Target[] => {
+    if (!isIn(send)) return []
+    if (isIn(streams?.state)) return [{ upstream, stream: 'state' }]
+    return isIn(streams?.trends) ? [{ upstream, stream: 'trends' }] : [{ upstream }]
+  })
 }
 
 /** Wakes one waiter; a ring that nobody heard is heard by the next. */

@@ -23,7 +23,7 @@ import { LiveTagsCopy } from './live-tags.ts'
 import type { OpcuaServerConfig } from './opcua-server/config.ts'
 import type { OpcuaServer } from './opcua-server/server.ts'
 import type { UpstreamConfig } from './upstream/config.ts'
-import { startUpstreams } from './upstreams.ts'
+import { startUpstreams, type Upstreams } from './upstreams.ts'
 
 /** What the north room is told at birth. Plain data. */
 export interface NorthData {
@@ -69,6 +69,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const access = parts.use(startAccess({ ...data.mqtt, stateFolder: dirname(data.stateFolder), gateway: data, clock, log }))
   const broker = parts.use(await startBroker({ config: data.mqtt, access, clock, log }))
   const topics = parts.use(await startTagTopics({ ...data, broker, tags, commands, clock, log }))
+  const above: { upstreams?: Upstreams } = {}
   const api = parts.use(
     await startApi({
       config: data.api,
@@ -76,6 +77,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       devices: () => [...statuses.values()],
       health: () => runtime.call('health', null),
       metrics: () => runtime.call('metricsOfAll', null),
+      upstreams: async () => (await above.upstreams?.rows()) ?? [],
       commands,
       access,
       socketPath: data.socketPath,
@@ -85,7 +87,8 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     }),
   )
   // Last: a gateway that cannot listen must not have told the upstream that it is there, and taken the place of the one that runs.
-  const upstreams = parts.use(await startUpstreams({ ...data, ...ports, live: tags, commands }))
+  const upstreams = parts.use(await startUpstreams({ ...data, ...ports, live: tags, commands, publish: broker.publish }))
+  above.upstreams = upstreams
   const fed = Promise.withResolvers<void>()
   const opcua = new OpcuaPart(
     data.opcua === undefined ? undefined : openOpcuaServer(data.opcua, { data, ports, tags, commands, fed: fed.promise }),
@@ -95,20 +98,22 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   return {
     failure: firstFailure([access, broker, api, upstreams, opcua]),
     opened: opcua.opened,
-    changes: (batch) => {
-      tags.take(batch)
-      if (batch.some(({ sample }) => sample.quality === 'good')) fed.resolve()
-    },
+    changes: (batch) => takeChanges(batch, tags, fed.resolve),
     devices: (told) => {
       for (const status of told) statuses.set(status.device, status)
       topics.devices(told)
       upstreams.devices(told)
     },
-    publish: (messages) => broker.publish(messages),
+    publish: broker.publish,
     accepted: () => upstreams.accepted(),
     metrics: () => metricsOf([access, broker, topics, api, upstreams, opcua]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
+}
+
+function takeChanges(batch: ChangeBatch, tags: LiveTagsCopy, onGood: () => void): void {
+  tags.take(batch)
+  if (batch.some(({ sample }) => sample.quality === 'good')) onGood()
 }
 
 function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {

@@ -16,7 +16,7 @@ export const roomEntries: readonly [store: RoomEntry, north: RoomEntry, control:
 /** What each room of a site is told: just what it needs. */
 export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
   const stateFolder = site.storage.path
-  const store: StoreData = { path: stateFolder, outbox: { upstreams: mapValues(site.upstreams, ({ buffer }) => buffer) } }
+  const store: StoreData = { path: stateFolder, outbox: { upstreams: outboxLimits(site) } }
   const north: NorthData = {
     site: site.site,
     node: site.node,
@@ -35,11 +35,21 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     devices: site.devices,
     tags: site.tags,
     flows: site.flows,
-    upstreams: mapValues(site.upstreams, ({ send }) => ({ send })),
+    upstreams: mapValues(site.upstreams, ({ send, streams }) => ({ send, streams })),
   }
   return { store, north, control }
 }
 
-function mapValues<Value, Result>(record: Readonly<Record<string, Value>>, change: (value: Value) => Result): Record<string, Result> {
-  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value)]))
+function outboxLimits({ node, upstreams }: Site): StoreData['outbox']['upstreams'] {
+  return mapValues(upstreams, ({ buffer, format }, name) => ({
+    ...buffer,
+    ...(format === 'uns' ? { dropTopic: `lineside/${node}/upstream/${name}/dropped` } : {}),
+  }))
+}
+
+function mapValues<Value, Result>(
+  record: Readonly<Record<string, Value>>,
+  change: (value: Value, name: string) => Result,
+): Record<string, Result> {
+  return Object.fromEntries(Object.entries(record).map(([name, value]) => [name, change(value, name)]))
 }

@@ -72,8 +72,18 @@ function opcuaDoubts({ opcua }: Partial<SiteFile>): readonly Doubt[] {
 }
 
 function upstreamDoubts({ upstreams }: Partial<SiteFile>): readonly Doubt[] {
-  return Object.entries(upstreams ?? {}).flatMap(([name, { url }]) => {
+  return Object.entries(upstreams ?? {}).flatMap(([name, { url, tls }]): readonly Doubt[] => {
     const { protocol, hostname } = URL.parse(url) ?? {}
+    if (tls?.isVerified === false) {
+      return [
+        {
+          path: ['upstreams', name, 'tls', 'verify'],
+          code: 'upstream.unverified',
+          message: `Whoever poses as ${hostname} gets everything that is sent to it, a password included.`,
+          remedy: 'Name its authority as tls.ca, and leave tls.verify on.',
+        },
+      ]
+    }
     if (protocol !== 'mqtt:' || isLoopback(hostname ?? '')) return []
     return [
       {

@@ -11,10 +11,12 @@ export interface StoreCalls {
   openRuns(ask: null): readonly OpenRun[]
   /** To the outbox; the answer means "accepted". The last id of the rows. */
   accept(messages: readonly OutgoingMessage[]): { readonly lastId: number }
-  /** The oldest unsent rows of one upstream with an id above `afterId`, in order. */
-  nextUnsent(ask: { readonly upstream: string; readonly afterId: number; readonly rowsMax: number }): readonly OutboxRow[]
-  /** The upstream broker has acknowledged these. */
-  removeSent(ask: { readonly upstream: string; readonly ids: readonly number[] }): null
+  /** The oldest unsent rows of one upstream with an id above `afterId`, in order; `only` some of them. */
+  nextUnsent(ask: UnsentAsk): readonly OutboxRow[]
+  /** What waits on which topics, without reading it all at once. */
+  surveyUnsent(ask: UnsentAsk): UnsentSurvey
+  /** The upstream broker has acknowledged these, or will never take them (`refused`). */
+  removeSent(ask: RemoveAsk): null
   outboxStatus(ask: null): readonly OutboxStatus[]
   /** Newest first. */
   events(ask: { readonly type?: string; readonly rowsMax: number }): readonly (SiteEvent & { readonly id: number })[]
@@ -58,6 +60,9 @@ export interface OpenRun {
   readonly records: readonly Exclude<RunRecord, { kind: 'begun' | 'ended' }>[]
 }
 
+/** What the outbox does with a row while it waits: keeps all in order (`events`), the last of a topic (`state`), or thins them when space runs short. */
+export type StreamClass = 'events' | 'state' | 'trends'
+
 /** A value or a message on its way upstream. Values are kept, not packets: the upstream's format dresses them when they leave. */
 export interface OutgoingMessage {
   readonly upstream: string
@@ -66,11 +71,39 @@ export interface OutgoingMessage {
   readonly subject: string
   readonly body: string
   readonly timeMs: EpochMs
+  /** Absent: `events`. */
+  readonly stream?: StreamClass
 }
 
 export interface OutboxRow extends OutgoingMessage {
   /** Grows without gaps being reused: the order of acceptance. */
   readonly id: number
+  /** Its number in its stream (upstream and class), from 1 without a gap. */
+  readonly seq?: number
+  /** Names the row of numbers: another one begins where the outbox had to begin anew. */
+  readonly ledger?: number
+}
+
+export interface UnsentAsk {
+  readonly upstream: string
+  readonly afterId: number
+  readonly rowsMax: number
+  readonly only?: 'state' | 'others'
+}
+
+export interface UnsentSurvey {
+  /** Each subject with the highest id of its rows. */
+  readonly subjects: readonly (readonly [subject: string, lastId: number])[]
+  /** How far this look went. */
+  readonly lastId: number
+  readonly isEnd: boolean
+}
+
+export interface RemoveAsk {
+  readonly upstream: string
+  readonly ids: readonly number[]
+  /** Default: `sent`. */
+  readonly outcome?: 'sent' | 'refused'
 }
 
 export interface OutboxStatus {
@@ -80,4 +113,26 @@ export interface OutboxStatus {
   readonly acceptedTotal: number
   readonly droppedTotal: number
   readonly oldestMs?: EpochMs
+  readonly ledger: number
+  readonly streams: readonly StreamStatus[]
+}
+
+/** The books of one stream, since its ledger began. Each number that was given is in one of them. */
+export interface StreamStatus {
+  readonly stream: StreamClass
+  /** Numbers given. */
+  readonly accepted: number
+  /** Acknowledged by the upstream broker. */
+  readonly sent: number
+  readonly waiting: number
+  /** Dropped by the limits of size and age. */
+  readonly dropped: number
+  /** Taken out of a trend because space ran short. */
+  readonly thinned: number
+  /** The upstream broker would never take them. */
+  readonly refused: number
+  /** Values of a state that a newer one overtook; they have no number of their own. */
+  readonly replaced: number
+  /** What none of these explains. */
+  readonly missing: number
 }

@@ -1,7 +1,7 @@
 import { Fault } from '../base/fault.ts'
 import type { Metric } from '../base/metric.ts'
 import type { CommitStats } from './commit-group.ts'
-import type { OutboxStatus } from './contract.ts'
+import type { OutboxStatus, StreamStatus } from './contract.ts'
 import type { StoreFile } from './file.ts'
 import type { StoreParts } from './parts.ts'
 
@@ -62,7 +62,23 @@ function streamMetrics(status: OutboxStatus): readonly Metric[] {
       status.droppedTotal,
       labels,
     ),
+    ...status.streams.flatMap(ledgerMetrics(labels)),
   ]
+}
+
+function ledgerMetrics(upstream: Readonly<Record<string, string>>): (stream: StreamStatus) => readonly Metric[] {
+  return ({ stream, accepted, sent, dropped, thinned, refused, replaced, missing }) => {
+    const labels = { ...upstream, stream }
+    return [
+      counter('lineside_outbox_numbered_total', 'Numbers that the ledger of the stream has given.', accepted, labels),
+      counter('lineside_outbox_delivered_total', 'Of these, acknowledged by the upstream.', sent, labels),
+      counter('lineside_outbox_stream_dropped_total', 'Of these, dropped by the limits of size and age.', dropped, labels),
+      counter('lineside_outbox_thinned_total', 'Of these, taken out of a trend because space ran short.', thinned, labels),
+      counter('lineside_outbox_refused_above_total', 'Of these, never to be taken by the upstream.', refused, labels),
+      counter('lineside_outbox_replaced_total', 'Values of a state overtaken by a newer one while they waited.', replaced, labels),
+      gauge('lineside_outbox_missing', 'Numbers of the ledger that nothing explains: 0, or rows were lost.', missing, labels),
+    ]
+  }
 }
 
 function gauge(name: string, help: string, value: number, labels?: Readonly<Record<string, string>>): Metric {

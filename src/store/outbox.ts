@@ -1,252 +1,191 @@
 import { epochMs } from '../base/clock.ts'
-import { Fault } from '../base/fault.ts'
-import type { OutboxRow, OutboxStatus, OutgoingMessage } from './contract.ts'
-import type { Db, Schema } from './database.ts'
-import type { SizedRow } from './rows.ts'
-
-/** What one upstream may keep waiting. */
-export interface OutboxLimits {
-  readonly sizeBytesMax: number
-  /** Rows that wait longer are dropped and counted, whatever `full` says: by then nobody wants them. */
-  readonly ageMs: number
-  /** `refuse`: accepting fails with `outbox.full` while there is no room. */
-  readonly full: 'drop-oldest' | 'refuse'
-}
+import type { OutgoingMessage } from './contract.ts'
+import type { Db } from './database.ts'
+import { openDropping } from './outbox-dropping.ts'
+import { full, rowTooLarge, unknownUpstream } from './outbox-faults.ts'
+import { type OutboxReading, openReading } from './outbox-reading.ts'
+import { classes, classNumber, type LedgerColumns, type OutboxLimits, type StreamColumns, type WaitingStates } from './outbox-schema.ts'
+import { messageRows, type SizedRow } from './rows.ts'
 
 /** outbox.db: what is accepted and not yet acknowledged by its upstream. */
-export interface Outbox {
+export interface Outbox extends OutboxReading {
   /** All of the rows or none. */
   accept(rows: readonly SizedRow<OutgoingMessage>[], nowMs: number): { readonly lastId: number }
-  next(ask: { readonly upstream: string; readonly afterId: number; readonly rowsMax: number }): readonly OutboxRow[]
-  remove(ask: { readonly upstream: string; readonly ids: readonly number[] }): null
-  /** Drops what is too old or too much, a bounded step at a time; gives the number of rows dropped. */
+  /** Drops what is too old or too much, a bounded step at a time, and tells the upstreams what was dropped; gives the number of rows dropped. */
   tidy(nowMs: number): number
-  status(): readonly OutboxStatus[]
 }
 
-export const outboxSchema: Schema = {
-  applicationId: 0x4c696e4f, // "LinO"
-  sequences: ['outbox'],
-  migrations: [
-    // The counters stand beside the rows and change in their transactions, so they are true after any crash.
-    `CREATE TABLE streams (
-       id INTEGER PRIMARY KEY, upstream TEXT NOT NULL UNIQUE, waiting_rows INTEGER NOT NULL DEFAULT 0, waiting_bytes INTEGER NOT NULL DEFAULT 0,
-       accepted INTEGER NOT NULL DEFAULT 0, dropped INTEGER NOT NULL DEFAULT 0
-     ) STRICT;
-     CREATE TABLE outbox (
-       id INTEGER PRIMARY KEY AUTOINCREMENT, stream INTEGER NOT NULL REFERENCES streams (id), kind TEXT NOT NULL, subject TEXT NOT NULL,
-       body TEXT NOT NULL, time_ms INTEGER NOT NULL, accepted_ms INTEGER NOT NULL, bytes INTEGER NOT NULL
-     ) STRICT;
-     CREATE INDEX outbox_by_stream ON outbox (stream);`,
-  ],
-}
+/** How full the outbox may be for a message of its own. */
+const tellRoom = 0.9
 
-/** Rows and characters in one answer: it crosses a thread as one message. */
-const answerRowsMax = 5_000
-const answerCharsMax = 4 * 1024 ** 2
-/** Rows dropped in one step, so that a lowered limit does not hold up the writer. */
-const dropRowsMax = 10_000
-/** 2020-01-01. A gateway without a battery-backed clock accepts rows in 1970 until it has asked the time: these are not old. */
-const plausibleMs = 1_577_836_800_000
-
-interface StreamColumns {
-  readonly id: number
-  readonly upstream: string
-  readonly waiting_rows: number
-  readonly waiting_bytes: number
-  readonly accepted: number
-  readonly dropped: number
-}
-
-interface RowColumns {
-  readonly id: number
-  readonly kind: 'sample' | 'message'
-  readonly subject: string
-  readonly body: string
-  readonly time_ms: number
-}
+type Rows = readonly SizedRow<OutgoingMessage>[]
 
 /** Writes a row for each upstream of `limits`, so it wants to be called in a transaction. */
 export function openOutbox(db: Db, limits: Readonly<Record<string, OutboxLimits>>): Outbox {
-  const addStream = db.prepare<[string]>('INSERT INTO streams (upstream) VALUES (?) ON CONFLICT (upstream) DO NOTHING')
+  const addStream = db.prepare<[string]>(
+    'INSERT INTO streams (upstream, ledger) VALUES (?, (random() & 2147483647) | 1) ON CONFLICT (upstream) DO NOTHING',
+  )
   for (const upstream of Object.keys(limits)) addStream.run(upstream)
   const stream = db.prepare<[string], StreamColumns>('SELECT * FROM streams WHERE upstream = ?')
-  const insert = db.prepare<[number, string, string, string, number, number, number]>(
-    'INSERT INTO outbox (stream, kind, subject, body, time_ms, accepted_ms, bytes) VALUES (?, ?, ?, ?, ?, ?, ?)',
-  )
-  const count = db.prepare<[number, number, number, number], { waiting_bytes: number }>(
-    `UPDATE streams SET waiting_rows = waiting_rows + ?, waiting_bytes = waiting_bytes + ?, accepted = accepted + ?
-     WHERE id = ? RETURNING waiting_bytes`,
-  )
-  const dropper = openDropper(db, limits)
-
-  return {
-    accept: (rows, nowMs) => {
-      const groups = Map.groupBy(rows, ({ row }) => row.upstream)
-      const streams = new Map(groups.entries().map(([upstream, group]) => [upstream, known(stream.get(upstream), upstream, limits, group)]))
-      let lastId = 0
-      for (const { row, bytes } of rows) {
-        const { subject, body, timeMs, kind } = row
-        lastId = Number(insert.run(streams.get(row.upstream)?.id ?? 0, kind, subject, body, timeMs, nowMs, bytes).lastInsertRowid)
-      }
-      for (const [upstream, group] of groups) {
-        const { waiting_bytes } = count.get(group.length, bytesOf(group), group.length, streams.get(upstream)?.id ?? 0) ?? {
-          waiting_bytes: 0,
-        }
-        if (waiting_bytes > (limits[upstream]?.sizeBytesMax ?? 0)) dropper.drop(upstream, nowMs)
-      }
-      return { lastId }
-    },
-    tidy: (nowMs) => Object.keys(limits).reduce((sum, upstream) => sum + dropper.drop(upstream, nowMs), 0),
-    ...openReading(db),
+  const states: WaitingStates = new Map()
+  const write = openWriting(db, states)
+  const dropping = openDropping(db, limits)
+  const accept = (rows: Rows, nowMs: number): { readonly lastId: number } => {
+    const groups = [...Map.groupBy(rows, ({ row }) => row.upstream)].map(([upstream, group]) => ({
+      stream: known(stream.get(upstream), { upstream, limits, rows: group }),
+      group,
+    }))
+    let lastId = 0
+    for (const { stream: found, group } of groups) {
+      const { lastId: id, waitingBytes } = write(found, group, nowMs)
+      lastId = Math.max(lastId, id)
+      if (waitingBytes > (limits[found.upstream]?.sizeBytesMax ?? 0)) dropping.drop(found.upstream, nowMs)
+    }
+    return { lastId }
   }
+  const sentAtTelling = new Map<number, number>()
+  const tellDrops = (upstream: string, nowMs: number): void => {
+    const found = stream.get(upstream)
+    const { dropTopic, sizeBytesMax = 0 } = limits[upstream] ?? {}
+    if (found === undefined || dropTopic === undefined) return
+    const sent = dropping.sent(found.id)
+    // In a full outbox telling of drops would drop more: while nobody reads, it waits until there is room.
+    const isRead = sent > (sentAtTelling.get(found.id) ?? sent)
+    sentAtTelling.set(found.id, sent)
+    if (!isRead && found.waiting_bytes > sizeBytesMax * tellRoom) return
+    const told = dropping.takeUntold(found.id).map((book): OutgoingMessage => {
+      const body = JSON.stringify(dropNews(upstream, found.ledger, book))
+      return { upstream, kind: 'message', subject: dropTopic, body, timeMs: epochMs(nowMs) }
+    })
+    if (told.length > 0) accept(messageRows(told).rows, nowMs)
+  }
+  return {
+    accept,
+    tidy: (nowMs) =>
+      Object.keys(limits).reduce((sum, upstream) => {
+        const dropped = dropping.drop(upstream, nowMs)
+        tellDrops(upstream, nowMs)
+        return sum + dropped
+      }, 0),
+    ...openReading(db, states),
+  }
+}
+
+/** What an upstream is told of the rows that it will not see. */
+function dropNews(upstream: string, ledger: number, book: LedgerColumns): Readonly<Record<string, unknown>> {
+  const { class: number, untold: rows, untold_from: fromSeq, untold_to: toSeq, dropped, thinned, refused } = book
+  return { upstream, ledger, stream: classes[number] ?? 'events', rows, fromSeq, toSeq, total: { dropped, thinned, refused } }
 }
 
 /** The stream of rows to be accepted; throws where they cannot be. */
 function known(
   stream: StreamColumns | undefined,
-  upstream: string,
-  limits: Readonly<Record<string, OutboxLimits>>,
-  rows: readonly SizedRow<OutgoingMessage>[],
+  { upstream, limits, rows }: { readonly upstream: string; readonly limits: Readonly<Record<string, OutboxLimits>>; readonly rows: Rows },
 ): StreamColumns {
   const limit = Object.hasOwn(limits, upstream) ? limits[upstream] : undefined
   if (stream === undefined || limit === undefined) throw unknownUpstream(upstream)
   const largest = rows.reduce((most, { bytes }) => Math.max(most, bytes), 0)
   if (largest > limit.sizeBytesMax) throw rowTooLarge(upstream, largest, limit.sizeBytesMax)
-  const isFull = stream.waiting_bytes + bytesOf(rows) > limit.sizeBytesMax
-  if (isFull && limit.full === 'refuse') throw full(upstream, stream, limit)
+  const sum = rows.reduce((bytes, row) => bytes + row.bytes, 0)
+  if (stream.waiting_bytes + sum > limit.sizeBytesMax && limit.full === 'refuse')
+    throw full(upstream, stream.waiting_bytes, limit.sizeBytesMax)
   return stream
 }
 
-function bytesOf(rows: readonly SizedRow<unknown>[]): number {
-  return rows.reduce((sum, { bytes }) => sum + bytes, 0)
+interface Written {
+  readonly lastId: number
+  /** Of all that waits for the upstream now. */
+  readonly waitingBytes: number
 }
 
-interface Dropper {
-  /** Gives the number of rows dropped. */
-  drop(upstream: string, nowMs: number): number
+type Write = (stream: StreamColumns, rows: Rows, nowMs: number) => Written
+
+/** Numbers the rows of each class on from the last and inserts them; a state takes the place of the one that waits, if nobody has read that. */
+function openWriting(db: Db, states: WaitingStates): Write {
+  const insert = db.prepare<[number, string, string, string, number, number, number, number, number]>(
+    'INSERT INTO outbox (stream, kind, subject, body, time_ms, accepted_ms, bytes, class, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  )
+  const books = openBooks(db)
+  const replace = openReplacing(db)
+  return (stream, rows, nowMs) => {
+    const waiting = statesOf(states, stream.id)
+    let lastId = 0
+    let bytesMore = 0
+    let rowsMore = 0
+    for (const [name, group] of Map.groupBy(rows, ({ row }) => row.stream ?? 'events')) {
+      const number = classNumber[name]
+      const first = books.next(stream.id, number)
+      let seq = first
+      for (const { row, bytes } of group) {
+        const { subject, body, timeMs, kind } = row
+        const old = number === classNumber.state ? waiting.get(subject) : undefined
+        const freed = old === undefined ? undefined : replace({ id: old, stream: stream.id, row, bytes, nowMs })
+        bytesMore += bytes - (freed ?? 0)
+        if (old !== undefined && freed !== undefined) {
+          lastId = Math.max(lastId, old)
+          continue
+        }
+        const id = Number(insert.run(stream.id, kind, subject, body, timeMs, nowMs, bytes, number, seq).lastInsertRowid)
+        if (number === classNumber.state) waiting.set(subject, id)
+        lastId = Math.max(lastId, id)
+        seq += 1
+      }
+      rowsMore += seq - first
+      books.add({ stream: stream.id, class: number, rows: seq - first, replaced: group.length - (seq - first) })
+    }
+    return { lastId, waitingBytes: books.sum(stream.id, rowsMore, bytesMore) }
+  }
 }
 
-interface OldColumns {
+function statesOf(states: WaitingStates, stream: number): Map<string, number> {
+  const known = states.get(stream) ?? new Map<string, number>()
+  states.set(stream, known)
+  return known
+}
+
+interface Replacement {
   readonly id: number
+  readonly stream: number
+  readonly row: OutgoingMessage
   readonly bytes: number
-  readonly accepted_ms: number
+  readonly nowMs: number
 }
 
-function openDropper(db: Db, limits: Readonly<Record<string, OutboxLimits>>): Dropper {
-  const stream = db.prepare<[string], StreamColumns>('SELECT * FROM streams WHERE upstream = ?')
-  const oldest = db.prepare<[number], OldColumns>(
-    `SELECT id, bytes, accepted_ms FROM outbox WHERE stream = ? ORDER BY id LIMIT ${dropRowsMax}`,
+/** Gives the bytes of what was replaced; undefined where it is there no more. */
+function openReplacing(db: Db): (what: Replacement) => number | undefined {
+  // The subject is asked for too: an id of a transaction that was undone may have been given again.
+  const old = db.prepare<[number, number, string], { readonly bytes: number }>(
+    'SELECT bytes FROM outbox WHERE id = ? AND stream = ? AND class = 1 AND subject = ?',
   )
-  const remove = db.prepare<[number, number]>('DELETE FROM outbox WHERE stream = ? AND id <= ?')
-  const count = db.prepare<[number, number, number, number]>(
-    'UPDATE streams SET waiting_rows = waiting_rows - ?, waiting_bytes = waiting_bytes - ?, dropped = dropped + ? WHERE id = ?',
+  const replace = db.prepare<[string, string, number, number, number, number]>(
+    'UPDATE outbox SET kind = ?, body = ?, time_ms = ?, accepted_ms = ?, bytes = ? WHERE id = ?',
+  )
+  return ({ id, stream, row, bytes, nowMs }) => {
+    const found = old.get(id, stream, row.subject)
+    if (found === undefined) return undefined
+    replace.run(row.kind, row.body, row.timeMs, nowMs, bytes, id)
+    return found.bytes
+  }
+}
+
+/** The counters of the streams and of their classes. */
+function openBooks(db: Db) {
+  const next = db.prepare<[number, number], { readonly accepted: number }>('SELECT accepted FROM ledgers WHERE stream = ? AND class = ?')
+  const add = db.prepare<[number, number, number, number, number]>(
+    `INSERT INTO ledgers (stream, class, accepted, waiting, replaced) VALUES (?, ?, ?, ?, ?) ON CONFLICT (stream, class) DO UPDATE
+     SET accepted = accepted + excluded.accepted, waiting = waiting + excluded.waiting, replaced = replaced + excluded.replaced`,
+  )
+  const sum = db.prepare<[number, number, number, number], { waiting_bytes: number }>(
+    `UPDATE streams SET waiting_rows = waiting_rows + ?, waiting_bytes = waiting_bytes + ?, accepted = accepted + ?
+     WHERE id = ? RETURNING waiting_bytes`,
   )
   return {
-    drop: (upstream, nowMs) => {
-      const limit = limits[upstream]
-      const found = stream.get(upstream)
-      if (limit === undefined || found === undefined) return 0
-      // A lowered limit does not undo an acceptance where the site says `refuse`.
-      const surplusBytes = limit.full === 'drop-oldest' ? found.waiting_bytes - limit.sizeBytesMax : 0
-      const { lastId, rows, bytes } = surplus(oldest.iterate(found.id), surplusBytes, nowMs - limit.ageMs)
-      if (rows === 0) return 0
-      remove.run(found.id, lastId)
-      count.run(rows, bytes, rows, found.id)
-      return rows
+    /** The number of the next row. */
+    next: (stream: number, number: number): number => (next.get(stream, number)?.accepted ?? 0) + 1,
+    add: (more: { readonly stream: number; readonly class: number; readonly rows: number; readonly replaced: number }): void => {
+      add.run(more.stream, more.class, more.rows, more.rows, more.replaced)
     },
+    /** Gives the bytes that wait now. */
+    sum: (stream: number, rows: number, bytes: number): number => sum.get(rows, bytes, rows, stream)?.waiting_bytes ?? 0,
   }
-}
-
-/** From the oldest on: as much as is needed to take `surplusBytes` away, and all that was accepted before `bornMs`. */
-function surplus(oldest: Iterable<OldColumns>, surplusBytes: number, bornMs: number): { lastId: number; rows: number; bytes: number } {
-  const sum = { lastId: 0, rows: 0, bytes: 0 }
-  for (const { id, bytes, accepted_ms } of oldest) {
-    const isTooOld = accepted_ms > plausibleMs && accepted_ms < bornMs
-    if (sum.bytes >= surplusBytes && !isTooOld) break
-    sum.lastId = id
-    sum.rows += 1
-    sum.bytes += bytes
-  }
-  return sum
-}
-
-function openReading(db: Db): Pick<Outbox, 'next' | 'remove' | 'status'> {
-  const next = db.prepare<[string, number, number], RowColumns>(
-    `SELECT id, kind, subject, body, time_ms FROM outbox
-     WHERE stream = (SELECT id FROM streams WHERE upstream = ?) AND id > ? ORDER BY id LIMIT ?`,
-  )
-  const remove = db.prepare<[number, string], { stream: number; bytes: number }>(
-    'DELETE FROM outbox WHERE id = ? AND stream = (SELECT id FROM streams WHERE upstream = ?) RETURNING stream, bytes',
-  )
-  const count = db.prepare<[number, number, string]>(
-    'UPDATE streams SET waiting_rows = waiting_rows - ?, waiting_bytes = waiting_bytes - ? WHERE upstream = ?',
-  )
-  const status = db.prepare<[], StreamColumns & { oldest_ms: number | null }>(
-    `SELECT *, (SELECT time_ms FROM outbox WHERE stream = streams.id ORDER BY outbox.id LIMIT 1) AS oldest_ms FROM streams ORDER BY upstream`,
-  )
-  return {
-    next: ({ upstream, afterId, rowsMax }) =>
-      rowsOf(upstream, next.iterate(upstream, afterId, Math.max(0, Math.min(rowsMax, answerRowsMax)))),
-    remove: ({ upstream, ids }) => {
-      // An id that is gone already (dropped, or asked twice) is no fault.
-      const gone = ids.map((id) => remove.get(id, upstream)?.bytes).filter((bytes) => bytes !== undefined)
-      if (gone.length > 0)
-        count.run(
-          gone.length,
-          gone.reduce((sum, bytes) => sum + bytes, 0),
-          upstream,
-        )
-      return null
-    },
-    status: () => status.all().map(statusOf),
-  }
-}
-
-function rowsOf(upstream: string, columns: Iterable<RowColumns>): readonly OutboxRow[] {
-  const rows: OutboxRow[] = []
-  let chars = 0
-  for (const { id, kind, subject, body, time_ms } of columns) {
-    chars += body.length + subject.length
-    if (rows.length > 0 && chars > answerCharsMax) break
-    rows.push({ id, upstream, kind, subject, body, timeMs: epochMs(time_ms) })
-  }
-  return rows
-}
-
-function statusOf({
-  upstream,
-  waiting_rows,
-  waiting_bytes,
-  accepted,
-  dropped,
-  oldest_ms,
-}: StreamColumns & { oldest_ms: number | null }): OutboxStatus {
-  return {
-    upstream,
-    waitingRows: waiting_rows,
-    waitingBytes: waiting_bytes,
-    acceptedTotal: accepted,
-    droppedTotal: dropped,
-    ...(oldest_ms === null ? {} : { oldestMs: epochMs(oldest_ms) }),
-  }
-}
-
-function unknownUpstream(upstream: string): Fault {
-  return new Fault('outbox.upstream-unknown', `The site has no upstream "${upstream}".`, {
-    remedy: 'Declare it under upstreams: in lineside.yaml.',
-  })
-}
-
-function rowTooLarge(upstream: string, bytes: number, bytesMax: number): Fault {
-  return new Fault('outbox.row-too-large', `A message of ${bytes} bytes does not fit into the ${bytesMax} bytes kept for "${upstream}".`, {
-    remedy: `Raise buffer.size of the upstream "${upstream}", or send smaller messages.`,
-  })
-}
-
-function full(upstream: string, stream: StreamColumns, limit: OutboxLimits): Fault {
-  return new Fault('outbox.full', `${stream.waiting_bytes} of ${limit.sizeBytesMax} bytes kept for "${upstream}" wait to be sent.`, {
-    remedy: `Bring the upstream "${upstream}" back, or raise its buffer.size.`,
-    isRetryable: true,
-  })
 }

@@ -5,7 +5,8 @@ import type { SiteEvent } from '../model/event.ts'
 import { CommitGroup } from './commit-group.ts'
 import { StoreFile } from './file.ts'
 import { type Journal, journalSchema, openJournal } from './journal.ts'
-import { type Outbox, type OutboxLimits, openOutbox, outboxSchema } from './outbox.ts'
+import { type Outbox, openOutbox } from './outbox.ts'
+import { type OutboxLimits, outboxSchema } from './outbox-schema.ts'
 import type { SetAside } from './set-aside.ts'
 
 export interface StoreOptions {

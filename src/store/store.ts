@@ -81,6 +81,7 @@ function storeCalls({ journal, outbox, journalWriter, outboxWriter }: StoreParts
       return await outboxWriter.submit({ rows: rows.length, bytes, run: (tables) => tables.accept(rows, clock.now()) })
     },
     nextUnsent: async (ask) => outbox.read((tables) => tables.next(ask)),
+    surveyUnsent: async (ask) => outbox.read((tables) => tables.survey(ask)),
     removeSent: async (ask) => {
       if (ask.ids.length > callRowsMax) throw tooManyIds(ask.ids.length)
       return await outboxWriter.submit({ rows: ask.ids.length, bytes: ask.ids.length * 8, run: (tables) => tables.remove(ask) })

@@ -2,7 +2,7 @@ import { systemClock } from '../base/clock.ts'
 import { createDoor, type Door, type Handlers } from '../base/door.ts'
 import { type Room, type RoomContext, runRoom } from '../base/thread.ts'
 import type { StoreCalls, StoreNews } from './contract.ts'
-import type { OutboxLimits } from './outbox.ts'
+import type { OutboxLimits } from './outbox-schema.ts'
 import { openStore } from './store.ts'
 
 /** What the store's thread is born with. */

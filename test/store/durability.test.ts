@@ -10,7 +10,7 @@ import type { RoomBirth, RoomCalls, RuntimeCalls } from '../../src/base/thread.t
 import type { StoreCalls } from '../../src/store/contract.ts'
 import { numberPragma, openDatabase } from '../../src/store/database.ts'
 import { journalSchema } from '../../src/store/journal.ts'
-import { outboxSchema } from '../../src/store/outbox.ts'
+import { outboxSchema } from '../../src/store/outbox-schema.ts'
 import { makeStateFolder } from '../support/state-folder.ts'
 import { bodies, event, messages, openTestStore, roomy } from '../support/store-samples.ts'
 

@@ -9,8 +9,10 @@ describe('the outbox', () => {
     using folder = makeStateFolder()
     await using store = await openTestStore(folder.path, { outbox: { plant: roomy, cloud: roomy } })
     await store.accept([message('a'), message('b', 'cloud'), message('c'), message('d')])
-    expect(await store.nextUnsent({ upstream: 'plant', afterId: 1, rowsMax: 1 })).toEqual([{ id: 3, ...message('c') }])
-    await store.removeSent({ upstream: 'plant', ids: [1, 3, 3, 2, 99] }) // 2 is another upstream's
+    expect(await store.nextUnsent({ upstream: 'plant', afterId: 1, rowsMax: 1 })).toMatchObject([
+      { id: 2, seq: 2, stream: 'events', ...message('c') },
+    ])
+    await store.removeSent({ upstream: 'plant', ids: [1, 2, 2, 4, 99] }) // 4 is another upstream's
     expect(await bodies(store)).toEqual(['d'])
     expect(await bodies(store, 'cloud')).toEqual(['b'])
     expect(await store.outboxStatus(null)).toMatchObject([

@@ -23,6 +23,8 @@ export interface ApiOptions {
   readonly devices: () => readonly DeviceStatus[]
   readonly health: () => Promise<Health>
   readonly metrics: () => Promise<readonly Metric[]>
+  /** Each upstream with its connection and its books. */
+  readonly upstreams: () => Promise<readonly Readonly<Record<string, unknown>>[]>
   readonly commands: BatchRoad
   readonly access: ApiAccess
   /** Of the Unix socket for the gateway's own machine. */
@@ -66,6 +68,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
   routeHealth(server, options)
   routeTags(server, options.tags)
   server.get('/api/v1/devices', () => ({ items: options.devices().map(deviceRow) }))
+  server.get('/api/v1/upstreams', async () => ({ items: await options.upstreams() }))
   server.get('/api/v1/tags/live', (request, reply) => {
     const { filter } = plainQuery(request.query, ['filter']) // may throw, so before the reply is taken over
     reply.hijack()

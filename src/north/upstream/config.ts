@@ -2,6 +2,15 @@ import { z } from 'zod'
 import type { SecretRef } from '../../base/secret.ts'
 import { secretSchema } from '../../base/secret-schema.ts'
 import { durationSchema, sizeSchema } from '../../base/units.ts'
+import {
+  type ReceiveRule,
+  receiveSchema,
+  type StreamFilters,
+  streamsSchema,
+  type TopicMapping,
+  topicFilterSchema,
+  topicMapSchema,
+} from './config-topics.ts'
 import { type SparkplugConfig, sparkplugConfigSchema } from './sparkplug/config.ts'
 
 /** One broker above us. Plain data: the password is a name until it is used. */
@@ -21,6 +30,28 @@ export interface UpstreamConfig {
   readonly inflightMax: number
   readonly keepaliveMs: number
   readonly buffer: UpstreamBuffer
+  /** Absent: 5, and 3.1.1 where the far broker knows no 5. */
+  readonly version?: 5 | '3.1.1'
+  readonly tls?: UpstreamTls
+  readonly map: readonly TopicMapping[]
+  readonly receive: readonly ReceiveRule[]
+  readonly streams: StreamFilters
+  /** Absent: ten times the live rate, and 2,000 at least. */
+  readonly backlogPerSecondMax?: number
+  /** How old the echo of our canary may be; absent: there is none. */
+  readonly canaryMs?: number
+  readonly ledger: 'property' | 'payload' | 'off'
+}
+
+/** A PEM file by its path, or its text as a secret. */
+export type PemSource = string | SecretRef
+
+export interface UpstreamTls {
+  readonly ca?: PemSource
+  readonly cert?: PemSource
+  readonly key?: PemSource
+  readonly serverName?: string
+  readonly isVerified: boolean
 }
 
 /** What may wait for this upstream on the disk. */
@@ -28,6 +59,7 @@ export interface UpstreamBuffer {
   readonly sizeBytesMax: number
   readonly ageMs: number
   readonly full: 'drop-oldest' | 'refuse'
+  readonly thinShare: number
 }
 
 const bufferSchema = z
@@ -38,19 +70,47 @@ const bufferSchema = z
     age: durationSchema({ min: '1m' })
       .default(7 * 86_400_000)
       .describe('What has waited longer is dropped, and counted.'),
-    full: z.enum(['drop-oldest', 'refuse']).default('drop-oldest').describe('When it is full: drop the oldest, or take nothing more.'),
+    full: z
+      .enum(['drop-oldest', 'refuse'])
+      .default('drop-oldest')
+      .describe('When it is full: thin trends, then drop the oldest of trends, events and states, in this order; or take nothing more.'),
+    thin: z
+      .number()
+      .min(0)
+      .max(0.5)
+      .default(0.01)
+      .describe('How far a thinned trend may be off, as a share of the span of its values: 0.01 is 1 %.'),
   })
   .prefault({})
-  .transform(({ size, age, full }): UpstreamBuffer => ({ sizeBytesMax: size, ageMs: age, full }))
+  .transform(({ size, age, full, thin }): UpstreamBuffer => ({ sizeBytesMax: size, ageMs: age, full, thinShare: thin }))
 
-// Each level is free text or one `+`; `#` stands last. Linear: no level can hold a slash.
-const filterPattern = /^(?:#|(?:[^+#/]*|\+)(?:\/(?:[^+#/]*|\+))*(?:\/#)?)$/
+const pemSchema = z
+  .union([z.string().regex(/^\/./, 'is no absolute path').max(4_096), secretSchema])
+  .describe('The path of a PEM file, or the text of one as a secret. Read anew for each connection.')
 
-const topicFilterSchema = z
-  .string()
-  .min(1)
-  .max(1_024)
-  .regex(filterPattern, 'a topic filter has + for one whole level and # only at its end: acme/+/press-07/#')
+const tlsSchema = z
+  .strictObject({
+    ca: pemSchema.optional().describe('Who signs the certificate of that broker. Default: the authorities that this machine trusts.'),
+    cert: pemSchema.optional().describe('The certificate with which this gateway shows who it is.'),
+    key: pemSchema.optional().describe('Its private key.'),
+    serverName: z
+      .string()
+      .min(1)
+      .max(255)
+      .optional()
+      .describe('The name in the certificate of that broker, where it is not the one in the url.'),
+    verify: z.boolean().default(true).describe('Off: anybody may pose as that broker.'),
+  })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), { message: 'cert and key belong together', path: ['cert'] })
+  .transform(
+    ({ verify, ca, cert, key, serverName }): UpstreamTls => ({
+      isVerified: verify,
+      ...(ca === undefined ? {} : { ca }),
+      ...(cert === undefined ? {} : { cert }),
+      ...(key === undefined ? {} : { key }),
+      ...(serverName === undefined ? {} : { serverName }),
+    }),
+  )
 
 const urlSchema = z
   .string()
@@ -76,19 +136,60 @@ export const upstreamConfigSchema = z
       .default(30_000)
       .describe('A broker that says nothing for this long while it owes an answer is given up, and called again.'),
     buffer: bufferSchema.describe('What may wait on the disk while the upstream is away.'),
+    version: z
+      .union([z.literal(5), z.literal('3.1.1')])
+      .optional()
+      .describe('Of MQTT. Default: 5, and 3.1.1 where that broker knows no 5.'),
+    tls: tlsSchema.optional().describe('Certificates, where the url is mqtts.'),
+    map: topicMapSchema
+      .default([])
+      .describe('Other topics up there: the first whose `from` is the beginning of a topic, in whole levels, counts.'),
+    receive: z.array(receiveSchema).max(50).default([]).describe('What comes down, by topic filter: the first rule that matches counts.'),
+    streams: streamsSchema.describe(
+      'What the buffer does with a topic while it waits. What is named in none of them is kept whole and in order.',
+    ),
+    backlog: z
+      .number()
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .describe('Messages a second with which a backlog is sent beside live ones. Default: ten times the live rate, and 2000 at least.'),
+    canary: z
+      .union([z.literal(false), durationSchema({ min: '1s', max: '1h' })])
+      .prefault('10s')
+      .describe(
+        'A message goes through that broker and back; a connection whose last echo is older is given up, and called again. false: none.',
+      ),
+    ledger: z
+      .union([z.literal(false), z.enum(['property', 'payload'])])
+      .default('property')
+      .describe('Where a message carries its number: in a user property of MQTT 5, or in the payload. false: nowhere.'),
   })
   .refine(({ user, password }) => password === undefined || user !== undefined, { message: 'a password needs a user', path: ['user'] })
   .refine(({ format, sparkplug }) => (format === 'sparkplug') === (sparkplug !== undefined), {
     message: 'format: sparkplug and the key sparkplug, with its group, belong together',
     path: ['sparkplug'],
   })
+  .refine(({ tls, url }) => tls === undefined || url.startsWith('mqtts:'), { message: 'tls needs a url of mqtts://', path: ['tls'] })
+  .refine(({ format, map, receive }) => format === 'uns' || map.length + receive.length === 0, {
+    message: 'map and receive are for the format uns: Sparkplug has topics and commands of its own',
+    path: ['format'],
+  })
   .transform(
-    ({ client, user, password, inflight, keepalive, sparkplug, ...config }): UpstreamConfig => ({
+    ({ client, user, password, inflight, keepalive, sparkplug, version, tls, backlog, canary, ledger, ...config }): UpstreamConfig => ({
+      ...config,
+      ...(sparkplug === undefined ? {} : { sparkplug }),
       ...config,
       ...(sparkplug === undefined ? {} : { sparkplug }),
       ...(client === undefined ? {} : { clientId: client }),
       ...(user === undefined ? {} : { user }),
       ...(password === undefined ? {} : { password }),
+      ...(version === undefined ? {} : { version }),
+      ...(tls === undefined ? {} : { tls }),
+      ...(backlog === undefined ? {} : { backlogPerSecondMax: backlog }),
+      ...(canary === false ? {} : { canaryMs: canary }),
+      ledger: ledger === false ? 'off' : ledger,
       inflightMax: inflight,
       keepaliveMs: keepalive,
     }),

@@ -1,81 +1,155 @@
-import type { MqttClient } from 'mqtt'
+import type { IConnackPacket, MqttClient } from 'mqtt'
 import { Fault } from '../../base/fault.ts'
 import type { Running } from '../../base/running.ts'
-import { revealSecret } from '../../base/secret.ts'
 import type { UpstreamConfig } from './config.ts'
+import { credentials } from './credentials.ts'
 import type { UpstreamFormat, UpstreamPacket } from './format.ts'
+
+/** A message from the far broker. */
+export interface FarMessage {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly isRetained: boolean
+  readonly properties: Readonly<Record<string, string | readonly string[]>>
+}
+
+/** Why the far broker did not take a message, as MQTT 5 says it in a PUBACK. */
+export interface Refusal {
+  readonly code: number
+  readonly message: string
+}
 
 /** A connection to the far broker. Its `failure` rejects with a Fault as soon as it is lost; it never comes back by itself. */
 export interface UpstreamConnection extends Running {
-  /** Calls back when the far broker has acknowledged, and never if the connection is lost before that. */
-  publish(packet: UpstreamPacket, onAcknowledged: () => void): void
+  readonly version: MqttVersion
+  /** Messages that the far broker lets be under way at once. */
+  readonly inflightMax: number
+  /** The largest packet that it takes. */
+  readonly packetBytesMax: number
+  /** Calls back when the far broker has acknowledged or refused, and never if the connection is lost before that. */
+  publish(packet: UpstreamPacket, onAnswer: (refusal?: Refusal) => void): void
+  /** At QoS 0: may be lost. */
+  whisper(packet: UpstreamPacket): void
+  /** Asks for messages at QoS 1, where MQTT 5 is spoken without our own ones; gives the filters that the far broker refused. */
+  subscribe(filters: readonly string[], own: 'with-own' | 'without-own'): Promise<readonly string[]>
+  onMessage(listener: (message: FarMessage) => void): void
 }
+
+/** As the protocol numbers them: 4 is 3.1.1. */
+export type MqttVersion = 4 | 5
 
 export interface ConnectOptions {
   readonly config: UpstreamConfig
+  readonly version: MqttVersion
   readonly clientId: string
-  readonly format: UpstreamFormat
+  readonly format: Pick<UpstreamFormat, 'will'>
 }
 
 const connectTimeoutMsMax = 10_000
+/** What MQTT allows at most. */
+const protocolInflightMax = 65_535
+const protocolBytesMax = 268_435_460
+/** The largest message that we take from above. */
+const receivedBytesMax = 1024 ** 2
+const receivedInflightMax = 100
 
-/** Connects once; the signal limits connecting only. Throws the Fault `upstream.cannot-connect`. */
+/** Connects once; the signal limits connecting only. Throws the Fault `upstream.cannot-connect`, or `upstream.version` where the far broker speaks another MQTT. */
 export async function connectUpstream(options: ConnectOptions, signal: AbortSignal): Promise<UpstreamConnection> {
-  const { config } = options
+  const { config, version } = options
   const client = await openClient(options) // loaded where an upstream is, and nowhere else
-  const connected = Promise.withResolvers<void>()
+  const connected = Promise.withResolvers<IConnackPacket>()
   const lost = Promise.withResolvers<never>()
   lost.promise.catch(() => {})
   let reason: unknown
-  client.on('connect', () => connected.resolve())
+  let isHungUp = false
+  client.stream.once('end', () => {
+    isHungUp = true
+  })
+  client.on('connect', connected.resolve)
   client.on('error', (error) => {
     reason ??= error
   })
   client.on('close', () => {
-    connected.reject(cannotConnect(config, reason))
+    const isWrong = version === 5 && (reason === undefined ? isHungUp : isWrongVersion(reason))
+    connected.reject(isWrong ? wrongVersion(config) : cannotConnect(config, reason))
     lost.reject(wasLost(config, reason))
   })
   const stop = (): void => connected.reject(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
   try {
-    await connected.promise
+    const { properties } = await connected.promise
+    return {
+      version,
+      inflightMax: properties?.receiveMaximum ?? protocolInflightMax,
+      packetBytesMax: properties?.maximumPacketSize ?? protocolBytesMax,
+      failure: lost.promise,
+      ...talking(client, version),
+      [Symbol.asyncDispose]: () => end(client),
+    }
   } catch (error) {
     client.end(true)
     throw error
   } finally {
     signal.removeEventListener('abort', stop)
   }
-  return {
-    failure: lost.promise,
-    publish: (packet, onAcknowledged) => publish(client, packet, onAcknowledged),
-    [Symbol.asyncDispose]: () => end(client),
-  }
 }
 
 /** A fresh client for each connection: a used one would send again what its own store holds, in its own order. The outbox alone decides that. */
-async function openClient({ config, clientId, format }: ConnectOptions): Promise<MqttClient> {
+async function openClient({ config, version, clientId, format }: ConnectOptions): Promise<MqttClient> {
   const { connect } = await import('mqtt')
   const { will } = format
   return connect(config.url, {
     clientId,
     clean: true,
-    protocolVersion: 4,
+    protocolVersion: version,
     reconnectPeriod: 0,
     resubscribe: false,
     queueQoSZero: false,
     connectTimeout: Math.min(connectTimeoutMsMax, config.keepaliveMs),
     keepalive: Math.ceil(config.keepaliveMs / 1_000),
     will: { topic: will.topic, payload: Buffer.from(will.payload), qos: 1, retain: will.isRetained },
-    ...(config.user === undefined ? {} : { username: config.user }),
-    ...(config.password === undefined ? {} : { password: revealSecret(config.password) }),
+    ...(version === 5 ? { properties: { receiveMaximum: receivedInflightMax, maximumPacketSize: receivedBytesMax } } : {}),
+    ...(await credentials(config)),
   })
 }
 
-function publish(client: MqttClient, { topic, payload, isRetained }: UpstreamPacket, onAcknowledged: () => void): void {
-  const body = typeof payload === 'string' ? payload : Buffer.from(payload)
-  client.publish(topic, body, { qos: 1, retain: isRetained }, (error) => {
-    if (!error) onAcknowledged()
+type Talking = Pick<UpstreamConnection, 'publish' | 'whisper' | 'subscribe' | 'onMessage'>
+
+function talking(client: MqttClient, version: MqttVersion): Talking {
+  const send = (packet: UpstreamPacket, qos: 0 | 1, done: (error?: Error | null) => void): void => {
+    const body = typeof packet.payload === 'string' ? packet.payload : Buffer.from(packet.payload)
+    const properties =
+      version === 5 && packet.properties !== undefined ? { properties: { userProperties: { ...packet.properties } } } : undefined
+    client.publish(packet.topic, body, { qos, retain: packet.isRetained, ...properties }, done)
+  }
+  return {
+    publish: (packet, onAnswer) =>
+      send(packet, 1, (error) => {
+        if (!error) return onAnswer()
+        const code = 'code' in error ? error.code : undefined
+        if (typeof code === 'number' && code >= 0x80) onAnswer({ code, message: error.message })
+      }),
+    whisper: (packet) => send(packet, 0, () => {}),
+    subscribe: (filters, own) => subscribe(client, filters, { qos: 1, ...(version === 5 && own === 'without-own' ? { nl: true } : {}) }),
+    onMessage: (listener) => {
+      client.on('message', (topic, payload, { retain, properties }) =>
+        listener({ topic, payload, isRetained: retain, properties: { ...properties?.userProperties } }),
+      )
+    },
+  }
+}
+
+function subscribe(
+  client: MqttClient,
+  filters: readonly string[],
+  options: { readonly qos: 1; readonly nl?: boolean },
+): Promise<readonly string[]> {
+  return new Promise((resolve) => {
+    client.subscribe([...filters], options, (error, granted) => {
+      if (error) return resolve(filters)
+      resolve((granted ?? []).flatMap(({ topic, qos }) => (qos >= 0x80 ? [topic] : [])))
+    })
   })
 }
 
@@ -84,6 +158,19 @@ function end(client: MqttClient): Promise<void> {
   if (client.connected) client.stream.write(Buffer.from([0xe0, 0]))
   return new Promise((resolve) => {
     client.end(true, {}, () => resolve())
+  })
+}
+
+/** CONNACK 1 of MQTT 3, 0x84 of MQTT 5. */
+function isWrongVersion(reason: unknown): boolean {
+  const code = reason instanceof Error && 'code' in reason ? reason.code : undefined
+  return code === 1 || code === 0x84
+}
+
+function wrongVersion(config: UpstreamConfig): Fault {
+  return new Fault('upstream.version', `The upstream broker ${config.url} does not take MQTT 5.`, {
+    remedy: 'Nothing is lost. Set `version: 3.1.1` at this upstream, or leave `version` out: then 3.1.1 is tried by itself.',
+    isRetryable: true,
   })
 }
 

@@ -5,6 +5,8 @@ export interface UpstreamPacket {
   readonly topic: string
   readonly payload: string | Uint8Array
   readonly isRetained: boolean
+  /** MQTT 5 user properties; left out where the far broker speaks 3.1.1. */
+  readonly properties?: Readonly<Record<string, string>>
 }
 
 /** How this gateway speaks to one upstream. Pure: values are kept in the outbox, and become packets only when they leave. */

@@ -1,26 +1,32 @@
-import type { Clock, MonotonicMs } from '../../base/clock.ts'
+import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import type { OutboxRow } from '../../store/contract.ts'
 import type { Acknowledged } from './acknowledged.ts'
 import { Bell } from './bell.ts'
-import type { UpstreamConnection } from './connection.ts'
-import type { UpstreamFormat } from './format.ts'
+import type { Refusal, UpstreamConnection } from './connection.ts'
+import type { UpstreamPacket } from './format.ts'
+import type { LaneSource, Lanes } from './lanes.ts'
+import type { Tally } from './tally.ts'
 
 /** The part of the store that an upstream needs. */
-export interface Outbox {
-  /** The oldest rows above `afterId`, in order of their ids. */
-  next(afterId: number, rowsMax: number): Promise<readonly OutboxRow[]>
-  remove(ids: readonly number[]): Promise<unknown>
+export interface Outbox extends LaneSource {
+  remove(ids: readonly number[], outcome?: 'sent' | 'refused'): Promise<unknown>
   /** Calls back after rows have been committed. */
   onAccepted(listener: () => void): Disposable
 }
 
 export interface SendingOptions {
-  readonly connection: UpstreamConnection
-  readonly outbox: Outbox
-  readonly format: UpstreamFormat
+  readonly connection: Pick<UpstreamConnection, 'publish' | 'packetBytesMax'>
+  /** Rejects with the Fault with which the connection ended. */
+  readonly failure: Promise<never>
+  readonly outbox: Pick<Outbox, 'onAccepted'>
+  readonly lanes: Lanes
+  readonly hello: UpstreamPacket
+  /** Undefined where the row makes no packet. */
+  readonly packet: (row: OutboxRow) => UpstreamPacket | undefined
   readonly acknowledged: Acknowledged
+  readonly refused: Acknowledged
   readonly tally: Tally
   readonly inflightMax: number
   /** How long the far broker may owe acknowledgements without giving one. */
@@ -29,58 +35,49 @@ export interface SendingOptions {
   readonly log: Log
 }
 
-/** Counts over all connections of one upstream. */
-export interface Tally {
-  acknowledged: number
-  /** Sent again, because the connection was lost before their acknowledgement came: the receiver may see them twice. */
-  resent: number
-  /** Rows that make no packet; they are taken out, for they would stand in the way for ever. */
-  unsendable: number
-  highestId: number
-  inflight: number
-}
-
-/** Rows read from the outbox at once. */
-const windowRows = 256
 /** Looks into the outbox even if nobody rang: a store that was restarted tells of nothing older. */
 const lookPauseMs = 5_000
 const retryPauseMs = 500
 const settlePauseMs = 20
+/** While a backlog waits for its pace. */
+const pacePauseMs = 20
+/** Rows remembered as sent and not acknowledged: those that were dropped meanwhile are never heard of again. */
+const underwayMax = 10_000
+const quotaExceeded = 0x97
+/** Of a PUBLISH beside topic and payload: header, packet id, properties. */
+const packetOverheadBytes = 200
 
-/** The outbox on its way up one connection, from its oldest row on, in order, until the connection is lost. */
+/** The outbox on its way up one connection, until the connection is lost. */
 export class Sending {
   readonly #options: SendingOptions
   readonly #bell: Bell
-  #window: OutboxRow[] = []
-  #afterId = 0
-  #mayHaveMore = true
+  /** Sent over an earlier connection, and not acknowledged there. */
+  readonly #sentBefore: ReadonlySet<number>
   #isOver = false
   #isFailing = false
-  #heardAt: MonotonicMs
   #lost: unknown
 
   constructor(options: SendingOptions) {
     this.#options = options
     this.#bell = new Bell(options.clock)
-    this.#heardAt = options.clock.elapsed()
+    this.#sentBefore = options.tally.underway
+    options.tally.heardAt = options.clock.elapsed()
   }
 
   /** Ends when the signal says so; throws the Fault with which the connection ended. */
   async run(signal: AbortSignal): Promise<void> {
-    const { connection, outbox, format, acknowledged, tally } = this.#options
-    connection.failure.catch((error: unknown) => {
-      this.#lost = error
-      this.#bell.ring()
-    })
+    const { failure, outbox, lanes, hello, acknowledged, refused, tally } = this.#options
+    failure.catch((error: unknown) => this.#lose(error))
     using _accepted = outbox.onAccepted(() => {
-      this.#mayHaveMore = true
+      lanes.wake()
       this.#bell.ring()
     })
     tally.inflight = 0
-    this.#publish(format.hello, () => {})
+    tally.underway = new Set(this.#sentBefore.size > underwayMax ? [] : this.#sentBefore)
+    this.#publish(hello, () => {})
     try {
       // Else rows of the last connection that were acknowledged, but are still in the outbox, would be sent again.
-      while (!signal.aborted && !acknowledged.isSettled) await this.#rest(settlePauseMs, signal)
+      while (!signal.aborted && !(acknowledged.isSettled && refused.isSettled)) await this.#rest(settlePauseMs, signal)
       while (!signal.aborted) await this.#turn(signal)
     } finally {
       this.#isOver = true // acknowledgements that are still on their way count for nothing: those rows are sent again
@@ -88,13 +85,13 @@ export class Sending {
   }
 
   async #turn(signal: AbortSignal): Promise<void> {
-    const { tally, inflightMax, acknowledged, silenceMs } = this.#options
-    while (!this.#isLost() && tally.inflight < inflightMax && !acknowledged.isFull) {
-      const row = this.#window.shift()
+    const { tally, inflightMax, acknowledged, refused, lanes, silenceMs } = this.#options
+    while (!this.#isLost() && tally.inflight < inflightMax && !acknowledged.isFull && !refused.isFull) {
+      const row = lanes.take(inflightMax - tally.inflight)
       if (row !== undefined) this.#send(row)
-      else if (!this.#mayHaveMore || !(await this.#fetch(signal))) break
+      else if (!(await this.#fill(signal))) break
     }
-    await this.#rest(Math.min(lookPauseMs, silenceMs / 4), signal)
+    await this.#rest(lanes.isApart ? pacePauseMs : Math.min(lookPauseMs, silenceMs / 4), signal)
   }
 
   async #rest(ms: number, signal: AbortSignal): Promise<void> {
@@ -103,64 +100,78 @@ export class Sending {
     this.#listen()
   }
 
+  #lose(error: unknown): void {
+    this.#lost ??= error
+    this.#bell.ring()
+  }
+
   #isLost(): boolean {
     return this.#lost !== undefined
   }
 
   /** False where there is nothing to send now. */
-  async #fetch(signal: AbortSignal): Promise<boolean> {
-    const { outbox, log, clock } = this.#options
-    this.#mayHaveMore = false
+  async #fill(signal: AbortSignal): Promise<boolean> {
+    const { lanes, log, clock } = this.#options
     try {
-      const rows = await outbox.next(this.#afterId, windowRows)
-      this.#window = [...rows]
-      this.#afterId = rows.at(-1)?.id ?? this.#afterId
-      this.#mayHaveMore ||= rows.length === windowRows
+      const hasMore = await lanes.fill()
       this.#isFailing = false
+      return hasMore
     } catch (error) {
       if (!this.#isFailing) log.warn('The outbox cannot be read now.', errorFields(error))
       this.#isFailing = true
-      this.#mayHaveMore = true
       await clock.sleep(retryPauseMs, signal).catch(() => {})
+      return false
     }
-    return this.#window.length > 0
   }
 
   #send(row: OutboxRow): void {
-    const { format, tally, acknowledged, log } = this.#options
-    const packet = format.packet(row)
-    if (packet === undefined) {
-      tally.unsendable += 1
-      log.error('A row of the outbox makes no message and is taken out.', { id: row.id, subject: row.subject.slice(0, 200) })
-      acknowledged.add(row.id)
+    const { tally, acknowledged, connection } = this.#options
+    const packet = this.#options.packet(row)
+    const why = packet === undefined ? 'it makes no message' : tooLarge(packet, connection.packetBytesMax)
+    if (packet === undefined || why !== undefined) {
+      this.#refuse(row, why ?? '')
       return
     }
-    if (row.id <= tally.highestId) tally.resent += 1
-    tally.highestId = Math.max(tally.highestId, row.id)
-    this.#publish(packet, () => {
+    if (this.#sentBefore.has(row.id)) tally.resent += 1
+    tally.underway.add(row.id)
+    this.#publish(packet, (refusal) => {
+      tally.underway.delete(row.id)
+      if (refusal !== undefined) return this.#refuse(row, refusal.message)
       tally.acknowledged += 1
       acknowledged.add(row.id)
     })
   }
 
-  #publish(packet: NonNullable<ReturnType<UpstreamFormat['packet']>>, onAcknowledged: () => void): void {
+  /** What the far broker will never take must not stand in the way of the rest for ever. */
+  #refuse(row: OutboxRow, why: string): void {
+    const { tally, refused, log } = this.#options
+    tally.unsendable += 1
+    if (tally.unsendable === 1 || tally.unsendable % 1_000 === 0) {
+      const subject = row.subject.slice(0, 200)
+      log.error('A row of the outbox cannot be sent and is taken out.', { id: row.id, subject, why, count: tally.unsendable })
+    }
+    refused.add(row.id)
+  }
+
+  #publish(packet: UpstreamPacket, onAnswer: (refusal?: Refusal) => void): void {
     const { tally, connection, clock } = this.#options
-    if (tally.inflight === 0) this.#heardAt = clock.elapsed()
+    if (tally.inflight === 0) tally.heardAt = clock.elapsed()
     tally.inflight += 1
-    connection.publish(packet, () => {
+    connection.publish(packet, (refusal) => {
       if (this.#isOver) return
       tally.inflight -= 1
-      this.#heardAt = clock.elapsed()
-      onAcknowledged()
+      tally.heardAt = clock.elapsed()
+      if (refusal?.code === quotaExceeded) return this.#lose(isFull(refusal))
+      onAnswer(refusal)
       this.#bell.ring()
     })
   }
 
   /** A half-open connection takes all and answers nothing; TCP itself would notice after a quarter of an hour. */
   #listen(): void {
-    const { tally, clock, silenceMs } = this.#options
-    const quietMs = clock.elapsed() - this.#heardAt
-    if (quietMs > lookPauseMs) this.#mayHaveMore = true
+    const { tally, clock, silenceMs, lanes } = this.#options
+    const quietMs = clock.elapsed() - tally.heardAt
+    if (quietMs > lookPauseMs || this.#isFailing) lanes.wake()
     if (tally.inflight === 0 || quietMs < silenceMs) return
     throw new Fault(
       'upstream.silent',
@@ -171,4 +182,17 @@ export class Sending {
       },
     )
   }
+}
+
+function tooLarge({ topic, payload }: UpstreamPacket, bytesMax: number): string | undefined {
+  const bytes = Buffer.byteLength(topic) + Buffer.byteLength(payload) + packetOverheadBytes
+  return bytes > bytesMax ? `it has about ${bytes} bytes, and that broker takes ${bytesMax} at most` : undefined
+}
+
+/** Not lost: it is sent again after a pause. */
+function isFull({ message }: Refusal): Fault {
+  return new Fault('upstream.full', `The upstream broker takes no more: ${message}.`, {
+    remedy: 'Nothing is lost; it is tried again. Look at the quotas of that broker.',
+    isRetryable: true,
+  })
 }

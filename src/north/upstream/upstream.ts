@@ -1,14 +1,20 @@
 import { type Backoff, backoffMs, type Chance } from '../../base/chance.ts'
-import type { Clock, EpochMs, MonotonicMs } from '../../base/clock.ts'
+import { type Clock, type EpochMs, type MonotonicMs, monotonicMs } from '../../base/clock.ts'
 import { Fault, type PlainFault, plainFault } from '../../base/fault.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import { firstFailure, type Running, startLoop } from '../../base/running.ts'
 import { Acknowledged } from './acknowledged.ts'
+import type { Echo } from './canary.ts'
 import type { UpstreamConfig } from './config.ts'
-import { connectUpstream, type UpstreamConnection } from './connection.ts'
+import { connectUpstream, type MqttVersion, type UpstreamConnection } from './connection.ts'
 import type { UpstreamFormat } from './format.ts'
-import { type Outbox, Sending, type Tally } from './sending.ts'
+import type { Lanes } from './lanes.ts'
+import { topicAbove } from './mapping.ts'
+import type { Receiving, ReceivingPorts } from './receiving.ts'
+import type { Outbox } from './sending.ts'
+import { dressed, runSession } from './session.ts'
+import { newTally, tallyMetrics } from './tally.ts'
 import { unsFormat } from './uns.ts'
 
 export interface UpstreamOptions {
@@ -18,6 +24,8 @@ export interface UpstreamOptions {
   readonly site: string
   readonly node: string
   readonly outbox: Outbox
+  /** What `receive:` needs; absent: nothing is received. */
+  readonly receiving?: ReceivingPorts
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -30,8 +38,14 @@ export interface Upstream extends Running {
 
 export interface UpstreamStatus {
   readonly upstream: string
-  readonly state: 'connecting' | 'online'
+  /** `mute`: connected, but the canary does not come back in time. */
+  readonly state: 'connecting' | 'online' | 'mute'
   readonly sinceMs: EpochMs
+  /** Spoken over the last connection. */
+  readonly version?: 5 | '3.1.1'
+  /** Absent where no canary has come back yet. */
+  readonly echoAgeMs?: number
+  readonly inflight: number
   /** Why it went, or why it cannot be reached; kept while it is online. */
   readonly lastFault?: PlainFault
 }
@@ -45,41 +59,66 @@ const goodbyeMs = 1_000
 export function startUpstream(options: UpstreamOptions): Upstream {
   const { outbox, clock } = options
   const log = options.log.with({ upstream: options.name })
-  const acknowledged = new Acknowledged({ remove: (ids) => outbox.remove(ids), clock, log })
-  const line = new Line({ ...options, log }, acknowledged)
+  const line: Line = new Line({ ...options, log }, (outcome) => {
+    const remove = async (ids: readonly number[]): Promise<void> => {
+      await outbox.remove(ids, outcome)
+      line.removed(ids)
+    }
+    return new Acknowledged({ remove, clock, log })
+  })
   const loop = startLoop((signal) => line.run(signal))
   return {
-    failure: firstFailure([loop, acknowledged]),
+    failure: firstFailure([loop, line.acknowledged, line.refused]),
     status: () => line.status,
     metrics: () => line.metrics(),
     [Symbol.asyncDispose]: async () => {
       await loop[Symbol.asyncDispose]()
-      await acknowledged[Symbol.asyncDispose]()
+      await line.acknowledged[Symbol.asyncDispose]()
+      await line.refused[Symbol.asyncDispose]()
     },
   }
 }
 
 /** Connects, sends until the connection is lost, and again. */
 class Line {
+  readonly acknowledged: Acknowledged
+  readonly refused: Acknowledged
   readonly #options: UpstreamOptions
-  readonly #acknowledged: Acknowledged
   readonly #format: UpstreamFormat
-  readonly #tally: Tally = { acknowledged: 0, resent: 0, unsendable: 0, highestId: 0, inflight: 0 }
-  #status: UpstreamStatus
+  readonly #echo: Echo = { hasCome: false, at: monotonicMs(0) }
+  readonly #tally
+  #receiving: Receiving | undefined
+  #lanes: Lanes | undefined
+  #version: MqttVersion
+  #status: Pick<UpstreamStatus, 'sinceMs' | 'lastFault'>
+  #isOnline = false
   #goneAt: MonotonicMs
-  #connects = 0
   #isTold = false
 
-  constructor(options: UpstreamOptions, acknowledged: Acknowledged) {
+  constructor(options: UpstreamOptions, removal: (outcome: 'sent' | 'refused') => Acknowledged) {
     this.#options = options
-    this.#acknowledged = acknowledged
     this.#format = unsFormat(options)
     this.#goneAt = options.clock.elapsed()
-    this.#status = { upstream: options.name, state: 'connecting', sinceMs: options.clock.now() }
+    this.#tally = newTally(this.#goneAt)
+    this.#version = options.config.version === '3.1.1' ? 4 : 5
+    this.#status = { sinceMs: options.clock.now() }
+    this.acknowledged = removal('sent')
+    this.refused = removal('refused')
   }
 
   get status(): UpstreamStatus {
-    return this.#status
+    const { name, config } = this.#options
+    const { canaryMs } = config
+    const echoAgeMs = this.#echoAgeMs()
+    const isMute = canaryMs !== undefined && echoAgeMs !== undefined && echoAgeMs > canaryMs
+    return {
+      upstream: name,
+      state: this.#isOnline ? (isMute ? 'mute' : 'online') : 'connecting',
+      ...this.#status,
+      ...(this.#tally.connects === 0 ? {} : { version: this.#version === 5 ? 5 : '3.1.1' }),
+      ...(echoAgeMs === undefined ? {} : { echoAgeMs: Math.round(echoAgeMs) }),
+      inflight: this.#tally.inflight,
+    }
   }
 
   async run(signal: AbortSignal): Promise<void> {
@@ -93,6 +132,7 @@ class Line {
       } catch (error) {
         if (signal.aborted) return
         if (!(error instanceof Fault)) throw error // a bug: this part dies, and is started again
+        this.#fallBack(error)
         this.#lost(error)
       }
       const isProven = this.#tally.acknowledged > acknowledgedBefore || clock.elapsed() - begun > provenMs
@@ -101,60 +141,86 @@ class Line {
     }
   }
 
+  /** The outbox has forgotten these. */
+  removed(ids: readonly number[]): void {
+    this.#lanes?.removed(ids)
+  }
+
   metrics(): readonly Metric[] {
-    const labels = { upstream: this.#options.name }
-    const { acknowledged, resent, unsendable, inflight } = this.#tally
-    const row = (type: Metric['type'], name: string, help: string, value: number): Metric => ({ name, help, type, value, labels })
-    return [
-      row('gauge', 'lineside_upstream_connected', 'Whether the upstream broker is connected.', this.#status.state === 'online' ? 1 : 0),
-      row('counter', 'lineside_upstream_connects_total', 'Connections that came about.', this.#connects),
-      row('counter', 'lineside_upstream_acknowledged_total', 'Messages that the upstream broker has acknowledged.', acknowledged),
-      row(
-        'counter',
-        'lineside_upstream_resent_total',
-        'Messages sent again after a lost connection: the receiver may see them twice.',
-        resent,
-      ),
-      row('counter', 'lineside_upstream_unsendable_total', 'Rows of the outbox that made no message and were taken out.', unsendable),
-      row('gauge', 'lineside_upstream_inflight', 'Messages sent and not yet acknowledged.', inflight),
-    ]
+    const echoAgeMs = this.#echoAgeMs()
+    const link = { upstream: this.#options.name, isConnected: this.#isOnline, ...(echoAgeMs === undefined ? {} : { echoAgeMs }) }
+    return [...tallyMetrics(this.#tally, link), ...(this.#receiving?.metrics() ?? [])]
   }
 
   async #session(signal: AbortSignal): Promise<void> {
     const { config, name, node, outbox, clock, log } = this.#options
     const clientId = config.clientId ?? `lineside-${node}-${name}`
-    await using connection = await connectUpstream({ config, clientId, format: this.#format }, signal)
+    const origin = `${node}/${name}`
+    const format = this.#format
+    const will = dressed(format.will, { config, origin })
+    await using connection = await connectUpstream({ config, version: this.#version, clientId, format: { will } }, signal)
+    this.#receiving ??= await this.#openReceiving()
     this.#connected()
-    const { inflightMax, keepaliveMs } = config
-    const parts = { connection, outbox, format: this.#format, acknowledged: this.#acknowledged, tally: this.#tally, clock, log }
-    await new Sending({ ...parts, inflightMax, silenceMs: keepaliveMs }).run(signal)
-    await this.#sayGoodbye(connection)
+    const parts = { acknowledged: this.acknowledged, refused: this.refused, tally: this.#tally, echo: this.#echo, clock, log }
+    const canaryTopic = topicAbove(`lineside/${node}/upstream/${name}/canary`, config.map)
+    const onLanes = (lanes: Lanes): void => {
+      this.#lanes = lanes
+    }
+    const receiving = this.#receiving
+    await runSession({ ...parts, connection, config, origin, canaryTopic, format, outbox, receiving, onLanes }, signal)
+    await this.#sayGoodbye(connection, origin)
   }
 
-  async #sayGoodbye(connection: UpstreamConnection): Promise<void> {
+  async #sayGoodbye(connection: UpstreamConnection, origin: string): Promise<void> {
     const said = Promise.withResolvers<void>()
     using _timer = this.#options.clock.after(goodbyeMs, () => said.resolve())
-    connection.publish(this.#format.goodbye, () => said.resolve())
+    connection.publish(dressed(this.#format.goodbye, { config: this.#options.config, origin }), () => said.resolve())
     await Promise.race([said.promise, connection.failure]).catch(() => {})
+  }
+
+  /** Loaded where a site receives, and nowhere else. */
+  async #openReceiving(): Promise<Receiving | undefined> {
+    const { receiving: ports, config, name, site, node, clock, log } = this.#options
+    if (ports === undefined || config.receive.length === 0) return undefined
+    const { Receiving } = await import('./receiving.ts')
+    return new Receiving({ upstream: name, config, site, node, ports, clock, log })
+  }
+
+  #echoAgeMs(): number | undefined {
+    return this.#echo.hasCome ? this.#options.clock.elapsed() - this.#echo.at : undefined
+  }
+
+  /** A broker of MQTT 3.1.1 says so, or hangs up: then the other version is tried, unless the site insists. */
+  #fallBack({ code }: Fault): void {
+    const { config, log } = this.#options
+    if (config.version !== undefined || this.#tally.connects > 0) return
+    if (this.#version === 4)
+      this.#version = 5 // it was not the version
+    else if (code === 'upstream.version') {
+      this.#version = 4
+      log.info('The upstream broker does not take MQTT 5; 3.1.1 is tried.', { url: config.url })
+    }
   }
 
   #connected(): void {
     const { clock, log, config } = this.#options
-    this.#connects += 1
+    this.#tally.connects += 1
     this.#isTold = false
+    this.#isOnline = true
     const goneMs = Math.round(clock.elapsed() - this.#goneAt)
-    this.#status = { ...this.#status, state: 'online', sinceMs: clock.now() }
-    log.info('The upstream broker is connected.', { url: config.url, goneMs })
+    this.#status = { ...this.#status, sinceMs: clock.now() }
+    log.info('The upstream broker is connected.', { url: config.url, version: this.#version === 5 ? '5' : '3.1.1', goneMs })
   }
 
   /** Told once, until it has been back. */
   #lost(error: unknown): void {
     const { clock, log } = this.#options
-    const wasOnline = this.#status.state === 'online'
-    if (wasOnline) this.#goneAt = clock.elapsed()
-    const sinceMs = wasOnline ? clock.now() : this.#status.sinceMs
-    this.#status = { ...this.#status, state: 'connecting', sinceMs, lastFault: plainFault(error) }
+    if (this.#isOnline) this.#goneAt = clock.elapsed()
+    const sinceMs = this.#isOnline ? clock.now() : this.#status.sinceMs
+    this.#isOnline = false
+    this.#status = { sinceMs, lastFault: plainFault(error) }
     this.#tally.inflight = 0
+    this.#lanes = undefined
     if (this.#isTold) return
     this.#isTold = true
     log.warn('The upstream broker is away; messages wait in the outbox.', errorFields(error))

@@ -60,6 +60,7 @@ export async function startTestApi(options: { readonly anonymous?: AnonymousRule
   const api = await startApi({
     config: { port: 0, host: '127.0.0.1' },
     tags,
+    upstreams: async () => [],
     devices: () => [{ device: 'press', state: 'online', sinceMs: good.sourceMs, learnt: ['reads at most 64 registers at once'] }, oven],
     health: async () => ({ isReady: true, rooms: {} }),
     metrics: async () => [],

@@ -8,7 +8,7 @@ export class MemoryOutbox implements Outbox {
   #lastId = 0
   isBroken = false
 
-  accept(...messages: readonly (Pick<OutboxRow, 'kind' | 'subject' | 'body'> & Partial<Pick<OutboxRow, 'timeMs'>>)[]): void {
+  accept(...messages: readonly (Pick<OutboxRow, 'kind' | 'subject' | 'body'> & Partial<OutboxRow>)[]): void {
     for (const message of messages) {
       this.#lastId += 1
       this.rows.push({ id: this.#lastId, upstream: 'plant', timeMs: 0 as OutboxRow['timeMs'], ...message })

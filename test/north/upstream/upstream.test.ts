@@ -1,9 +1,10 @@
 import { once } from 'node:events'
-import { connect, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { upstreamConfigSchema } from '../../../src/north/upstream/config.ts'
 import { startUpstream } from '../../../src/north/upstream/upstream.ts'
+import { startCable } from '../../support/cable.ts'
 import { memoryLog } from '../broker/gateway.ts'
 import { freePort, startProgram } from '../support/program.ts'
 import { FarBroker } from './far-broker.ts'
@@ -15,7 +16,7 @@ const node = 'edge-07'
 function start(options: { readonly url: string; readonly config?: object; readonly outbox?: MemoryOutbox }) {
   const outbox = options.outbox ?? new MemoryOutbox()
   const log = memoryLog()
-  const config = upstreamConfigSchema.parse({ url: options.url, keepalive: '1s', inflight: 20, ...options.config })
+  const config = upstreamConfigSchema.parse({ url: options.url, keepalive: '1s', inflight: 20, canary: false, ...options.config })
   const upstream = startUpstream({ name: 'plant', config, site, node, outbox, clock: systemClock, chance: () => 0, log })
   return {
     upstream,
@@ -31,23 +32,6 @@ const message = (topic: string, body = '{}') => ({ kind: 'message', subject: top
 /** Each topic where it first stands; what comes again after a lost connection is a duplicate. */
 function firsts(topics: readonly string[]): readonly string[] {
   return [...new Set(topics)]
-}
-
-/** A way to the far broker that can be cut. */
-async function startCable(port: number) {
-  const sockets = new Set<Socket>()
-  const server = createServer((near) => {
-    const far = connect(port, '127.0.0.1')
-    for (const socket of [near, far]) sockets.add(socket.on('error', () => {}))
-    near.pipe(far).pipe(near)
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  const cut = (): void => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  }
-  return { port: typeof address === 'object' ? address?.port : 0, cut, [Symbol.asyncDispose]: async () => cut() }
 }
 
 describe('an upstream', () => {
@@ -155,7 +139,7 @@ describe('an upstream', () => {
     const port = typeof address === 'object' ? address?.port : 0
     const outbox = new MemoryOutbox()
     outbox.accept(...Array.from({ length: 100 }, (_, n) => message(`row-${n}-`)))
-    await using line = start({ url: `mqtt://127.0.0.1:${port}`, config: { inflight: 10, keepalive: '2s' }, outbox })
+    await using line = start({ url: `mqtt://127.0.0.1:${port}`, config: { inflight: 10, keepalive: '2s', version: '3.1.1' }, outbox })
     const topics = () =>
       Buffer.concat(taken)
         .toString('latin1')

@@ -2,8 +2,8 @@ import type { MqttClient } from 'mqtt'
 import type { Clock } from '../../../base/clock.ts'
 import { Fault } from '../../../base/fault.ts'
 import type { Running } from '../../../base/running.ts'
-import { revealSecret } from '../../../base/secret.ts'
 import type { UpstreamConfig } from '../config.ts'
+import { credentials } from '../credentials.ts'
 
 /** A connection to one server. Its `failure` rejects with a Fault as soon as it is lost; it never comes back by itself. */
 export interface Link extends Running {
@@ -108,8 +108,7 @@ async function openClient({ url, config, clientId, will }: LinkOptions): Promise
     connectTimeout: Math.min(connectTimeoutMsMax, config.keepaliveMs),
     keepalive: Math.ceil(config.keepaliveMs / 1_000),
     will: { topic: will.topic, payload: asBuffer(will.payload), qos: 1, retain: false },
-    ...(config.user === undefined ? {} : { username: config.user }),
-    ...(config.password === undefined ? {} : { password: revealSecret(config.password) }),
+    ...(await credentials(config)),
   })
 }
 

@@ -1,0 +1,238 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, vi } from 'vitest'
+import { epochMs, systemClock } from '../../../src/base/clock.ts'
+import { upstreamConfigSchema } from '../../../src/north/upstream/config.ts'
+import type { ReceivingPorts } from '../../../src/north/upstream/receiving.ts'
+import { startUpstream } from '../../../src/north/upstream/upstream.ts'
+import type { OutgoingMessage } from '../../../src/store/contract.ts'
+import { startCable } from '../../support/cable.ts'
+import { startAuthority } from '../../support/certificates.ts'
+import { startLedgerChecker } from '../../support/ledger-checker.ts'
+import { keptLog } from '../../support/quiet-log.ts'
+import { makeStateFolder } from '../../support/state-folder.ts'
+import { openTestStore } from '../../support/store-samples.ts'
+import { freePort, startProgram } from '../support/program.ts'
+import { FarBroker } from './far-broker.ts'
+
+const site = 'acme/line-1'
+const node = 'edge-07'
+
+/** An upstream that sends what is in a real outbox. */
+async function startLine(url: string, options: object = {}, receiving?: Partial<ReceivingPorts>) {
+  const folder = makeStateFolder()
+  const store = await openTestStore(folder.path)
+  const config = upstreamConfigSchema.parse({ url, keepalive: '2s', inflight: 50, ...options })
+  const listeners = new Set<() => void>()
+  const ports: ReceivingPorts = {
+    publish: async () => {},
+    write: async ({ id }) => ({ id, status: 'done', tookMs: 1 }),
+    findTag: () => undefined,
+    parseWish: async () => ({ value: 1 }),
+    answer: async () => {},
+    ...receiving,
+  }
+  const log = keptLog()
+  const upstream = startUpstream({
+    ...{ name: 'plant', config, site, node, clock: systemClock, chance: () => 0, log, receiving: ports },
+    outbox: {
+      next: (afterId, rowsMax, only) => store.nextUnsent({ upstream: 'plant', afterId, rowsMax, ...(only === undefined ? {} : { only }) }),
+      survey: (afterId, rowsMax, only) =>
+        store.surveyUnsent({ upstream: 'plant', afterId, rowsMax, ...(only === undefined ? {} : { only }) }),
+      remove: (ids, outcome = 'sent') => store.removeSent({ upstream: 'plant', ids, outcome }),
+      onAccepted: (listener) => {
+        listeners.add(listener)
+        return { [Symbol.dispose]: () => listeners.delete(listener) }
+      },
+    },
+  })
+  const accept = async (...messages: readonly (Pick<OutgoingMessage, 'subject'> & Partial<OutgoingMessage>)[]): Promise<void> => {
+    await store.accept(messages.map((more) => ({ upstream: 'plant', kind: 'message', body: '{}', timeMs: epochMs(Date.now()), ...more })))
+    for (const listener of listeners) listener()
+  }
+  return {
+    upstream,
+    store,
+    log,
+    accept,
+    books: async () => (await store.outboxStatus(null))[0]?.streams ?? [],
+    waiting: async () => (await store.outboxStatus(null))[0]?.waitingRows,
+    metric: (name: string) => upstream.metrics().find((metric) => metric.name === `lineside_upstream_${name}`)?.value,
+    [Symbol.asyncDispose]: async () => {
+      await upstream[Symbol.asyncDispose]()
+      await store[Symbol.asyncDispose]()
+      folder[Symbol.dispose]()
+    },
+  }
+}
+
+/** nats-server with its MQTT door, which speaks 3.1.1 alone. */
+async function startNats() {
+  const folder = await mkdtemp(join(tmpdir(), 'lineside-nats-'))
+  const port = await freePort()
+  const config = join(folder, 'nats.conf')
+  await writeFile(
+    config,
+    `server_name: test\nhost: 127.0.0.1\nport: ${await freePort()}\njetstream { store_dir: "${folder}" }\nmqtt { host: 127.0.0.1, port: ${port} }\n`,
+  )
+  const program = startProgram('/usr/sbin/nats-server', ['-c', config])
+  await vi.waitFor(() => expect(program.lines.join('\n')).toContain('Server is ready'), { timeout: 10_000 })
+  return {
+    port,
+    url: `mqtt://127.0.0.1:${port}`,
+    [Symbol.asyncDispose]: async () => {
+      await program[Symbol.asyncDispose]()
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+describe('the link to an upstream', () => {
+  it('carries a ledger over MQTT 5 by which a receiver above sees that nothing is missing', { timeout: 30_000 }, async () => {
+    await using far = new FarBroker(await freePort())
+    await far.start()
+    await using checker = await startLedgerChecker(far.port, '#')
+    await using line = await startLine(far.url)
+    for (let call = 0; call < 10; call += 1) await line.accept(...Array.from({ length: 50 }, (_, place) => ({ subject: `t/${place % 5}` })))
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 10_000 })
+    expect(await line.books()).toMatchObject([{ stream: 'events', accepted: 500, sent: 500, missing: 0 }])
+    expect(line.upstream.status()).toMatchObject({ state: 'online', version: 5 })
+    const verdicts = await checker.finish(500)
+    expect(Object.keys(verdicts)).toEqual([expect.stringMatching(/^edge-07\/plant\/\d+\/events$/)])
+    expect(Object.values(verdicts)).toEqual([{ highest: 500, received: 500, twice: 0, declared: 0, missing: 0, disordered: 0 }])
+  })
+
+  it('falls back to MQTT 3.1.1 where the far broker knows no 5, tells it, and numbers the payloads if asked to', {
+    timeout: 40_000,
+  }, async () => {
+    await using nats = await startNats()
+    await using checker = await startLedgerChecker(nats.port, 't/#', { version: '3.1.1' })
+    await using line = await startLine(nats.url, { ledger: 'payload' })
+    await line.accept(...Array.from({ length: 300 }, (_, place) => ({ subject: `t/${place % 5}` })))
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 20_000 })
+    expect(line.upstream.status()).toMatchObject({ state: 'online', version: '3.1.1' })
+    const [verdict] = Object.values(await checker.finish(300))
+    expect(verdict).toEqual({ highest: 300, received: 300, twice: 0, declared: 0, missing: 0, disordered: 0 })
+    expect(line.log.lines.filter(({ message }) => message.includes('3.1.1 is tried'))).toHaveLength(1)
+  })
+
+  it('is found half-open by its canary, long before TCP would, and nothing is lost', { timeout: 40_000 }, async () => {
+    await using far = new FarBroker(await freePort())
+    await far.start()
+    await using cable = await startCable(far.port)
+    await using line = await startLine(`mqtt://127.0.0.1:${cable.port}`, { keepalive: '60s', canary: '1s' })
+    await vi.waitFor(() => expect(line.upstream.status().echoAgeMs).toBeLessThan(1_000), { timeout: 5_000 })
+    cable.freeze()
+    const frozenAt = performance.now()
+    await vi.waitFor(() => expect(line.upstream.status().lastFault?.code).toBe('upstream.half-open'), { timeout: 10_000 })
+    expect(performance.now() - frozenAt).toBeLessThan(5_000)
+    await line.accept({ subject: 't/1' }, { subject: 't/2' })
+    cable.mend()
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 15_000 })
+    expect(far.received()).toEqual(['t/1', 't/2'])
+  })
+
+  it('stays where the far broker gives no canary back, and where it is slow', { timeout: 30_000 }, async () => {
+    const rules = join(tmpdir(), `lineside-acl-${process.pid}`)
+    await writeFile(rules, 'topic write t/#\ntopic read t/#\n')
+    await using far = new FarBroker(await freePort(), `acl_file ${rules}\n`)
+    await far.start()
+    await using line = await startLine(far.url, { canary: '1s' })
+    await vi.waitFor(() => expect(line.metric('connected')).toBe(1), { timeout: 5_000 })
+    const until = performance.now() + 3_500
+    while (performance.now() < until) {
+      await line.accept({ subject: 't/1' })
+      await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 5_000 })
+    }
+    expect(line.metric('connects_total')).toBe(1)
+    expect(line.upstream.status().echoAgeMs).toBeUndefined()
+    await rm(rules)
+  })
+
+  it('takes out what the far broker will never take, counts it, and goes on', { timeout: 20_000 }, async () => {
+    const rules = join(tmpdir(), `lineside-acl-2-${process.pid}`)
+    await writeFile(rules, 'topic readwrite t/#\ntopic readwrite lineside/#\n')
+    await using far = new FarBroker(await freePort(), `acl_file ${rules}\nmax_packet_size 20000\n`)
+    await far.start()
+    await using line = await startLine(far.url)
+    await line.accept({ subject: 't/1' }, { subject: 'forbidden/1' }, { subject: 't/2', body: 'x'.repeat(50_000) }, { subject: 't/3' })
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 10_000 })
+    expect(await line.books()).toMatchObject([{ accepted: 4, sent: 2, refused: 2, missing: 0 }])
+    expect(line.metric('connects_total')).toBe(1)
+    await rm(rules)
+  })
+
+  it('keeps to the number of messages that the far broker lets be under way', { timeout: 20_000 }, async () => {
+    await using far = new FarBroker(await freePort(), 'max_inflight_messages 3\n')
+    await far.start()
+    await using line = await startLine(far.url, { inflight: 500 })
+    await line.accept(...Array.from({ length: 1_000 }, (_, place) => ({ subject: `t/${place}` })))
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 15_000 })
+    expect(line.metric('connects_total')).toBe(1)
+    expect(new Set(far.received()).size).toBe(1_000)
+  })
+
+  it('shows a certificate of its own, trusts the authority that it was told, and nobody else', { timeout: 30_000 }, async () => {
+    await using authority = await startAuthority()
+    await using stranger = await startAuthority()
+    const server = await authority.issue('server', { names: 'DNS:broker.plant.example' })
+    const client = await authority.issue('edge', { names: 'DNS:edge-07' })
+    const port = await freePort()
+    const tls = `listener ${port} 127.0.0.1\ncafile ${authority.ca}\ncertfile ${server.cert}\nkeyfile ${server.key}\nrequire_certificate true\nallow_anonymous true\nuser root\n`
+    await using far = new FarBroker(await freePort(), tls)
+    await far.start()
+    const url = `mqtts://127.0.0.1:${port}`
+    const own = { cert: client.cert, key: client.key, serverName: 'broker.plant.example' }
+    await using line = await startLine(url, { tls: { ca: authority.ca, ...own } })
+    await line.accept({ subject: 't/1' })
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 10_000 })
+    await using wrong = await startLine(url, { tls: { ca: stranger.ca, ...own } })
+    await vi.waitFor(() => expect(wrong.upstream.status().lastFault?.message).toMatch(/certificate|issuer/i), { timeout: 10_000 })
+    await using bare = await startLine(url, { tls: { ca: authority.ca, serverName: 'broker.plant.example' } })
+    await vi.waitFor(() => expect(bare.upstream.status().lastFault).toBeDefined(), { timeout: 10_000 })
+    expect(bare.metric('connected')).toBe(0)
+    expect(far.received()).toEqual(['t/1'])
+  })
+
+  it('maps topics both ways, and takes none of its own messages back', { timeout: 20_000 }, async () => {
+    await using far = new FarBroker(await freePort())
+    await far.start()
+    const published: string[] = []
+    const map = [{ from: site, to: 'de/munich' }]
+    const receive = [{ from: '#', do: 'publish', rate: 1_000 }]
+    await using line = await startLine(
+      far.url,
+      { map, receive },
+      { publish: async (messages) => void published.push(...messages.map(({ topic }) => topic)) },
+    )
+    await vi.waitFor(() => expect(line.metric('connected')).toBe(1))
+    await line.accept({ subject: 'press/level', kind: 'sample' }, { subject: 'free/topic' })
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0))
+    expect(far.received()).toEqual(['de/munich/press/level', 'free/topic'])
+    await using others = startProgram('/usr/bin/mosquitto_pub', ['-p', String(far.port), '-t', 'recipes/7', '-m', 'x', '-q', '1'])
+    await others.exit
+    await vi.waitFor(() => expect(published).toEqual(['recipes/7']), { timeout: 5_000 })
+  })
+
+  it('brings a live value up at once while a backlog drains beside it', { timeout: 40_000 }, async () => {
+    await using far = new FarBroker(await freePort())
+    const rows = Array.from({ length: 20_000 }, (_, place) => ({ subject: `old/${place % 100}`, timeMs: epochMs(1_000) }))
+    await using line = await startLine(far.url, { backlog: 2_000 })
+    for (let from = 0; from < rows.length; from += 5_000) await line.accept(...rows.slice(from, from + 5_000))
+    await far.start()
+    await vi.waitFor(() => expect(far.received().length).toBeGreaterThan(1_500), { timeout: 10_000 })
+    const latencies: number[] = []
+    for (let sample = 0; sample < 20; sample += 1) {
+      const begun = performance.now()
+      await line.accept({ subject: `live/${sample}` })
+      await vi.waitFor(() => expect(far.received()).toContain(`live/${sample}`), { timeout: 5_000, interval: 5 })
+      latencies.push(performance.now() - begun)
+    }
+    expect(await line.waiting()).toBeGreaterThan(1_000)
+    expect(latencies.toSorted((one, other) => one - other)[10]).toBeLessThan(500)
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 20_000 })
+    expect(new Set(far.received()).size).toBe(120)
+    expect(far.received()).toHaveLength(20_020)
+  })
+})
