@@ -6,6 +6,7 @@ import { isName } from '../model/name.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import { defaultStatePath } from '../store/config.ts'
+import { checkCertificates } from './check-certificates.ts'
 import { checkExposure } from './check-exposure.ts'
 import { checkFlows } from './check-flows.ts'
 import { checkLines } from './check-lines.ts'
@@ -51,6 +52,7 @@ export async function loadSite(folder: string, options: LoadOptions = {}): Promi
   checkPorts(parts, problems)
   checkSecrets(parts, { problems, environment })
   checkExposure(parts, problems)
+  checkCertificates(parts, { problems, folder: root })
   const all = problems.all()
   const file = parts.site?.part.config
   if (problems.hasErrors || file === undefined) return { problems: all }

@@ -200,6 +200,34 @@ describe('a mistake in a site', () => {
     expect(await problemsOf(changed(device, 'type: f32', 'type: f31'))).toEqual([`${device}:6:44 site.value`])
   })
 
+  it('in the broker is found at its other doors, too', async () => {
+    const doors = `${siteYaml}mqtt:
+  host: 0.0.0.0
+  tls: { port: 8080, cert: a.pem, key: b.pem, clientCertificates: required }
+  websocket: { port: 8080, tls: true }
+`
+    expect(await problemsOf(changed(site, siteYaml, doors))).toEqual([`${site}:4:8 site.value`])
+    const { problems, site: loaded } = await loadFiles(
+      changed(
+        site,
+        siteYaml,
+        doors
+          .replace(', clientCertificates: required', '')
+          .replace('port: 8080, cert', 'port: 8883, cert')
+          .replace('port: 8080, tls: true', 'port: 9001'),
+      ),
+    )
+    expect(problems.map(({ code, line }) => `${line} ${code}`)).toEqual([
+      '3 mqtt.unencrypted',
+      '4 mqtt.certificate-missing',
+      '4 mqtt.certificate-missing',
+      '5 mqtt.unencrypted',
+    ])
+    expect(loaded?.mqtt.tls?.cert).toMatch(/^\/.*\/a\.pem$/)
+    const taken = await problemsOf(changed(site, siteYaml, `${siteYaml}mqtt: { websocket: { port: 8080 } }\n`))
+    expect(taken).toEqual([`${site}:2:28 site.port-taken`])
+  })
+
   it('takes the site away, and a warning does not', async () => {
     const wrong = await loadFiles(changed(site, 'site:', 'sight:'))
     expect(wrong.site).toBeUndefined()

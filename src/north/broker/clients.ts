@@ -143,9 +143,9 @@ export class Clients {
     const { doorway, clock } = this.#options
     const wire = doorway.wireOf(client.conn as Duplex)
     if (wire === undefined) return Object.assign(new Error('gone'), { returnCode: 3 }) // while its CONNECT was parsed
+    doorway.arrived(wire)
     const admission = await this.#entry.enter({ client, wire, ...shown })
     if (!('isAdmitted' in admission)) return admission
-    doorway.arrived(wire)
     const connected = new ConnectedClient({ aedes: client, wire, admission, now: clock.elapsed() })
     this.#known.set(client, connected)
     this.#connected.add(connected)

@@ -26,6 +26,10 @@ export interface Traffic {
 
 /** From the first byte of TCP to a whole CONNECT, with all handshakes in between. */
 const arrivalMs = 10_000
+/** An honest client has sent its CONNECT by then, even where a whole plant comes back at once. */
+const promptMs = 1_000
+/** Beside those who are in and those at the door: who waits for his password to be looked at. */
+const sparedMax = 64
 /** Addresses whose pace is known; when there are more, the one not seen for longest begins anew. */
 const addressesMax = 10_000
 
@@ -35,7 +39,8 @@ export class Doorway {
   readonly #all = new Set<Socket>()
   /** Who has not said yet who he is, the oldest first. By address and port: what TLS makes of a socket is another one. */
   readonly #arriving = new Map<string, { readonly socket: Socket; readonly since: MonotonicMs }>()
-  readonly #arrivingMax: number
+  /** Past it, whoever has hung about for longer than is honest makes room; past the second, the oldest in any case. */
+  readonly #arrivingMax: { readonly soft: number; readonly hard: number }
   readonly #paces = new Map<string, TokenBucket>()
   readonly #wires = new Map<Duplex, Wire>()
   #gone = { bytesRead: 0, bytesWritten: 0, packets: 0, replies: 0 }
@@ -43,7 +48,8 @@ export class Doorway {
 
   constructor(options: DoorwayOptions) {
     this.#options = options
-    this.#arrivingMax = Math.max(16, Math.ceil(options.limits.clientsMax / 4))
+    const { clientsMax } = options.limits
+    this.#arrivingMax = { soft: Math.max(16, Math.ceil(clientsMax / 4)), hard: clientsMax + 16 }
   }
 
   /** To be asked for each new socket; false when it was turned away. */
@@ -57,6 +63,11 @@ export class Doorway {
       socket.destroy()
       return false
     }
+    if (this.#all.size >= limits.clientsMax + this.#arrivingMax.hard + sparedMax) {
+      incidents.note(incidentKinds.tooMany, { address, clientsMax: limits.clientsMax })
+      socket.destroy()
+      return false
+    }
     const peer = peerOf(socket)
     this.#all.add(socket)
     this.#arriving.set(peer, { socket, since: clock.elapsed() })
@@ -64,7 +75,7 @@ export class Doorway {
       this.#all.delete(socket)
       if (this.#arriving.get(peer)?.socket === socket) this.#arriving.delete(peer)
     })
-    if (this.#arriving.size > this.#arrivingMax) this.#crowdOut()
+    if (this.#arriving.size > this.#arrivingMax.soft) this.#crowdOut()
     return true
   }
 
@@ -82,7 +93,7 @@ export class Doorway {
     return this.#wires.get(stream)
   }
 
-  /** It has said who it is. */
+  /** Its CONNECT has come. */
   arrived(wire: Wire): void {
     this.#arriving.delete(peerOf(wire.socket))
   }
@@ -118,10 +129,12 @@ export class Doorway {
     return sum
   }
 
-  /** Whoever has hung about for longest makes room: an honest client has sent its CONNECT within milliseconds. */
   #crowdOut(): void {
-    for (const [peer, { socket }] of this.#arriving) {
-      this.#options.incidents.note(incidentKinds.crowded, { address: socket.remoteAddress, arrivingMax: this.#arrivingMax })
+    const { incidents, clock } = this.#options
+    const { soft, hard } = this.#arrivingMax
+    for (const [peer, { socket, since }] of this.#arriving) {
+      if (this.#arriving.size <= hard && clock.elapsed() - since < promptMs) return
+      incidents.note(incidentKinds.crowded, { address: socket.remoteAddress, arrivingMax: soft })
       this.#arriving.delete(peer)
       socket.destroy()
       return
