@@ -11,7 +11,8 @@ export interface Cable extends AsyncDisposable {
   mend(): void
 }
 
-export async function startCable(port: number): Promise<Cable> {
+/** `cutsAt`: a connection that says this is closed at once. */
+export async function startCable(port: number, { cutsAt }: { readonly cutsAt?: string } = {}): Promise<Cable> {
   const sockets = new Set<Socket>()
   let isFrozen = false
   const server = createServer((near) => {
@@ -20,7 +21,8 @@ export async function startCable(port: number): Promise<Cable> {
     const pass = (from: Socket, to: Socket): void => {
       from.on('data', (chunk) => {
         isDead ||= isFrozen
-        if (!isDead) to.write(chunk)
+        if (cutsAt !== undefined && chunk.includes(cutsAt)) from.destroy()
+        else if (!isDead) to.write(chunk)
       })
       from.on('close', () => {
         sockets.delete(from)

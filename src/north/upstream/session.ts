@@ -20,6 +20,8 @@ export interface SessionOptions {
   /** NODE/UPSTREAM. */
   readonly origin: string
   readonly canaryTopic: string
+  /** How old an echo may be; undefined: no canary over this connection. */
+  readonly canaryMs: number | undefined
   readonly format: UpstreamFormat
   readonly outbox: Outbox
   readonly receiving: Receiving | undefined
@@ -38,7 +40,7 @@ export async function runSession(options: SessionOptions, signal: AbortSignal): 
   const { connection, config, outbox, tally, clock, log } = options
   await using stack = new AsyncDisposableStack()
   receive(options)
-  const running = config.canaryMs === undefined ? [connection] : [connection, stack.use(canary(options, config.canaryMs))]
+  const running = options.canaryMs === undefined ? [connection] : [connection, stack.use(canary(options, options.canaryMs))]
   const inflightMax = Math.min(config.inflightMax, connection.inflightMax)
   const lanes = new Lanes({
     source: outbox,

@@ -167,7 +167,14 @@ class Line {
       this.#lanes = lanes
     }
     const receiving = this.#receiving
-    await runSession({ ...parts, connection, config, origin, canaryTopic, format, outbox, receiving, onLanes }, signal)
+    // Some brokers hang up on whoever touches a topic that is not theirs: until an echo has come, only every other connection tries.
+    const canaryMs = this.#echo.hasCome || this.#tally.connects % 2 === 1 ? config.canaryMs : undefined
+    const begun = clock.elapsed()
+    try {
+      await runSession({ ...parts, connection, config, origin, canaryTopic, canaryMs, format, outbox, receiving, onLanes }, signal)
+    } finally {
+      if (this.#echo.at < begun) this.#echo.hasCome = false
+    }
     await this.#sayGoodbye(connection, origin)
   }
 

@@ -150,6 +150,17 @@ describe('the link to an upstream', () => {
     await rm(rules)
   })
 
+  it('comes about, without a canary, where the far broker hangs up on one', { timeout: 30_000 }, async () => {
+    await using far = new FarBroker(await freePort())
+    await far.start()
+    await using cable = await startCable(far.port, { cutsAt: 'canary' })
+    await using line = await startLine(`mqtt://127.0.0.1:${cable.port}`, { canary: '1s' })
+    await vi.waitFor(() => expect(line.metric('connects_total')).toBe(2), { timeout: 10_000 })
+    await line.accept({ subject: 't/1' })
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 10_000 })
+    expect(line.metric('connected')).toBe(1)
+  })
+
   it('takes out what the far broker will never take, counts it, and goes on', { timeout: 20_000 }, async () => {
     const rules = join(tmpdir(), `lineside-acl-2-${process.pid}`)
     await writeFile(rules, 'topic readwrite t/#\ntopic readwrite lineside/#\n')
