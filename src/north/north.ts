@@ -16,8 +16,9 @@ import type { StoreCalls } from '../store/contract.ts'
 import { startAccess } from './access/access.ts'
 import { startApi } from './api/api.ts'
 import type { ApiConfig } from './api/config.ts'
-import { startBroker } from './broker/broker.ts'
+import { type Broker, startBroker } from './broker/broker.ts'
 import type { MqttConfig } from './broker/config.ts'
+import type { SparkplugHost } from './broker/sparkplug/host.ts'
 import { startTagTopics } from './broker/topics.ts'
 import { LiveTagsCopy } from './live-tags.ts'
 import type { OpcuaServerConfig } from './opcua-server/config.ts'
@@ -70,6 +71,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const broker = parts.use(await startBroker({ config: data.mqtt, access, clock, log }))
   const topics = parts.use(await startTagTopics({ ...data, broker, tags, commands, clock, log }))
   const above: { upstreams?: Upstreams } = {}
+  const host = parts.use(await openSparkplugHost(data, { broker, clock, log }))
   const api = parts.use(
     await startApi({
       config: data.api,
@@ -90,13 +92,11 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const upstreams = parts.use(await startUpstreams({ ...data, ...ports, live: tags, commands, publish: broker.publish }))
   above.upstreams = upstreams
   const fed = Promise.withResolvers<void>()
-  const opcua = new OpcuaPart(
-    data.opcua === undefined ? undefined : openOpcuaServer(data.opcua, { data, ports, tags, commands, fed: fed.promise }),
-  )
-  parts.use(opcua)
+  const opening = data.opcua === undefined ? undefined : openOpcuaServer(data.opcua, { data, ports, tags, commands, fed: fed.promise })
+  const opcua = parts.use(new OpcuaPart(opening))
   const started = parts.move()
   return {
-    failure: firstFailure([access, broker, api, upstreams, opcua]),
+    failure: firstFailure([access, broker, host, api, upstreams, opcua]),
     opened: opcua.opened,
     changes: (batch) => takeChanges(batch, tags, fed.resolve),
     devices: (told) => {
@@ -106,7 +106,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     },
     publish: broker.publish,
     accepted: () => upstreams.accepted(),
-    metrics: () => metricsOf([access, broker, topics, api, upstreams, opcua]),
+    metrics: () => metricsOf([access, broker, topics, host, api, upstreams, opcua]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
@@ -118,6 +118,13 @@ function takeChanges(batch: ChangeBatch, tags: LiveTagsCopy, onGood: () => void)
 
 function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {
   return parts.flatMap((part) => part.metrics())
+}
+
+/** Loaded only by a site that is a host to Sparkplug edge nodes. */
+async function openSparkplugHost({ mqtt, node }: NorthData, parts: { broker: Broker; clock: Clock; log: Log }): Promise<SparkplugHost> {
+  if (mqtt.sparkplug === undefined) return { failure: new Promise(() => {}), metrics: () => [], [Symbol.asyncDispose]: async () => {} }
+  const { startSparkplugHost } = await import('./broker/sparkplug/host.ts')
+  return await startSparkplugHost({ ...parts, config: mqtt.sparkplug, node })
 }
 
 /** The OPC UA server while it opens, once it is open, or where there is none. */

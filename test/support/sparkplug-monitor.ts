@@ -7,6 +7,7 @@ export interface Witnessed {
   readonly type: string
   readonly device?: string
   readonly qos: number
+  readonly isRetained: boolean
   readonly payload: MonitorPayload
 }
 
@@ -128,11 +129,11 @@ export async function startMonitor(port: number): Promise<Monitor> {
   const seen: Witnessed[] = []
   const unreadable: string[] = []
   const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, { clientId: `monitor-${port}`, reconnectPeriod: 50 })
-  client.on('message', (topic, bytes, { qos }) => {
+  client.on('message', (topic, bytes, { qos, retain }) => {
     const [, , type = '', , device] = topic.split('/')
     if (!/^[ND](?:BIRTH|DATA|DEATH|CMD)$/.test(type)) return
     try {
-      seen.push({ topic, type, ...(device === undefined ? {} : { device }), qos, payload: readMonitorPayload(bytes) })
+      seen.push({ topic, type, ...(device === undefined ? {} : { device }), qos, isRetained: retain, payload: readMonitorPayload(bytes) })
     } catch (error) {
       unreadable.push(`${topic}: ${String(error)}`)
     }

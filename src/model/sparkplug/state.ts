@@ -20,3 +20,7 @@ export function parseHostState(payload: Uint8Array): HostState | undefined {
     return undefined
   }
 }
+
+export function hostStatePayload({ isOnline, timestampMs }: HostState): string {
+  return JSON.stringify({ online: isOnline, timestamp: timestampMs })
+}

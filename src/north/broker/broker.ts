@@ -28,13 +28,18 @@ export interface Broker extends Running {
   /** Speaks MQTT with somebody whom the kernel has let in. */
   receivePrivate(socket: Socket): void
   /** Resolves when each message is retained, queued for who is away, and handed to who is here. */
-  publish(messages: readonly LocalMessage[]): Promise<void>
+  publish(messages: readonly BrokerMessage[]): Promise<void>
   /** Serves current values as retained topics; the answer is to be called with the places that changed. */
   serveValues(source: ValueSource): (places: Iterable<number>) => void
   /** No client may publish under `prefix`, except what `receive` takes. */
   own(prefix: string, receive: Receive): Disposable
+  /** Calls back with every message below `prefix` that has been published, wills and our own among them; must not block. */
+  watch(prefix: string, listener: (topic: string, payload: Uint8Array) => void): Disposable
   metrics(): readonly Metric[]
 }
+
+/** What is local may be bytes, too. */
+export type BrokerMessage = Omit<LocalMessage, 'payload'> & { readonly payload: string | Uint8Array }
 
 export interface BrokerOptions {
   readonly config: MqttConfig
@@ -192,7 +197,7 @@ function publishing({
   config,
   bounds,
   incidents,
-}: Parts): Pick<Broker, 'publish' | 'serveValues' | 'own' | 'metrics'> {
+}: Parts): Pick<Broker, 'publish' | 'serveValues' | 'own' | 'watch' | 'metrics'> {
   let published = 0
   return {
     publish: async (messages) => {
@@ -210,6 +215,7 @@ function publishing({
       return (places) => values.changed(places)
     },
     own: (prefix, receive) => clients.own(prefix, receive),
+    watch: (prefix, listener) => watch(aedes, prefix, listener),
     metrics: () => [
       ...clients.metrics(),
       counter('lineside_mqtt_published_total', 'Messages published by this gateway, without tag values.', published),
@@ -234,9 +240,17 @@ function gauge(name: string, help: string, value: number): Metric {
   return { name, help, type: 'gauge', value }
 }
 
-function publishOne(aedes: Aedes, { topic, payload, qos, isRetained }: LocalMessage): Promise<void> {
+function watch(aedes: Aedes, prefix: string, listener: (topic: string, payload: Uint8Array) => void): Disposable {
+  const hear = ({ topic, payload }: { readonly topic: string; readonly payload: string | Buffer }): void => {
+    if (topic.startsWith(prefix)) listener(topic, Buffer.from(payload as Buffer))
+  }
+  aedes.on('publish', hear)
+  return { [Symbol.dispose]: () => void aedes.off('publish', hear) }
+}
+
+function publishOne(aedes: Aedes, { topic, payload, qos, isRetained }: BrokerMessage): Promise<void> {
   return new Promise((resolve, reject) => {
-    const packet = { cmd: 'publish', topic, payload: Buffer.from(payload), qos, retain: isRetained, dup: false } as const
+    const packet = { cmd: 'publish', topic, payload: Buffer.from(payload as string), qos, retain: isRetained, dup: false } as const
     aedes.publish(packet, (error) => (error ? reject(error) : resolve()))
   })
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { durationSchema, sizeSchema } from '../../base/units.ts'
 import type { Role } from '../../model/tag.ts'
+import { type SparkplugHostConfig, sparkplugHostSchema } from './sparkplug/config.ts'
 
 /** What the embedded broker holds at most. Each limit has its policy: see `describe`. */
 export interface MqttLimits {
@@ -54,6 +55,8 @@ export interface MqttConfig {
   readonly sysMs: number
   /** Absent: nobody without credentials. */
   readonly anonymous?: Anonymous
+  /** Absent: Sparkplug messages pass as any others. */
+  readonly sparkplug?: SparkplugHostConfig
   readonly limits: MqttLimits
 }
 
@@ -207,17 +210,19 @@ export const mqttConfigSchema = z
     websocket: websocketSchema.optional().describe('MQTT over WebSocket, for pages in a browser.'),
     sysInterval: durationSchema({ min: '1s', max: '1h' }).default(10_000).describe('Between two publications of the $SYS counters.'),
     limits: limitsSchema,
+    sparkplug: sparkplugHostSchema.optional().describe('The gateway as host application of the Sparkplug edge nodes at its broker.'),
   })
   .refine(({ tls, websocket }) => websocket?.isEncrypted !== true || tls !== undefined, {
     path: ['websocket', 'tls'],
     error: 'an encrypted WebSocket needs the certificate of `mqtt.tls`',
   })
   .transform(
-    ({ anonymous, tls, websocket, sysInterval, ...config }): MqttConfig => ({
+    ({ anonymous, tls, websocket, sysInterval, sparkplug, ...config }): MqttConfig => ({
       ...config,
       sysMs: sysInterval,
       ...(tls === undefined ? {} : { tls }),
       ...(websocket === undefined ? {} : { websocket }),
       ...(anonymous === undefined ? {} : { anonymous }),
+      ...(sparkplug === undefined ? {} : { sparkplug }),
     }),
   )

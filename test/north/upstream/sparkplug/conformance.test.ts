@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { hostJudges } from '../../broker/sparkplug/judges.ts'
 import { type Evidence, judges } from './judges.ts'
 import { hostedLife, liveLife, lostLife } from './scenario.ts'
 
@@ -20,6 +21,6 @@ describe('docs/sparkplug.md', () => {
     const met = text
       .split('\n')
       .flatMap((line) => (/^\|.*\| met \|/.test(line) ? [...line.matchAll(/`([a-z0-9-]+(?:bdSeq|UTC)?)`/g)].map(([, id]) => id) : []))
-    expect(met.toSorted()).toEqual([...judges.keys()].toSorted())
+    expect(met.toSorted()).toEqual([...judges.keys(), ...hostJudges.keys()].toSorted())
   })
 })
