@@ -4,6 +4,8 @@ import type { OutboxRow } from '../../../src/store/contract.ts'
 /** Stands for the store: what is in `rows` is on disk. */
 export class MemoryOutbox implements Outbox {
   readonly rows: OutboxRow[] = []
+  /** Taken out without having been sent. */
+  readonly refused: number[] = []
   readonly #listeners = new Set<() => void>()
   #lastId = 0
   isBroken = false
@@ -21,8 +23,9 @@ export class MemoryOutbox implements Outbox {
     return this.rows.filter(({ id }) => id > afterId).slice(0, rowsMax)
   }
 
-  async remove(ids: readonly number[]): Promise<void> {
+  async remove(ids: readonly number[], outcome: 'sent' | 'refused' = 'sent'): Promise<void> {
     await this.#work()
+    if (outcome === 'refused') this.refused.push(...ids)
     const gone = new Set(ids)
     this.rows.splice(0, this.rows.length, ...this.rows.filter(({ id }) => !gone.has(id)))
   }

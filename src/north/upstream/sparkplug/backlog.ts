@@ -16,6 +16,8 @@ import type { MetricBook } from './metric-book.ts'
 export interface BacklogOptions {
   readonly outbox: Outbox
   readonly acknowledged: Acknowledged
+  /** Takes out what cannot be sent; the ledger counts it as refused. */
+  readonly refused: Pick<Acknowledged, 'add'>
   readonly link: Pick<Link, 'ping' | 'answered' | 'owed'>
   readonly book: MetricBook
   readonly live: LiveTags
@@ -193,9 +195,9 @@ export class Backlog {
   }
 
   #drop(row: OutboxRow): void {
-    const { tally, acknowledged, log } = this.#options
+    const { tally, refused, log } = this.#options
     tally.unsendable += 1
-    acknowledged.add(row.id)
+    refused.add(row.id)
     if (this.#isTold) return
     this.#isTold = true
     log.warn('Sparkplug carries values of tags alone; other rows of the outbox are taken out and counted.', {

@@ -60,25 +60,32 @@ const feedPollMs = 50
 /** Starts a Sparkplug B edge node: the site's devices towards one plant, which need not be there. */
 export function startEdgeNode(options: EdgeNodeOptions): EdgeNode {
   const log = options.log.with({ upstream: options.name })
-  const acknowledged = new Acknowledged({ remove: (ids) => options.outbox.remove(ids), clock: options.clock, log })
-  const line = new EdgeLine({ ...options, log }, acknowledged)
+  const rowsOut = (outcome: 'sent' | 'refused'): Acknowledged =>
+    new Acknowledged({ remove: (ids) => options.outbox.remove(ids, outcome), clock: options.clock, log })
+  const ended = { acknowledged: rowsOut('sent'), refused: rowsOut('refused') }
+  const line = new EdgeLine({ ...options, log }, ended)
   const loop = startLoop((signal) => line.run(signal))
   return {
-    failure: firstFailure([loop, acknowledged]),
+    failure: firstFailure([loop, ended.acknowledged, ended.refused]),
     status: () => line.status,
     devices: (statuses) => line.devices(statuses),
     metrics: () => line.metrics(),
     [Symbol.asyncDispose]: async () => {
       await loop[Symbol.asyncDispose]()
-      await acknowledged[Symbol.asyncDispose]()
+      for (const rows of [ended.acknowledged, ended.refused]) await rows[Symbol.asyncDispose]()
     },
   }
+}
+
+interface EndedRows {
+  readonly acknowledged: Acknowledged
+  readonly refused: Acknowledged
 }
 
 /** Goes from server to server, one session after the other. */
 class EdgeLine {
   readonly #options: EdgeNodeOptions
-  readonly #acknowledged: Acknowledged
+  readonly #ended: EndedRows
   readonly #edge: EdgeNodeName
   readonly #servers: readonly string[]
   readonly #numbers: BirthNumbers
@@ -93,11 +100,11 @@ class EdgeLine {
   #connects = 0
   #isTold = false
 
-  constructor(options: EdgeNodeOptions, acknowledged: Acknowledged) {
+  constructor(options: EdgeNodeOptions, ended: EndedRows) {
     const { name, config, node, site, live, stateFolder, clock, log } = options
     const { group, edgeNode = node, servers, role } = config.sparkplug
     this.#options = options
-    this.#acknowledged = acknowledged
+    this.#ended = ended
     this.#edge = { group, edgeNode }
     this.#servers = [config.url, ...servers]
     this.#numbers = new BirthNumbers({ stateFolder, upstream: name, log })
@@ -178,7 +185,7 @@ class EdgeLine {
     if (!(await this.#awaitHost({ watch, link, url }, signal))) return
     const publisher = new Publisher({ edge: this.#edge, bdSeq, publish: link.publish, clock })
     const mayGoOn = (): boolean => primaryHost === undefined || watch.isOnline
-    const parts = { link, publisher, book: this.#book, live, outbox, acknowledged: this.#acknowledged, bell: this.#bell }
+    const parts = { link, publisher, book: this.#book, live, outbox, ...this.#ended, bell: this.#bell }
     const session = new Session({ ...parts, isAlive: (device) => this.#alive.has(device), mayGoOn, tally: this.#tally, clock, log })
     const answer = (device: string, result: string): void => session.answer(device, result)
     const wishes = new Commands({ upstream: name, role, book: this.#book, commands, answer, clock, chance })

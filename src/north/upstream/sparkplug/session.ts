@@ -18,6 +18,7 @@ export interface SessionOptions {
   readonly live: LiveTags
   readonly outbox: Outbox
   readonly acknowledged: Acknowledged
+  readonly refused: Acknowledged
   /** Whether a device answers now. */
   readonly isAlive: (device: string) => boolean
   /** Whether births and data may be sent: there is no primary host, or it is online. */
@@ -56,9 +57,9 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options
-    const { outbox, acknowledged, link, book, live, tally, publisher, clock, log } = options
+    const { outbox, acknowledged, refused, link, book, live, tally, publisher, clock, log } = options
     this.#backlog = new Backlog({
-      ...{ outbox, acknowledged, link, book, live, tally, clock, log },
+      ...{ outbox, acknowledged, refused, link, book, live, tally, clock, log },
       isBorn: (device) => this.#born.has(device),
       wantBirth: (device) => void this.#wanted.add(device),
       send: (device, metrics) => publisher.deviceData(device, metrics),

@@ -185,6 +185,7 @@ describe('a Sparkplug edge node', () => {
     await using line = await plant({ outbox })
     await vi.waitFor(() => expect(outbox.rows).toEqual([]), waits)
     expect(line.edge.metric('upstream_unsendable_total')).toBe(3)
+    expect(outbox.refused).toEqual([1, 2, 3])
     expect(line.edge.log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
   })
 })
