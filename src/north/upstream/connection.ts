@@ -65,7 +65,11 @@ export async function connectUpstream(options: ConnectOptions, signal: AbortSign
   client.stream.once('end', () => {
     isHungUp = true
   })
-  client.on('connect', connected.resolve)
+  client.on('connect', (packet) => {
+    // The library leaves Nagle's algorithm on: with a peer that delays its acknowledgements it holds small messages back for up to 40 ms.
+    if ('setNoDelay' in client.stream && typeof client.stream.setNoDelay === 'function') client.stream.setNoDelay(true)
+    connected.resolve(packet)
+  })
   client.on('error', (error) => {
     reason ??= error
   })
