@@ -42,6 +42,7 @@ describe('an upstream', () => {
     const body = '{"value":21.5,"quality":"good","time":"2026-11-21T02:30:00.123Z","unit":"°C"}'
     outbox.accept({ kind: 'sample', subject: 'press-07/oil-temp', body }, message('lineside/edge-07/events/flow.completed', '{"id":"1"}'))
     await using reader = startProgram('mosquitto_sub', ['-p', String(far.port), '-t', '#', '-q', '1', '-F', '%t %p'])
+    await vi.waitFor(() => expect(far.lines().join('\n')).toContain('Sending SUBACK'), { timeout: 5_000 })
     await using line = start({ url: far.url, outbox })
     const expected = [
       `lineside/${node}/status online`,
@@ -60,6 +61,7 @@ describe('an upstream', () => {
     await using far = new FarBroker(await freePort())
     await far.start()
     await using reader = startProgram('mosquitto_sub', ['-p', String(far.port), '-t', 'lineside/#', '-F', '%p'])
+    await vi.waitFor(() => expect(far.lines().join('\n')).toContain('Sending SUBACK'), { timeout: 5_000 })
     const first = start({ url: far.url })
     await vi.waitFor(() => expect(reader.lines).toEqual(['online']))
     await first[Symbol.asyncDispose]()
