@@ -257,7 +257,7 @@ describe('a user', () => {
 })
 
 describe('a flood at the door', () => {
-  it('of wrong passwords costs little, and neither the log nor those who are in feel it', { timeout: 30_000 }, async () => {
+  it('of wrong passwords costs little, and neither the log nor those who are in feel it', { timeout: 60_000 }, async () => {
     using state = makeStateFolder()
     await addUser(state.path, { name: 'anna', role: 'admin', password: right })
     await using gateway = await startGateway({ mqtt: { anonymous: false, limits: { connectRate: 10_000 } }, stateFolder: state.path })
@@ -268,11 +268,15 @@ describe('a flood at the door', () => {
       return Buffer.concat([Buffer.from([0x10, body.length]), body])
     }
     const started = systemClock.elapsed()
-    let refused = 0
+    // On a busy machine some wait so long for their answer that they are closed to make room: they are not in either.
+    const tries = { ended: 0, admitted: 0 }
     for (let n = 0; n < 2_000; n += 1) {
       const socket = await connectSocket(gateway)
+      socket.on('close', () => {
+        tries.ended += 1
+      })
       socket.on('data', (answer: Buffer) => {
-        if (answer[0] === 0x20 && answer[3] !== 0) refused += 1
+        if (answer[0] !== 0x20 || answer[3] === 0) tries.admitted += 1
         socket.destroy()
       })
       socket.write(login(n))
@@ -280,7 +284,7 @@ describe('a flood at the door', () => {
     }
     await anna.mqtt.publishAsync('still', 'here', { qos: 1 })
     await using _again = await connectClient(gateway, { username: 'anna', password: right, clientId: 'again' })
-    await vi.waitFor(() => expect(refused).toBe(2_000), 10_000)
+    await vi.waitFor(() => expect(tries).toEqual({ ended: 2_000, admitted: 0 }), 15_000)
     expect(told(gateway, 'was not let in')).toBe(1)
     expect(gateway.access.metrics()[0]?.value).toBeLessThan(60)
     expect(JSON.stringify(gateway.log.lines)).not.toContain('wrong')
