@@ -18,6 +18,7 @@ import { startApi } from './api/api.ts'
 import type { ApiConfig } from './api/config.ts'
 import { type Broker, startBroker } from './broker/broker.ts'
 import type { MqttConfig } from './broker/config.ts'
+import type { SessionStore } from './broker/session-keeper.ts'
 import type { SparkplugHost } from './broker/sparkplug/host.ts'
 import { startTagTopics } from './broker/topics.ts'
 import { LiveTagsCopy } from './live-tags.ts'
@@ -68,7 +69,9 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const statuses = new Map<string, DeviceStatus>()
   const commands = commandRoad(ports)
   const access = parts.use(startAccess({ ...data.mqtt, stateFolder: dirname(data.stateFolder), gateway: data, clock, log }))
-  const broker = parts.use(await startBroker({ config: data.mqtt, access, clock, log }))
+  const broker = parts.use(
+    await startBroker({ config: data.mqtt, access, clock, log, store: sessionStore(ports), transient: [`lineside/${data.node}/`] }),
+  )
   const topics = parts.use(await startTagTopics({ ...data, broker, tags, commands, clock, log }))
   const above: { upstreams?: Upstreams } = {}
   const host = parts.use(await openSparkplugHost(data, { broker, clock, log }))
@@ -114,6 +117,10 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
 function takeChanges(batch: ChangeBatch, tags: LiveTagsCopy, onGood: () => void): void {
   tags.take(batch)
   if (batch.some(({ sample }) => sample.quality === 'good')) onGood()
+}
+
+function sessionStore({ store }: NorthPorts): SessionStore {
+  return { keep: (changes) => store.call('keepSessions', changes), page: (ask) => store.call('sessionsPage', ask) }
 }
 
 function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {

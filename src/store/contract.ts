@@ -1,4 +1,5 @@
 import type { EpochMs } from '../base/clock.ts'
+import type { Packed } from '../base/packed.ts'
 import type { SiteEvent } from '../model/event.ts'
 
 /** What other rooms may ask of the store. Every answer to a write comes after the commit: an answer is a promise kept on disk. */
@@ -18,6 +19,9 @@ export interface StoreCalls {
   /** The upstream broker has acknowledged these, or will never take them (`refused`). */
   removeSent(ask: RemoveAsk): null
   outboxStatus(ask: null): readonly OutboxStatus[]
+  /** To sessions.db, all or nothing; said twice it changes nothing more. The answer names the file: a fresh one after a damaged one has another number. */
+  keepSessions(changes: SessionChanges): { readonly file: number }
+  sessionsPage(ask: SessionsPageAsk): SessionsPage
   /** Newest first. */
   events(ask: { readonly type?: string; readonly rowsMax: number }): readonly (SiteEvent & { readonly id: number })[]
 }
@@ -135,4 +139,80 @@ export interface StreamStatus {
   readonly replaced: number
   /** What none of these explains. */
   readonly missing: number
+}
+
+/** What has changed in the sessions of the embedded broker, in the order in which it is carried out. */
+export interface SessionChanges {
+  /** Clients whose session has ended, with everything that belongs to it. */
+  readonly forgotten: readonly string[]
+  readonly sessions: readonly KeptSession[]
+  readonly subscriptions: readonly KeptSubscription[]
+  /** Messages for a session. The ids are the broker's, and say in which order they came. */
+  readonly queued: Packed<QueuedMessage>
+  /** Where the handshake of QoS 2 has got to. */
+  readonly inFlight: readonly InFlightMessage[]
+  /** Ids of messages that their client has acknowledged. */
+  readonly settled: readonly number[]
+  readonly received: readonly ReceivedPacketId[]
+  /** An empty payload: retained no more. */
+  readonly retained: Packed<{ readonly topic: string; readonly qos: number }>
+  /** An empty topic: the client has none any more. */
+  readonly wills: Packed<KeptWill>
+}
+
+export interface KeptSession {
+  readonly client: string
+  /** Since when its client is away; null while it is connected. */
+  readonly awayMs: number | null
+}
+
+export interface KeptSubscription {
+  readonly client: string
+  readonly filter: string
+  /** null: subscribed no more. */
+  readonly qos: number | null
+}
+
+export interface QueuedMessage extends InFlightMessage {
+  readonly client: string
+  readonly topic: string
+  readonly qos: number
+}
+
+export interface InFlightMessage {
+  readonly id: number
+  /** The packet identifier it was sent with. */
+  readonly packetId: number | null
+  /** QoS 2: its client has it, and only the identifier is still to be released. */
+  readonly isReleased: boolean
+}
+
+/** A QoS 2 message of a client that was passed on, and whose identifier the client has not released. */
+export interface ReceivedPacketId {
+  readonly client: string
+  readonly packetId: number
+  readonly isOpen: boolean
+}
+
+export interface KeptWill {
+  readonly client: string
+  readonly topic: string
+  readonly qos: number
+  readonly isRetained: boolean
+}
+
+export type SessionsPart = 'sessions' | 'subscriptions' | 'queued' | 'received' | 'retained' | 'wills'
+
+export interface SessionsPageAsk {
+  readonly part: SessionsPart
+  /** 0 for the first page. */
+  readonly afterId: number
+}
+
+/** A bounded piece of what sessions.db holds, in the form in which it would be kept again. */
+export interface SessionsPage {
+  readonly file: number
+  readonly changes: Partial<SessionChanges>
+  /** Where the next page begins; absent after the last one. */
+  readonly nextAfterId?: number
 }

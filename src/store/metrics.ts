@@ -6,12 +6,14 @@ import type { StoreFile } from './file.ts'
 import type { StoreParts } from './parts.ts'
 
 /** What the store shows of itself. A file in trouble shows what can be known without it. */
-export function storeMetrics({ journal, outbox, journalWriter, outboxWriter, trimmed }: StoreParts): readonly Metric[] {
+export function storeMetrics(parts: StoreParts): readonly Metric[] {
+  const { journal, outbox, sessions, journalWriter, outboxWriter, sessionsWriter, trimmed } = parts
   const counts = readOr(journal, (tables) => tables.counts(), undefined)
   const statuses = readOr(outbox, (tables) => tables.status(), [])
   return [
     ...fileMetrics(journal, journalWriter.stats()),
     ...fileMetrics(outbox, outboxWriter.stats()),
+    ...fileMetrics(sessions, sessionsWriter.stats()),
     counter('lineside_store_trimmed_rows_total', 'Rows that retention took from the journal.', trimmed.rows),
     ...(counts === undefined ? [] : countMetrics(counts)),
     ...statuses.flatMap(streamMetrics),

@@ -7,6 +7,7 @@ import { StoreFile } from './file.ts'
 import { type Journal, journalSchema, openJournal } from './journal.ts'
 import { type Outbox, openOutbox } from './outbox.ts'
 import { type OutboxLimits, outboxSchema } from './outbox-schema.ts'
+import { openSessions, type Sessions, sessionsSchema } from './sessions.ts'
 import type { SetAside } from './set-aside.ts'
 
 export interface StoreOptions {
@@ -24,8 +25,10 @@ export interface StoreOptions {
 export interface StoreParts {
   readonly journal: StoreFile<Journal>
   readonly outbox: StoreFile<Outbox>
+  readonly sessions: StoreFile<Sessions>
   readonly journalWriter: CommitGroup<Journal>
   readonly outboxWriter: CommitGroup<Outbox>
+  readonly sessionsWriter: CommitGroup<Sessions>
   /** Rows that retention took from the journal since the start. */
   readonly trimmed: { rows: number }
 }
@@ -58,16 +61,23 @@ export function openParts(options: StoreOptions, tell: (event: SiteEvent) => voi
     clock,
     onSetAside,
   })
+  const sessions = new StoreFile<Sessions>({
+    path: join(path, 'sessions.db'),
+    schema: sessionsSchema,
+    prepare: openSessions,
+    clock,
+    onSetAside,
+  })
   const trim = (tables: Journal): void => {
     trimmed.rows += tables.trim()
   }
   const journalWriter = new CommitGroup({ file: journal, clock, log, atEnd: trim })
   const outboxWriter = new CommitGroup({ file: outbox, clock, log, atEnd: () => {} })
-  return { journal, outbox, journalWriter, outboxWriter, trimmed }
+  const sessionsWriter = new CommitGroup({ file: sessions, clock, log, atEnd: () => {} })
+  return { journal, outbox, sessions, journalWriter, outboxWriter, sessionsWriter, trimmed }
 }
 
 export function closeParts(parts: StoreParts): void {
-  for (const writer of [parts.journalWriter, parts.outboxWriter]) writer.flush()
-  parts.journal.close()
-  parts.outbox.close()
+  for (const writer of [parts.journalWriter, parts.outboxWriter, parts.sessionsWriter]) writer.flush()
+  for (const file of [parts.journal, parts.outbox, parts.sessions]) file.close()
 }

@@ -11,6 +11,7 @@ import { takeFolder } from './folder.ts'
 import { storeMetrics } from './metrics.ts'
 import { closeParts, openParts, type StoreOptions, type StoreParts } from './parts.ts'
 import { callRowsMax, eventRows, messageRows, runRows } from './rows.ts'
+import { sizeOf } from './sessions.ts'
 
 /** The store's calls as the thread behind a door answers them. */
 export type StorePort = {
@@ -34,7 +35,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const news: SiteEvent[] = []
   const parts = openParts(options, (event) => news.push(event))
   started.defer(() => closeParts(parts))
-  for (const file of [parts.journal, parts.outbox]) openUnlessDisk(file)
+  for (const file of [parts.journal, parts.outbox, parts.sessions]) openUnlessDisk(file)
   const calls = storeCalls(parts, options)
   const drops = new DropWatch({ clock: options.clock, log: options.log })
   const lookAtDrops = async (): Promise<void> => void news.push(...drops.look(await calls.outboxStatus(null)))
@@ -63,7 +64,8 @@ function openUnlessDisk(file: StoreFile<unknown>): void {
   }
 }
 
-function storeCalls({ journal, outbox, journalWriter, outboxWriter }: StoreParts, { clock }: StoreOptions): StorePort {
+function storeCalls(parts: StoreParts, { clock }: StoreOptions): StorePort {
+  const { journal, outbox, sessions, journalWriter, outboxWriter, sessionsWriter } = parts
   return {
     append: async (events) => {
       const { rows, bytes } = eventRows(events)
@@ -87,6 +89,8 @@ function storeCalls({ journal, outbox, journalWriter, outboxWriter }: StoreParts
       return await outboxWriter.submit({ rows: ask.ids.length, bytes: ask.ids.length * 8, run: (tables) => tables.remove(ask) })
     },
     outboxStatus: async () => outbox.read((tables) => tables.status()),
+    keepSessions: async (changes) => await sessionsWriter.submit({ ...sizeOf(changes), run: (tables) => tables.keep(changes) }),
+    sessionsPage: async (ask) => sessions.read((tables) => tables.page(ask)),
     events: async (ask) => journal.read((tables) => tables.events(ask)),
   }
 }
@@ -115,8 +119,8 @@ async function tidyLoop({ parts, tell, clock, signal }: TidyOptions): Promise<vo
     await clock.sleep(tidyEveryMs, signal)
     await tell()
     await unlessFault(() => parts.outboxWriter.submit({ rows: 0, bytes: 0, run: (tables) => tables.tidy(clock.now()) }))
-    for (const file of [parts.journal, parts.outbox]) await unlessFault(async () => file.tidy())
-    for (const writer of [parts.journalWriter, parts.outboxWriter]) writer.turnSpan()
+    for (const file of [parts.journal, parts.outbox, parts.sessions]) await unlessFault(async () => file.tidy())
+    for (const writer of [parts.journalWriter, parts.outboxWriter, parts.sessionsWriter]) writer.turnSpan()
   }
 }
 

@@ -1,13 +1,14 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
-import { Aedes } from 'aedes'
+import { Aedes, type PublishPacket } from 'aedes'
 import { writeToStream } from 'mqtt-packet'
 import type { Clock } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import { firstFailure, type Running, startLoop } from '../../base/running.ts'
 import type { LocalMessage } from '../../control/contract.ts'
+import { Acceptance } from './acceptance.ts'
 import { Clients } from './clients.ts'
 import type { MqttConfig } from './config.ts'
 import type { ConnectedClient } from './connected-client.ts'
@@ -15,10 +16,13 @@ import type { DoorKeeper, Receive } from './door-keeper.ts'
 import { openDoors } from './doors.ts'
 import { Doorway } from './doorway.ts'
 import { Incidents, incidentKinds } from './incidents.ts'
-import { type AedesPersistence, type Bounds, boundPersistence } from './persistence.ts'
+import { type Keeping, startKeeping } from './keeping.ts'
+import type { Persistence } from './persistence.ts'
 import { Router } from './router.ts'
+import type { SessionStore } from './session-keeper.ts'
 import { Sys, type SysCounts } from './sys.ts'
 import { ValueFanOut, type ValueSource } from './values.ts'
+import type { Will } from './wills.ts'
 
 /** The embedded MQTT broker, seen from inside. Nothing here ever waits for a subscriber. */
 export interface Broker extends Running {
@@ -27,7 +31,7 @@ export interface Broker extends Running {
   readonly websocketPort: number | undefined
   /** Speaks MQTT with somebody whom the kernel has let in. */
   receivePrivate(socket: Socket): void
-  /** Resolves when each message is retained, queued for who is away, and handed to who is here. */
+  /** Resolves when each message is handed to who is here, and on the disk for who is away; rejects with `mqtt.not-kept` where only the latter fails. */
   publish(messages: readonly BrokerMessage[]): Promise<void>
   /** Serves current values as retained topics; the answer is to be called with the places that changed. */
   serveValues(source: ValueSource): (places: Iterable<number>) => void
@@ -46,6 +50,10 @@ export interface BrokerOptions {
   readonly access: DoorKeeper
   readonly clock: Clock
   readonly log: Log
+  /** Where sessions, retained messages and wills outlive this broker. */
+  readonly store: SessionStore
+  /** Retained topics below these are told anew at each start by who publishes them: they are not stored. */
+  readonly transient?: readonly string[]
 }
 
 const aedesLimits = {
@@ -56,6 +64,9 @@ const aedesLimits = {
   maxClientsIdLength: 256,
 } as const
 const sweepPauseMs = 1_000
+const expiryPauseMs = 60_000
+/** For clients that were connected when the broker was killed to come back; then their wills are published. */
+const formerWillsAfterMs = 60_000
 /** For the last words (`offline`) to reach those who read. */
 const partingMs = 500
 const partingPauseMs = 10
@@ -68,10 +79,15 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const incidents = new Incidents({ log, clock })
   const router = new Router<ConnectedClient>()
   const doorway = new Doorway({ limits: config.limits, incidents, clock, receive: ({ stream }) => void aedes.handle(stream) })
-  const clients = new Clients({ config, access, router, clock, incidents, doorway })
   await using parts = new AsyncDisposableStack()
-  const aedes = new Aedes({ ...clients.hooks(), mq: router, ...aedesLimits })
+  const keeping = parts.use(await startKeeping({ transient: [], ...options, onMended: () => clients.dropRefused() }))
+  const { sessions, persistence } = keeping
+  const onRefused = (client: ConnectedClient): void => incidents.note(incidentKinds.notKept, { client: client.aedes.id })
+  const acceptance = new Acceptance({ sessions, keeper: keeping.keeper, onRefused })
+  const clients = new Clients({ config, access, router, clock, incidents, doorway, sessions, persistence, acceptance })
+  const aedes = new Aedes({ ...clients.hooks(), mq: router, persistence, ...aedesLimits })
   await aedes.listen()
+  acceptance.follow(aedes)
   parts.defer(async () => {
     await closeAedes(aedes)
     doorway.closeAll()
@@ -80,14 +96,12 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const emitter: EventEmitter = aedes
   emitter.on('error', broken.reject)
   clients.follow(aedes)
-  const persistence = persistenceOf(aedes)
-  const bounds = boundPersistence(persistence, config.limits)
-  const sys = new Sys({ counts: () => sysCounts({ clients, doorway, bounds }), clock })
+  const sys = new Sys({ counts: () => sysCounts({ clients, doorway, keeping }), clock })
   serveSys(persistence, sys)
   parts.defer(() => letRead(doorway, clock))
   const doors = parts.use(await openDoors({ config, doorway, incidents, clock, log }))
   parts.use(access.onChange(() => clients.dropRevoked()))
-  const sweeping = parts.use(startLoop((signal) => sweepForever({ clients, doorway, clock }, signal)))
+  const sweeping = parts.use(startLoop((signal) => sweepForever({ aedes, clients, keeping, acceptance, doorway, clock }, signal)))
   const telling = parts.use(startLoop((signal) => tellForever({ sys, clients, aedes, clock, sysMs: config.sysMs }, signal)))
   const started = parts.move()
   return {
@@ -95,23 +109,37 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     tlsPort: doors.tlsPort,
     websocketPort: doors.websocketPort,
     receivePrivate: (socket) => doorway.open({ door: 'private', socket }),
-    failure: firstFailure([sweeping, telling, doors, { failure: broken.promise }]),
-    ...publishing({ aedes, clients, router, config, bounds, incidents }),
+    failure: firstFailure([sweeping, telling, doors, keeping, { failure: broken.promise }]),
+    ...publishing({ aedes, clients, router, config, keeping, acceptance, incidents }),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
 
 interface Sweeping {
+  readonly aedes: Aedes
+  readonly keeping: Keeping
+  readonly acceptance: Acceptance
   readonly clients: Clients
   readonly doorway: Doorway
   readonly clock: Clock
 }
 
-async function sweepForever({ clients, doorway, clock }: Sweeping, signal: AbortSignal): Promise<void> {
+async function sweepForever({ aedes, clients, keeping, acceptance, doorway, clock }: Sweeping, signal: AbortSignal): Promise<void> {
+  const { sessions } = keeping
+  const begun = clock.elapsed()
+  let expiredAt = begun
   while (!signal.aborted) {
     await clock.sleep(sweepPauseMs, signal)
     clients.dropStalled()
     doorway.sweep()
+    acceptance.unblock()
+    const now = clock.elapsed()
+    if (now - begun > formerWillsAfterMs && sessions.isRestored) {
+      for (const will of sessions.wills.takeFormer()) aedes.publish(packetOf(will), () => {})
+    }
+    if (now - expiredAt < expiryPauseMs) continue
+    expiredAt = now
+    sessions.expire()
   }
 }
 
@@ -134,7 +162,7 @@ async function tellForever({ sys, clients, aedes, clock, sysMs }: Telling, signa
 }
 
 /** Who subscribes gets them as they are at that moment, as if they were retained; kept are they nowhere. */
-function serveSys(persistence: AedesPersistence, sys: Sys): void {
+function serveSys(persistence: Persistence, sys: Sys): void {
   const retained = persistence.createRetainedStreamCombi.bind(persistence)
   persistence.createRetainedStreamCombi = (filters) => {
     if (!filters.some((filter) => filter.startsWith('$'))) return retained(filters)
@@ -151,19 +179,20 @@ async function* both(first: Iterable<unknown>, second: AsyncIterable<unknown>): 
 function sysCounts({
   clients,
   doorway,
-  bounds,
+  keeping,
 }: {
   readonly clients: Clients
   readonly doorway: Doorway
-  readonly bounds: Bounds
+  readonly keeping: Keeping
 }): SysCounts {
+  const { retained, counts, all } = keeping.sessions
   const { connected, connectedMax, received, receivedBytes, sent, sentBytes, dropped } = clients.counts
   const { sockets, bytesRead, bytesWritten, packets, replies } = doorway.traffic()
   const publishSent = sent + clients.valuesSent
   return {
     clientsConnected: connected,
     clientsMaximum: connectedMax,
-    sessions: clients.sessions,
+    sessions: all.size,
     subscriptions: clients.subscriptions(),
     sockets,
     bytesReceived: bytesRead,
@@ -175,9 +204,9 @@ function sysCounts({
     publishSent,
     publishSentBytes: sentBytes,
     publishDropped: dropped,
-    retained: bounds.retained.size,
-    stored: bounds.retained.size + bounds.offlineMessages(),
-    storedBytes: bounds.retained.bytes,
+    retained: retained.size,
+    stored: retained.size + counts.messages,
+    storedBytes: retained.bytes + counts.bytes,
   }
 }
 
@@ -186,7 +215,8 @@ interface Parts {
   readonly clients: Clients
   readonly router: Router<ConnectedClient>
   readonly config: MqttConfig
-  readonly bounds: Bounds
+  readonly keeping: Keeping
+  readonly acceptance: Acceptance
   readonly incidents: Incidents
 }
 
@@ -195,7 +225,8 @@ function publishing({
   clients,
   router,
   config,
-  bounds,
+  keeping,
+  acceptance,
   incidents,
 }: Parts): Pick<Broker, 'publish' | 'serveValues' | 'own' | 'watch' | 'metrics'> {
   let published = 0
@@ -203,6 +234,7 @@ function publishing({
     publish: async (messages) => {
       published += messages.length
       await Promise.all(messages.map((message) => publishOne(aedes, message)))
+      await keeping.ownKept(messages)
     },
     serveValues: (source) => {
       const values = new ValueFanOut({
@@ -219,11 +251,9 @@ function publishing({
     metrics: () => [
       ...clients.metrics(),
       counter('lineside_mqtt_published_total', 'Messages published by this gateway, without tag values.', published),
-      gauge('lineside_mqtt_retained', 'Retained messages, without tag values.', bounds.retained.size),
-      gauge('lineside_mqtt_retained_bytes', 'Their size.', bounds.retained.bytes),
-      counter('lineside_mqtt_retained_refused_total', 'Messages passed on, but not retained: no room.', bounds.retained.refused),
-      gauge('lineside_mqtt_offline_messages', 'Messages kept for sessions until they are acknowledged.', bounds.offlineMessages()),
-      counter('lineside_mqtt_offline_lost_total', 'Messages not kept for a session: no room.', bounds.offlineLost()),
+      ...keeping.metrics(),
+      gauge('lineside_mqtt_unkept', 'Messages that wait for the disk, and their publishers for the acknowledgement.', acceptance.waiting),
+      counter('lineside_mqtt_unkept_refused_total', 'Messages not taken, for they could not be kept.', acceptance.refused),
       ...Object.entries(incidentKinds).map(([kind, sentence]) => ({
         ...counter('lineside_mqtt_incidents_total', 'What clients did that the broker did not let pass.', incidents.count(sentence)),
         labels: { kind },
@@ -250,8 +280,7 @@ function watch(aedes: Aedes, prefix: string, listener: (topic: string, payload: 
 
 function publishOne(aedes: Aedes, { topic, payload, qos, isRetained }: BrokerMessage): Promise<void> {
   return new Promise((resolve, reject) => {
-    const packet = { cmd: 'publish', topic, payload: Buffer.from(payload as string), qos, retain: isRetained, dup: false } as const
-    aedes.publish(packet, (error) => (error ? reject(error) : resolve()))
+    aedes.publish(packetOf({ topic, payload, qos, retain: isRetained }), (error) => (error ? reject(error) : resolve()))
   })
 }
 
@@ -265,6 +294,6 @@ function closeAedes(aedes: Aedes): Promise<void> {
   return new Promise((resolve) => aedes.close(resolve))
 }
 
-function persistenceOf(aedes: Aedes): AedesPersistence {
-  return (aedes as unknown as { readonly persistence: AedesPersistence }).persistence
+function packetOf({ topic, payload, qos = 0, retain = false }: Will): PublishPacket {
+  return { cmd: 'publish', topic, payload: Buffer.from(payload as string), qos: qos as 0 | 1 | 2, retain, dup: false }
 }

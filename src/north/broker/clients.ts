@@ -2,21 +2,27 @@ import type { Duplex } from 'node:stream'
 import type { Aedes, AedesOptions, AedesPublishPacket, AuthenticateError, Client, PublishPacket, Subscription } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import type { Metric } from '../../base/metric.ts'
-import { matchesFilter } from '../../model/topic.ts'
+import { type Acceptance, divert } from './acceptance.ts'
+import { isOrdinaryEnd, lower, type Message, qosFor, subscriptionsOf, unsubscribe, willOf } from './aedes-client.ts'
 import type { MqttConfig } from './config.ts'
 import { ConnectedClient } from './connected-client.ts'
 import type { DoorKeeper, Receive } from './door-keeper.ts'
 import type { Doorway } from './doorway.ts'
 import { Entry } from './entry.ts'
 import { type Incidents, incidentKinds } from './incidents.ts'
-import type { Deliver, Router } from './router.ts'
+import type { Persistence } from './persistence.ts'
+import type { Router } from './router.ts'
+import type { Sessions } from './sessions.ts'
 import type { MessageCounts } from './sys.ts'
 import type { ValueFanOut } from './values.ts'
 
-/** Where a refused message goes, so that its client is acknowledged as MQTT 3.1.1 wants it, and nobody gets it. No client may subscribe to it. */
-const nowhere = '$nowhere'
 /** Wildcards, which only a will can bring this far, and control characters: mosquitto's clients hang up where they are sent one. */
 const unfit = /[+#]|\p{Cc}/u
+
+interface Owner {
+  readonly prefix: string
+  readonly receive: Receive
+}
 
 export interface ClientsOptions {
   readonly config: MqttConfig
@@ -25,6 +31,9 @@ export interface ClientsOptions {
   readonly clock: Clock
   readonly incidents: Incidents
   readonly doorway: Pick<Doorway, 'wireOf' | 'arrived'>
+  readonly sessions: Sessions
+  readonly persistence: Pick<Persistence, 'granting'>
+  readonly acceptance: Acceptance
 }
 
 /** Everybody who is connected, and what each may do: aedes' hooks. */
@@ -35,7 +44,7 @@ export class Clients {
   readonly #connected = new Set<ConnectedClient>()
   readonly #broken = new WeakSet<Client>()
   readonly #entry: Entry
-  readonly #owners: { readonly prefix: string; readonly receive: Receive }[] = []
+  readonly #owners: Owner[] = []
   readonly #counts: MessageCounts = { connected: 0, connectedMax: 0, received: 0, receivedBytes: 0, sent: 0, sentBytes: 0, dropped: 0 }
   #values: ValueFanOut | undefined
 
@@ -52,10 +61,6 @@ export class Clients {
 
   get valuesSent(): number {
     return this.#values?.sent ?? 0
-  }
-
-  get sessions(): number {
-    return this.#entry.sessions
   }
 
   isSysRead(): boolean {
@@ -76,8 +81,12 @@ export class Clients {
         void this.#enter(client, { user, password }).then((refusal) => done(refusal ?? null, refusal === undefined))
       },
       authorizePublish: (client, packet, done) => {
-        if (client !== null) this.#publish(client, packet)
-        done(null)
+        const connected = client === null ? undefined : this.#known.get(client)
+        if (client === null || connected === undefined) return done(null)
+        const { acceptance } = this.#options
+        if (acceptance.refuses(connected, packet, done)) return
+        if (!acceptance.isRepeated(connected, packet)) this.#publish(client, packet)
+        acceptance.admit(connected, packet, done)
       },
       authorizeSubscribe: (client, subscription, done) => done(null, this.#maySubscribe(client, subscription) ? subscription : null),
       authorizeForward: (client, packet) => this.#forward(client, packet),
@@ -125,11 +134,25 @@ export class Clients {
     for (const client of this.#connected) if (!client.admission.isValid()) this.#drop(client, incidentKinds.revoked)
   }
 
+  /** Those whose messages were refused for want of a disk: it is there again, and they may send them again. */
+  dropRefused(): void {
+    for (const { isRefused, aedes, wire } of this.#connected) {
+      if (!isRefused) continue
+      this.#options.incidents.note(incidentKinds.kept, { client: aedes.id })
+      wire.stream.end() // when it has what was written to it: acknowledgements
+    }
+  }
+
   metrics(): readonly Metric[] {
     const help = 'Tag values that a slow client did not see because newer ones came.'
     return [
       { name: 'lineside_mqtt_clients', help: 'Clients connected.', type: 'gauge', value: this.#connected.size },
-      { name: 'lineside_mqtt_sessions', help: 'Sessions that outlive their connection.', type: 'gauge', value: this.#entry.sessions },
+      {
+        name: 'lineside_mqtt_sessions',
+        help: 'Sessions that outlive their connection.',
+        type: 'gauge',
+        value: this.#options.sessions.all.size,
+      },
       { name: 'lineside_mqtt_received_total', help: 'Messages published by clients.', type: 'counter', value: this.#counts.received },
       { name: 'lineside_mqtt_values_sent_total', help: 'Tag values sent to clients.', type: 'counter', value: this.#values?.sent ?? 0 },
       { name: 'lineside_mqtt_values_overtaken_total', help, type: 'counter', value: this.#values?.overtaken ?? 0 },
@@ -140,7 +163,7 @@ export class Clients {
     client: Client,
     shown: { readonly user: string | undefined; readonly password: Buffer | undefined },
   ): Promise<AuthenticateError | undefined> {
-    const { doorway, clock } = this.#options
+    const { doorway, clock, sessions } = this.#options
     const wire = doorway.wireOf(client.conn as Duplex)
     if (wire === undefined) return Object.assign(new Error('gone'), { returnCode: 3 }) // while its CONNECT was parsed
     doorway.arrived(wire)
@@ -150,7 +173,13 @@ export class Clients {
     this.#known.set(client, connected)
     this.#connected.add(connected)
     this.#counts.connectedMax = Math.max(this.#counts.connectedMax, this.#connected.size)
-    wire.stream.on('close', () => this.#connected.delete(connected))
+    if (!client.clean) sessions.arrive(client.id, connected)
+    wire.stream.on('close', () => {
+      this.#connected.delete(connected)
+      sessions.leave(client.id, connected)
+    })
+    const will = willOf(client)
+    if (will !== undefined && this.#verdict(connected, will, this.#ownerOf(will.topic)) === 'passOn') sessions.wills.permit(will)
     return undefined
   }
 
@@ -158,6 +187,7 @@ export class Clients {
   #ready(aedes: Client): void {
     const client = this.#known.get(aedes)
     if (client === undefined) return
+    client.isIntroduced = true
     client.wire.stream.on('drain', () => this.#values?.catchUp(client.reader))
     const restored = this.#stillAllowed(client)
     for (const filter of restored) client.filters.add(filter)
@@ -187,7 +217,8 @@ export class Clients {
     for (const { func, qos } of Object.values(subscriptionsOf(client.aedes))) this.#options.router.introduce(func, { client, qos })
   }
 
-  #maySubscribe(aedes: Client, { topic }: Subscription): boolean {
+  #maySubscribe(aedes: Client, subscription: Subscription): boolean {
+    const { topic } = subscription
     const client = this.#known.get(aedes)
     if (client === undefined) return false
     const isFull = !client.filters.has(topic) && client.filters.size >= this.#options.config.limits.subscriptionsMax
@@ -198,6 +229,7 @@ export class Clients {
       return false
     }
     client.filters.add(topic)
+    this.#options.persistence.granting(aedes, subscription)
     return true
   }
 
@@ -205,25 +237,27 @@ export class Clients {
   #publish(aedes: Client, packet: PublishPacket): void {
     this.#counts.received += 1
     this.#counts.receivedBytes += packet.payload.length
-    const owner = this.#owners.find(({ prefix }) => packet.topic.startsWith(prefix))
+    const owner = this.#ownerOf(packet.topic)
     const client = this.#known.get(aedes)
     // A closed client publishes its will: it must not command anything, least of all because a cable broke.
-    const isTaken = client !== undefined && this.#verdict(client, packet, owner?.receive) === 'passOn'
+    const isTaken = client !== undefined && this.#verdict(client, packet, owner) === 'passOn'
     if (isTaken && owner !== undefined) packet.retain = false
     if (isTaken) return
     this.#options.incidents.note(incidentKinds.notPublished, { client: aedes.id, topic: packet.topic.slice(0, 200) })
-    packet.topic = nowhere
-    packet.payload = Buffer.alloc(0)
-    packet.retain = false
+    divert(packet)
   }
 
-  #verdict(client: ConnectedClient, { topic, payload }: PublishPacket, receive: Receive | undefined): 'passOn' | 'discard' {
+  #ownerOf(topic: string): Owner | undefined {
+    return this.#owners.find(({ prefix }) => topic.startsWith(prefix))
+  }
+
+  #verdict(client: ConnectedClient, { topic, payload }: Message, owner: Owner | undefined): 'passOn' | 'discard' {
     if (unfit.test(topic) || topic === '') return 'discard'
     const { role, rights } = client.admission
     const mayWrite = rights.mayWrite(topic)
-    if (receive === undefined) return mayWrite && !topic.startsWith('$') ? 'passOn' : 'discard'
-    if (client.aedes.closed || (rights.hasOwnWriteRules && !mayWrite)) return 'discard'
-    return receive({ topic, payload: Buffer.from(payload), by: { name: client.name, role } }) // which tells who may not, and why
+    if (owner === undefined) return mayWrite && !topic.startsWith('$') ? 'passOn' : 'discard'
+    if (client.aedes.closed || !client.isIntroduced || (rights.hasOwnWriteRules && !mayWrite)) return 'discard'
+    return owner.receive({ topic, payload: Buffer.from(payload), by: { name: client.name, role } }) // which tells who may not, and why
   }
 
   /** The last look before a packet is written to a client: its socket has room, and the QoS is one it was granted. */
@@ -231,22 +265,26 @@ export class Clients {
     const client = this.#known.get(aedes)
     if (client === undefined) return packet
     if (packet.topic.startsWith('$SYS/') && !packet.topic.startsWith('$SYS/broker/')) return null // what aedes tells its own like
+    const session = packet.qos > 0 && !aedes.clean && !packet.retain ? this.#options.sessions.find(aedes.id) : undefined
+    const isOfBacklog = packet.messageId !== undefined
+    if (!isOfBacklog && session?.isSendingBacklog === true) return null // it waits there for its turn
     const { unreadBytesMax, unacknowledgedMax } = this.#options.config.limits
     const unread = client.wire.unreadBytes
     // aedes looks the granted QoS up by the topic, so that it finds none for a filter with wildcards.
     const qos = packet.qos > 0 && (packet.retain || packet.qos === 2) ? lower(packet.qos, qosFor(aedes, packet.topic)) : packet.qos
     if (unread > unreadBytesMax) this.#drop(client, incidentKinds.overrun)
-    else if (qos > 0 && client.unacknowledged >= unacknowledgedMax) this.#drop(client, incidentKinds.unacknowledged)
+    else if (qos > 0 && !isOfBacklog && client.unacknowledged >= unacknowledgedMax) this.#drop(client, incidentKinds.unacknowledged)
     else if (packet.qos === 0 && unread > unreadBytesMax / 4) this.#options.incidents.note(incidentKinds.skipped, { client: aedes.id })
     else {
       packet.qos = qos
+      if (isOfBacklog && session?.findNumber(packet.brokerCounter)?.isRepeat === true) packet.dup = true
       if (qos > 0) client.unacknowledged += 1
       this.#counts.sent += 1
       this.#counts.sentBytes += packet.payload.length
       return packet
     }
     this.#counts.dropped += 1
-    return null
+    return isOfBacklog ? packet : null // what is not forwarded, aedes takes out of the queue: it goes to a closed connection instead
   }
 
   #drop(client: ConnectedClient, sentence: string): void {
@@ -255,37 +293,4 @@ export class Clients {
     this.#options.incidents.note(sentence, { client: aedes.id, address: wire.address, unreadBytes: wire.unreadBytes })
     wire.destroy()
   }
-}
-
-/** aedes keeps them on the client, but does not declare them. */
-function subscriptionsOf(client: Client): Readonly<Record<string, { readonly func: Deliver; readonly qos: number }>> {
-  return (client as unknown as { readonly subscriptions: Readonly<Record<string, { readonly func: Deliver; readonly qos: number }>> })
-    .subscriptions
-}
-
-/** In this connection; the session keeps them, and each of its connections is looked at anew. */
-function unsubscribe(client: Client, filters: readonly string[]): void {
-  const open = client as unknown as { unsubscribe(packet: { readonly unsubscriptions: readonly string[] }, done: () => void): void }
-  open.unsubscribe({ unsubscriptions: filters }, () => {})
-}
-
-/** The highest QoS that the client was granted for this topic. */
-function qosFor(client: Client, topic: string): number {
-  let highest = 0
-  for (const [filter, { qos }] of Object.entries(subscriptionsOf(client))) {
-    if (qos > highest && matchesFilter(topic, filter)) highest = qos
-    if (highest === 2) break
-  }
-  return highest
-}
-
-function lower(qos: 0 | 1 | 2, ceiling: number): 0 | 1 | 2 {
-  if (ceiling === 0) return 0
-  return ceiling < qos ? 1 : qos
-}
-
-/** A peer that went without a word is everyday life, not an incident. */
-function isOrdinaryEnd(error: Error): boolean {
-  const code = 'code' in error ? error.code : undefined
-  return code === 'ECONNRESET' || code === 'EPIPE' || error.message === 'connection closed'
 }

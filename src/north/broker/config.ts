@@ -12,6 +12,7 @@ export interface MqttLimits {
   readonly retainedMax: number
   readonly retainedBytesMax: number
   readonly sessionsMax: number
+  readonly sessionAgeMs: number
   readonly offlineMessagesMax: number
   readonly offlineBytesMax: number
   readonly connectsPerSecondMax: number
@@ -94,11 +95,14 @@ const limitsSchema = z
       .max(10_000)
       .default(100)
       .describe('Clients whose session is kept while they are away (clean session off); one more is refused.'),
+    sessionAge: durationSchema({ min: '1s' })
+      .default(7 * 24 * 60 * 60 * 1000)
+      .describe('How long a client may be away before its session ends, and what is kept for it is dropped.'),
     offlineMessages: z
       .number()
       .int()
       .min(0)
-      .max(100_000)
+      .max(50_000)
       .default(1_000)
       .describe('QoS 1 and 2 messages kept for each of them; once it is full, newer ones are not kept.'),
     offlineSize: sizeSchema()
@@ -136,6 +140,7 @@ const limitsSchema = z
       retainedMax: limits.retained,
       retainedBytesMax: limits.retainedSize,
       sessionsMax: limits.sessions,
+      sessionAgeMs: limits.sessionAge,
       offlineMessagesMax: limits.offlineMessages,
       offlineBytesMax: limits.offlineSize,
       connectsPerSecondMax: limits.connectRate,

@@ -25,6 +25,13 @@ export class ConnectedClient {
   readonly filters = new Set<string>()
   /** Messages that it has got and not acknowledged. */
   unacknowledged = 0
+  /** Messages of this client that wait for the disk, and of those of QoS 2 their identifiers. */
+  waiting = 0
+  readonly unkept = new Set<number>()
+  /** It has its CONNACK. */
+  isIntroduced = false
+  /** A message of it was refused: so are all that follow, until it comes back and sends them again. */
+  isRefused = false
   #taken = 0
   #movedAt: MonotonicMs
 

@@ -4,6 +4,7 @@ import type { MqttConfig } from './config.ts'
 import type { Admitted, DoorKeeper } from './door-keeper.ts'
 import { localAdmission } from './door-keeper.ts'
 import { type Incidents, incidentKinds } from './incidents.ts'
+import type { Sessions } from './sessions.ts'
 import type { Wire } from './wire.ts'
 
 const clientIdMax = 256
@@ -16,6 +17,7 @@ export interface EntryOptions {
   readonly config: MqttConfig
   readonly access: DoorKeeper
   readonly incidents: Incidents
+  readonly sessions: Pick<Sessions, 'isRestored' | 'mayOpen'>
   /** Whether one more would be too many; who takes over its own connection is none more. */
   readonly isFull: (clientId: string) => boolean
 }
@@ -31,15 +33,9 @@ export interface Claim {
 export class Entry {
   readonly #options: EntryOptions
   readonly #claims = new WeakMap<Client, 'fits' | 'doesNotFit'>()
-  /** Client ids with a session that outlives the connection. */
-  readonly #sessions = new Set<string>()
 
   constructor(options: EntryOptions) {
     this.#options = options
-  }
-
-  get sessions(): number {
-    return this.#sessions.size
   }
 
   /** What aedes would let pass: no name, and yet a session under it. */
@@ -73,15 +69,14 @@ export class Entry {
     }
     if (wire.socket.destroyed) return refusal(returnCodes.unavailable) // while its password was looked at
     if (this.#options.isFull(client.id)) return refuse(incidentKinds.tooMany, returnCodes.unavailable)
-    if (!this.#mayKeepSession(client)) return refuse(incidentKinds.tooManySessions, returnCodes.unavailable)
-    return admission
+    const whyNot = client.clean ? undefined : this.#whyNoSession(client.id)
+    return whyNot === undefined ? admission : refuse(whyNot, returnCodes.unavailable)
   }
 
-  #mayKeepSession({ id, clean }: Client): boolean {
-    if (clean) this.#sessions.delete(id)
-    else if (!this.#sessions.has(id) && this.#sessions.size >= this.#options.config.limits.sessionsMax) return false
-    else this.#sessions.add(id)
-    return true
+  #whyNoSession(id: string): string | undefined {
+    const { sessions } = this.#options
+    if (!sessions.isRestored) return incidentKinds.notRead
+    return sessions.mayOpen(id) ? undefined : incidentKinds.tooManySessions
   }
 }
 

@@ -1,79 +1,149 @@
 import { Readable } from 'node:stream'
-import type { MqttLimits } from './config.ts'
-import { type KeptPacket, Retained } from './retained.ts'
+import type { IncomingPacket } from './incoming.ts'
+import type { KeptPacket } from './retained.ts'
+import type { OutgoingPacket, QueuedPacket, SubscriptionRecord } from './session.ts'
+import type { Sessions, Subscriber } from './sessions.ts'
+import { Settled } from './settled.ts'
+import type { Matched } from './subscription-index.ts'
+import type { Will } from './wills.ts'
 
-interface StoredPacket extends KeptPacket {
+export interface ClientName {
+  readonly id: string
+}
+
+interface Identified {
   readonly messageId?: number | undefined
 }
 
-interface Owner {
-  readonly clientId: string
-}
+/** What aedes asks of a persistence, by the names and in the shapes of aedes-persistence 11. What changes on the disk is waited for where a client is told so next. */
+export class Persistence {
+  readonly #sessions: Sessions
+  /** Resolves when everything so far is on the disk. */
+  readonly #kept: () => Promise<void>
+  /** aedes hands over all filters of a SUBSCRIBE for each of them that was granted: only that one counts. */
+  readonly #granted = new WeakMap<object, SubscriptionRecord>()
 
-/** What we change of aedes' persistence in memory. Each is called by aedes by this name. */
-export interface AedesPersistence {
-  storeRetained(packet: StoredPacket): Promise<void>
-  createRetainedStreamCombi(filters: readonly string[]): Readable
-  outgoingEnqueue(owner: Owner, packet: StoredPacket): Promise<void>
-  outgoingEnqueueCombi(owners: readonly Owner[], packet: StoredPacket): Promise<void>
-  outgoingUpdate(client: { readonly id: string }, packet: StoredPacket): Promise<void>
-  outgoingClearMessageId(client: { readonly id: string }, packet: StoredPacket): Promise<StoredPacket | undefined>
-}
-
-interface Queue {
-  readonly messages: number
-  readonly bytes: number
-}
-
-export interface Bounds {
-  readonly retained: Retained<StoredPacket>
-  /** QoS 1 and 2 messages kept for clients with a session. */
-  offlineMessages(): number
-  offlineLost(): number
-}
-
-/** Puts limits on what aedes keeps, which has none of its own. */
-export function boundPersistence(persistence: AedesPersistence, limits: MqttLimits): Bounds {
-  const retained = new Retained<StoredPacket>({ messagesMax: limits.retainedMax, bytesMax: limits.retainedBytesMax })
-  persistence.storeRetained = async (packet) => retained.store({ ...packet })
-  persistence.createRetainedStreamCombi = (filters) => Readable.from(retained.matching(filters))
-  return { retained, ...boundQueues(persistence, limits) }
-}
-
-function boundQueues(persistence: AedesPersistence, limits: MqttLimits): Omit<Bounds, 'retained'> {
-  const enqueue = persistence.outgoingEnqueueCombi.bind(persistence)
-  const update = persistence.outgoingUpdate.bind(persistence)
-  const clear = persistence.outgoingClearMessageId.bind(persistence)
-  const queues = new Map<string, Queue>()
-  let bytes = 0
-  let lost = 0
-  persistence.outgoingEnqueueCombi = async (owners, packet) => {
-    const size = packet.payload.length
-    const taken = owners.filter(({ clientId }) => {
-      const queue = queues.get(clientId) ?? { messages: 0, bytes: 0 }
-      if (queue.messages >= limits.offlineMessagesMax || bytes + size > limits.offlineBytesMax) return false
-      queues.set(clientId, { messages: queue.messages + 1, bytes: queue.bytes + size })
-      bytes += size
-      return true
-    })
-    lost += owners.length - taken.length
-    if (taken.length > 0) await enqueue(taken, packet)
+  constructor({ sessions, kept }: { readonly sessions: Sessions; readonly kept: () => Promise<void> }) {
+    this.#sessions = sessions
+    this.#kept = kept
   }
-  persistence.outgoingEnqueue = (owner, packet) => persistence.outgoingEnqueueCombi([owner], packet)
-  // aedes closes the connection where a packet is not in its store, which is so for what did not fit and for retained QoS 2 messages:
-  // such a packet is delivered all the same, only without a second try after a reconnect.
-  persistence.outgoingUpdate = (client, packet) => update(client, packet).catch(() => {})
-  persistence.outgoingClearMessageId = async (client, packet) => {
-    const cleared = await clear(client, packet)
-    if (cleared === undefined) return undefined
-    const queue = queues.get(client.id)
-    if (queue === undefined) return cleared
-    // A message of QoS 2 is a mere PUBREL by now and does not say what it weighed: the mean keeps the sum from drifting.
-    const weight = queue.bytes / queue.messages
-    bytes -= weight
-    if (queue.messages === 1) queues.delete(client.id)
-    else queues.set(client.id, { messages: queue.messages - 1, bytes: queue.bytes - weight })
-    return cleared
+
+  get broker(): { readonly id: string } {
+    return this.#sessions.broker
   }
-  return { offlineMessages: () => queues.values().reduce((sum, queue) => sum + queue.messages, 0), offlineLost: () => lost }
+
+  async setup(broker: { readonly id: string }): Promise<void> {
+    this.#sessions.broker = broker
+  }
+
+  granting(client: object, subscription: SubscriptionRecord): void {
+    this.#granted.set(client, subscription)
+  }
+
+  storeRetained(packet: KeptPacket): PromiseLike<void> {
+    this.#sessions.retain(packet)
+    return new Settled(undefined)
+  }
+
+  createRetainedStreamCombi(filters: readonly string[]): Readable {
+    return Readable.from(this.#sessions.retained.matching(filters))
+  }
+
+  createRetainedStream(filter: string): Readable {
+    return this.createRetainedStreamCombi([filter])
+  }
+
+  addSubscriptions(client: ClientName, subscriptions: readonly SubscriptionRecord[]): PromiseLike<void> {
+    const granted = this.#granted.get(client)
+    return this.#whenOnDisk(this.#sessions.subscribe(client.id, granted === undefined ? subscriptions : [granted]))
+  }
+
+  removeSubscriptions(client: ClientName, filters: readonly string[]): PromiseLike<void> {
+    return this.#whenOnDisk(this.#sessions.unsubscribe(client.id, filters))
+  }
+
+  subscriptionsByClient(client: ClientName): PromiseLike<readonly SubscriptionRecord[]> {
+    return new Settled([...(this.#sessions.find(client.id)?.subscriptions.values() ?? [])])
+  }
+
+  subscriptionsByTopic(topic: string): PromiseLike<readonly Matched[]> {
+    return new Settled(this.#sessions.subscriptions.match(topic))
+  }
+
+  cleanSubscriptions(client: ClientName): PromiseLike<void> {
+    this.#sessions.end(client.id)
+    return new Settled(undefined)
+  }
+
+  countOffline(): PromiseLike<{ readonly subsCount: number; readonly clientsCount: number }> {
+    const clientsCount = [...this.#sessions.all.values()].filter(({ subscriptions }) => subscriptions.size > 0).length
+    return new Settled({ subsCount: this.#sessions.subscriptions.size, clientsCount })
+  }
+
+  getClientList(filter: string): Readable {
+    const subscribed = [...this.#sessions.all.values()].filter(({ subscriptions }) => subscriptions.has(filter))
+    return Readable.from(subscribed.map(({ client }) => client))
+  }
+
+  outgoingEnqueue(subscriber: Subscriber, packet: QueuedPacket): PromiseLike<void> {
+    return this.outgoingEnqueueCombi([subscriber], packet)
+  }
+
+  outgoingEnqueueCombi(subscribers: readonly Subscriber[], packet: QueuedPacket): PromiseLike<void> {
+    this.#sessions.enqueue(subscribers, packet)
+    return new Settled(undefined)
+  }
+
+  outgoingUpdate(client: ClientName, packet: OutgoingPacket | (QueuedPacket & Identified)): PromiseLike<void> {
+    return this.#whenOnDisk(this.#sessions.sending(client.id, packet))
+  }
+
+  outgoingClearMessageId(client: ClientName, packet: Identified): PromiseLike<OutgoingPacket | undefined> {
+    return new Settled(this.#sessions.acknowledged(client.id, packet.messageId))
+  }
+
+  outgoingStream(client: ClientName & { _nextId?: number }): Readable {
+    const session = this.#sessions.find(client.id)
+    // Else aedes begins anywhere, and an identifier may come to mean two messages.
+    if (session?.lastPacketId !== undefined && client._nextId !== undefined) client._nextId = (session.lastPacketId % 65_535) + 1
+    return Readable.from(session?.takeBacklog() ?? [])
+  }
+
+  async incomingStorePacket(client: ClientName, packet: IncomingPacket): Promise<void> {
+    this.#sessions.incoming.store(client.id, packet)
+  }
+
+  async incomingGetPacket(client: ClientName, packet: Identified): Promise<IncomingPacket> {
+    return this.#sessions.incoming.get(client.id, packet.messageId)
+  }
+
+  async incomingDelPacket(client: ClientName, packet: Identified): Promise<void> {
+    if (this.#sessions.incoming.remove(client.id, packet.messageId) === 'onDisk') await this.#kept()
+  }
+
+  async cleanIncoming(client: ClientName): Promise<void> {
+    this.#sessions.incoming.forget(client.id)
+  }
+
+  async putWill(client: ClientName, will: Will): Promise<void> {
+    this.#sessions.wills.put(client, will)
+  }
+
+  async getWill(client: ClientName): Promise<Will | undefined> {
+    return this.#sessions.wills.get(client.id)
+  }
+
+  async delWill(client: ClientName): Promise<Will | undefined> {
+    return this.#sessions.wills.remove(client.id)
+  }
+
+  streamWill(brokers: Readonly<Record<string, unknown>> = {}): Readable {
+    return Readable.from(this.#sessions.wills.of(brokers))
+  }
+
+  async destroy(): Promise<void> {} // the store goes on without its broker
+
+  #whenOnDisk(change: 'changed' | 'unchanged'): PromiseLike<void> {
+    return change === 'changed' ? this.#kept() : new Settled(undefined)
+  }
 }

@@ -5,6 +5,7 @@ import { asTagIndex } from '../../../src/model/tag.ts'
 import { openAccess } from '../../../src/north/access/access.ts'
 import { startBroker } from '../../../src/north/broker/broker.ts'
 import { mqttConfigSchema } from '../../../src/north/broker/config.ts'
+import { forgetfulStore } from '../../support/session-store.ts'
 import {
   connectClient,
   connectPacket,
@@ -281,7 +282,7 @@ describe('the broker', () => {
   it('says what to do when its port is taken', async () => {
     await using gateway = await startGateway()
     const config = mqttConfigSchema.parse({ port: gateway.port })
-    const second = startBroker({ config, access: openAccess({}), clock: systemClock, log: memoryLog() })
+    const second = startBroker({ config, access: openAccess({}), clock: systemClock, log: memoryLog(), store: forgetfulStore() })
     await expect(second).rejects.toMatchObject({ code: 'mqtt.cannot-listen' })
   })
 })

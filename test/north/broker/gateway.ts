@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
-import { epochMs, systemClock } from '../../../src/base/clock.ts'
+import { type Clock, epochMs, systemClock } from '../../../src/base/clock.ts'
 import type { Log } from '../../../src/base/log.ts'
 import type { CommandRoad } from '../../../src/control/contract.ts'
 import type { Command } from '../../../src/model/command.ts'
@@ -11,8 +11,10 @@ import { openAccess } from '../../../src/north/access/access.ts'
 import { openUsers } from '../../../src/north/access/users.ts'
 import { startBroker } from '../../../src/north/broker/broker.ts'
 import { mqttConfigSchema } from '../../../src/north/broker/config.ts'
+import type { SessionStore } from '../../../src/north/broker/session-keeper.ts'
 import { startTagTopics } from '../../../src/north/broker/topics.ts'
 import { LiveTagsCopy } from '../../../src/north/live-tags.ts'
+import { forgetfulStore } from '../../support/session-store.ts'
 
 export interface LogLine {
   readonly level: string
@@ -37,7 +39,13 @@ const write = { confirmMs: 0, tolerance: 0, role: 'operator', ratePerSecondMax: 
 
 /** A broker with the topics of two devices, and a command road that notes what it is asked. */
 export async function startGateway(
-  options: { readonly metas?: readonly TagMeta[]; readonly mqtt?: object; readonly stateFolder?: string } = {},
+  options: {
+    readonly metas?: readonly TagMeta[]
+    readonly mqtt?: object
+    readonly stateFolder?: string
+    readonly store?: SessionStore
+    readonly clock?: Clock
+  } = {},
 ) {
   const metas = options.metas ?? [
     tagMeta('press-07/hydraulics/pressure', { unit: 'bar' }),
@@ -48,7 +56,7 @@ export async function startGateway(
   ]
   const config = mqttConfigSchema.parse({ port: 0, anonymous: { role: 'operator' }, ...options.mqtt })
   const log = memoryLog()
-  const clock = systemClock
+  const { clock = systemClock } = options
   const asked: Command[] = []
   const commands: CommandRoad = {
     write: async (command) => {
@@ -61,7 +69,9 @@ export async function startGateway(
   const { stateFolder } = options
   const users = stateFolder === undefined ? {} : { users: stack.use(openUsers({ stateFolder, clock, log })) }
   const access = openAccess({ anonymous: config.anonymous, ...users, clock, gateway: { site, node } })
-  const broker = stack.use(await startBroker({ config, access, clock, log }))
+  const broker = stack.use(
+    await startBroker({ config, access, clock, log, store: options.store ?? forgetfulStore(), transient: [`lineside/${node}/`] }),
+  )
   const topics = stack.use(await startTagTopics({ broker, site, node, tags, commands, clock, log }))
   return {
     broker,
