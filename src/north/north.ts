@@ -69,9 +69,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const statuses = new Map<string, DeviceStatus>()
   const commands = commandRoad(ports)
   const access = parts.use(startAccess({ ...data.mqtt, stateFolder: dirname(data.stateFolder), gateway: data, clock, log }))
-  const broker = parts.use(
-    await startBroker({ config: data.mqtt, access, clock, log, store: sessionStore(ports), transient: [`lineside/${data.node}/`] }),
-  )
+  const broker = parts.use(await startBroker({ config: data.mqtt, access, clock, log, ...keptBy(ports, data) }))
   const topics = parts.use(await startTagTopics({ ...data, broker, tags, commands, clock, log }))
   const above: { upstreams?: Upstreams } = {}
   const host = parts.use(await openSparkplugHost(data, { broker, clock, log }))
@@ -119,8 +117,10 @@ function takeChanges(batch: ChangeBatch, tags: LiveTagsCopy, onGood: () => void)
   if (batch.some(({ sample }) => sample.quality === 'good')) onGood()
 }
 
-function sessionStore({ store }: NorthPorts): SessionStore {
-  return { keep: (changes) => store.call('keepSessions', changes), page: (ask) => store.call('sessionsPage', ask) }
+/** What the broker keeps, and what it need not: this gateway tells of itself anew at each start. */
+function keptBy({ store }: NorthPorts, { node }: NorthData): { readonly store: SessionStore; readonly transient: readonly string[] } {
+  const sessions: SessionStore = { keep: (changes) => store.call('keepSessions', changes), page: (ask) => store.call('sessionsPage', ask) }
+  return { store: sessions, transient: [`lineside/${node}/`] }
 }
 
 function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {
