@@ -3,7 +3,6 @@ import { Fault } from '../../base/fault.ts'
 import type { Log } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import type { Running } from '../../base/running.ts'
-import type { LocalMessage } from '../../control/contract.ts'
 import type { MqttConfig } from './config.ts'
 import { PendingChanges } from './pending-changes.ts'
 import { Persistence } from './persistence.ts'
@@ -21,13 +20,19 @@ export interface KeepingOptions {
   readonly onMended: () => void
 }
 
+interface OwnMessage {
+  readonly topic: string
+  readonly qos: number
+  readonly isRetained: boolean
+}
+
 /** Sessions in memory, their way to the disk, and the face that aedes sees of them. */
 export interface Keeping extends Running {
   readonly sessions: Sessions
   readonly keeper: SessionKeeper
   readonly persistence: Persistence
   /** Resolves when messages of our own are kept for whoever depends on them; rejects with `mqtt.not-kept` where that takes too long. */
-  ownKept(messages: readonly LocalMessage[]): Promise<void>
+  ownKept(messages: readonly OwnMessage[]): Promise<void>
   metrics(): readonly Metric[]
 }
 
@@ -45,7 +50,7 @@ export async function startKeeping(options: KeepingOptions): Promise<Keeping> {
   const persistence = new Persistence({ sessions, kept: () => keeper.kept() })
   const running = keeper.start()
   await within(keeper.restored, { clock, ms: restoreMs })
-  const isKept = ({ topic, qos, isRetained }: LocalMessage): boolean =>
+  const isKept = ({ topic, qos, isRetained }: OwnMessage): boolean =>
     !transient.some((prefix) => topic.startsWith(prefix)) && (isRetained || (qos > 0 && sessions.subscriptions.match(topic).length > 0))
   return {
     sessions,
