@@ -10,9 +10,9 @@ export function collectAfterStart(): void {
   lastResort(collectAfterMs, collectNow)
 }
 
+/** The flag stays set: it is the whole process's, and taking it back would take it from another thread that is just here too. */
 function collectNow(): void {
   setFlagsFromString('--expose-gc')
   const collect = runInNewContext('gc') as (options: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }) => void
-  setFlagsFromString('--no-expose-gc')
   collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
 }

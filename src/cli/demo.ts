@@ -162,9 +162,11 @@ async function showLiveLine(site: Site, started: number, signal: AbortSignal): P
   while (!signal.aborted) {
     const rows = await tagRows(site, signal).catch((): readonly TagRow[] => [])
     const good = rows.filter((row) => row.quality === 'good').length
-    if (good > 0) {
-      if (isFirst) process.stdout.write(`First values after ${((systemClock.elapsed() - started) / 1_000).toFixed(1)} s.\n`)
+    if (isFirst && good > 0) {
+      process.stdout.write(`First values after ${((systemClock.elapsed() - started) / 1_000).toFixed(1)} s.\n`)
       isFirst = false
+    }
+    if (!isFirst) {
       const line = `${good}/${rows.length} good  ${shown(rows)}`
       process.stdout.write(isTTY ? `\r\x1b[2K${line.slice(0, (columns || 120) - 1)}` : `${line}\n`)
     }
