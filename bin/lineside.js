@@ -1,15 +1,16 @@
 #!/usr/bin/env node
 // The one file that is not TypeScript. Node keeps the compiler that a .ts entry needs for as long as the process lives (19 MB); begun here, all code
 // comes compiled from the cache, and only the first start after a change pays for compiling.
-import { enableCompileCache } from 'node:module'
+import module from 'node:module'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 
-const nodeMajorMin = 24
-if (Number.parseInt(process.versions.node, 10) < nodeMajorMin) {
+// 24.7 brings argon2, which keeps the passwords. An older Node must get as far as this line: no import above names what it does not have.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 24 || (major === 24 && minor < 7)) {
   process.stderr.write(
-    `Lineside needs Node ${nodeMajorMin} or later, and this is ${process.version}.\n    Put a newer Node first in PATH, or use \`npm run\`.\n`,
+    `Lineside needs Node 24.7 or later, and this is ${process.version}.\n    Put a newer Node first in PATH, or use \`npm run\`.\n`,
   )
   process.exit(2)
 }
@@ -28,7 +29,7 @@ setFlagsFromString('--no-memory-reducer')
 // A cache of the user's own (systemd's CacheDirectory, else ~/.cache), not one in the shared /tmp, where others could put theirs.
 const { CACHE_DIRECTORY, XDG_CACHE_HOME, NODE_COMPILE_CACHE } = process.env
 const cacheFolder = NODE_COMPILE_CACHE ?? join(CACHE_DIRECTORY ?? XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'lineside')
-enableCompileCache(cacheFolder)
+module.enableCompileCache(cacheFolder)
 process.env['NODE_COMPILE_CACHE'] = cacheFolder // the only way by which threads learn of it
 
 await import('../src/main.ts')

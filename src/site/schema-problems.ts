@@ -65,7 +65,9 @@ function report(path: Path, issue: Issue & { readonly isKey?: boolean }, context
     {
       code: issue.isKey ? 'site.key' : (codes[issue.code] ?? 'site.value'),
       message: `${name}: ${message}.`,
-      remedy: [remedy, description].filter((text) => text !== undefined).join(' ') || 'Correct it.',
+      remedy:
+        [remedy, description].filter((text) => text !== undefined).join(' ') ||
+        'Write it as the message says; `lineside schema` shows what may stand here.',
     },
   )
 }

@@ -61,7 +61,10 @@ const span = z.tuple([number, number]).refine(([from, to]) => from !== to, 'the 
 /** The keys that a tag has whatever its driver. Each driver adds its own (`at` and `type`, or `node`). */
 export const commonTagShape = {
   unit: z.string().min(1).max(32).optional().describe('Engineering unit, as people write it: bar, °C, 1/min.'),
-  range: span.optional().describe('The least and the largest value in normal operation (EURange).'),
+  range: span
+    .refine(([least, largest]) => least < largest, 'the least comes first, then the largest')
+    .optional()
+    .describe('The least and the largest value in normal operation (EURange).'),
   scale: z
     .strictObject({ raw: span, to: span })
     .optional()

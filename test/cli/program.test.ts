@@ -126,6 +126,13 @@ describe('a command line', () => {
     expect(await lineside('--version')).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) })
   })
 
+  it.each(['20.20.2', '24.6.0'])('says which Node it needs under %s', async (version) => {
+    const main = fileURLToPath(new URL('../../bin/lineside.js', import.meta.url))
+    const older = `data:text/javascript,Object.defineProperty(process,'versions',{value:{...process.versions,node:'${version}'}})`
+    const failed = await promisify(execFile)(process.execPath, ['--import', older, main, 'check']).catch((error: unknown) => error)
+    expect(failed).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('Lineside needs Node 24.7 or later') })
+  })
+
   it('as a process answers by its exit code', async () => {
     const main = fileURLToPath(new URL('../../bin/lineside.js', import.meta.url))
     const failed = await promisify(execFile)(process.execPath, [main, 'check', '/nowhere']).catch((error: unknown) => error)

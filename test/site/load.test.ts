@@ -75,6 +75,11 @@ describe('a mistake in a site', () => {
     ['a site path with a wildcard', changed(site, 'munich', 'mun+ich'), `${site}:1:7 site.value`],
     ['an unknown driver', changed(device, 'modbus-tcp', 'modbus-tpc'), `${device}:2:9 site.choice`],
     ['a duration without unit', changed(device, '100ms', '100'), `${device}:4:15 site.type`],
+    [
+      'a range that begins with its largest value',
+      changed(device, 'scan: fast', 'scan: fast, range: [250, 0]'),
+      `${device}:6:68 site.value`,
+    ],
     ['an unknown scan class', changed(device, 'scan: fast', 'scan: fats'), `${device}:6:55 tag.scan-unknown`],
     ['a tag twice', changed(device, 'motor/running: {', 'hydraulics/pressure: {'), `${device}:7:3 tag.duplicate`],
     ['a tag name with a wildcard', changed(device, 'motor/running: {', 'motor/#: {'), `${device}:7:3 site.key`],

@@ -80,8 +80,13 @@ class Line implements AsyncDisposable {
     return this.#rows('SELECT run, state, input FROM runs ORDER BY id')
   }
 
-  records(): readonly { readonly step: string; readonly status: string | null }[] {
-    return this.#rows('SELECT step, status FROM run_records ORDER BY id')
+  records(): readonly { readonly run: string; readonly step: string; readonly status: string | null }[] {
+    return this.#rows('SELECT runs.run, step, status FROM run_records JOIN runs ON runs.id = run_records.run ORDER BY run_records.id')
+  }
+
+  /** The parts of a run that the journal knows to be done. */
+  done(run: string | undefined): readonly string[] {
+    return this.records().flatMap((record) => (record.run === run && record.status === 'done' ? [record.step] : []))
   }
 
   events(): readonly string[] {
@@ -153,7 +158,9 @@ describe('a run whose daemon is killed', () => {
     line.kill()
     await line.revive()
     const [run] = line.runs()
-    expect([run?.state, line.heats(6)]).toEqual(line.heats(6) === 1 ? ['completed', 1] : ['unsettled', 0])
+    const done = line.done(run?.run)
+    expect([line.heats(6), line.oven.coils[0]]).toEqual([done.includes('heat/0') ? 1 : 0, done.includes('close/0') ? 1 : 0])
+    expect(run?.state).toBe(done.includes('close/0') ? 'completed' : 'unsettled')
   })
 
   it('between two steps: leaves alone what the journal knows to be done', { timeout: slow }, async () => {
@@ -186,20 +193,23 @@ describe('a run whose daemon is killed', () => {
 
   it('at any moment, again and again: is finished, with no write done twice and no message lost', { timeout: slow }, async () => {
     await using line = await Line.start()
-    const rounds = [0, 7, 18, 26, 31, 37, 44, 52, 63, 80].map((afterMs, round) => ({ afterMs, value: 10 + round }))
-    for (const { afterMs, value } of rounds) {
-      await line.trigger(value)
-      await pause(afterMs) // no state to wait for: the moment is what is tried
+    const rounds = [0, 7, 18, 26, 31, 37, 44, 52, 63, 80].map((afterMs, round) => ({ afterMs, value: 10 + round, isClosed: false }))
+    for (const round of rounds) {
+      line.oven.coils[0] = 0
+      await line.trigger(round.value)
+      await pause(round.afterMs) // no state to wait for: the moment is what is tried
       line.kill()
       await line.revive()
+      round.isClosed = line.oven.coils[0] === 1
     }
-    for (const { value } of rounds) {
-      const states = line.runs().flatMap(({ input, state }) => (input.includes(`"value":${value},`) ? [state] : []))
-      // A count that was never seen before the end begins nothing; a run that was begun is finished.
-      expect(states.length, `runs of ${value}`).toBeLessThanOrEqual(1)
-      expect(line.heats(value), `writes of ${value}`).toBe(states[0] === 'completed' ? 1 : 0)
-      if (states[0] === 'completed') await vi.waitFor(() => expect(line.notices(value).length).toBeGreaterThan(0), 10_000)
-      else expect([undefined, 'unsettled']).toContain(states[0])
+    for (const { value, isClosed } of rounds) {
+      const runs = line.runs().filter(({ input }) => input.includes(`"value":${value},`))
+      // A count that was never seen before the end begins nothing; a run that was begun is finished, and the journal knows how far it came.
+      expect(runs.length, `runs of ${value}`).toBeLessThanOrEqual(1)
+      const done = line.done(runs[0]?.run)
+      expect([line.heats(value), isClosed], `writes of ${value}`).toEqual([done.includes('heat/0') ? 1 : 0, done.includes('close/0')])
+      if (runs[0]?.state === 'completed') await vi.waitFor(() => expect(line.notices(value).length).toBeGreaterThan(0), 10_000)
+      else expect([undefined, 'unsettled']).toContain(runs[0]?.state)
     }
     expect(line.runs().filter(({ state }) => state === 'completed').length).toBeGreaterThan(0)
   })
