@@ -1,106 +1,89 @@
 import { z } from 'zod'
 import { durationSchema } from '../../base/units.ts'
-import { nameSchema, pathSchema, tagIdSchema } from '../../model/name.ts'
-import { asTagId, type TagId } from '../../model/tag.ts'
+import { nameSchema } from '../../model/name.ts'
+import { expressionText, identifierSchema, present, retrySchema } from './common-config.ts'
+import type { Concurrency, FlowDefinition, FlowInput } from './definition.ts'
+import { stepsSchema } from './step-config.ts'
+import { triggerSchema } from './trigger-config.ts'
 
-/** One flow file, parsed. Plain data: expressions are still text, and `check` has seen that they compile. */
-export interface FlowConfig {
-  readonly flow: string
-  readonly version: number
-  readonly title?: string
-  readonly on: readonly FlowTrigger[]
-  readonly steps: readonly FlowStep[]
-}
+export type { FlowDefinition, FlowInput, FlowStep, FlowTrigger, StepKind, StepOf } from './definition.ts'
 
-/** Starts a run each time `when` becomes true, and has stayed so for `forMs`. */
-export interface FlowTrigger {
-  /** Whose changes are watched; `value` and `quality` in `when` are this tag's. */
-  readonly tag: TagId
-  /** CEL over `value`, `quality` and `tags['DEVICE/TAG']`. */
-  readonly when: string
-  readonly forMs?: number
-}
-
-export type FlowStep = WriteStep | PublishStep
-
-export interface WriteStep {
-  readonly kind: 'write'
-  readonly id: string
-  /** In the order of the file, one after another. */
-  readonly writes: readonly { readonly tag: TagId; readonly value: FlowValue }[]
-  /** Without it, a write whose outcome is unknown counts as done. */
-  readonly isConfirmed: boolean
-}
-
-export interface PublishStep {
-  readonly kind: 'publish'
-  readonly id: string
-  /** Relative to the site's path. */
-  readonly topic: string
-  /** A template: any JSON value with `${expression}` in its strings. */
-  readonly payload: unknown
-  readonly isRetained: boolean
-}
-
-/** A value as it stands, or text with `${expression}` in it (a template). */
-export type FlowValue = boolean | number | string
-
-const conditionText = z.string().min(1).max(4_000)
-
-export const triggerSchema = z
+const inputSchema = z
   .strictObject({
-    tag: tagIdSchema.describe('The tag whose changes are watched, DEVICE/TAG.'),
-    when: conditionText.describe("CEL over `value`, `quality` and `tags['DEVICE/TAG']`; a run starts each time it becomes true."),
-    for: durationSchema({ max: '1d' }).optional().describe('How long it must stay true before the run starts.'),
+    type: z.enum(['number', 'text', 'boolean', 'any']).describe('What is accepted; any is any JSON value.'),
+    default: z.json().optional().describe('Without one, whoever starts the flow must give it.'),
+    title: z.string().min(1).max(200).optional().describe('For people.'),
+    range: z
+      .tuple([z.number(), z.number()])
+      .refine(([least, largest]) => least < largest, 'the least comes first, then the largest')
+      .optional()
+      .describe('Of a number: the least and the largest that is accepted.'),
   })
-  .transform(({ tag, when, for: forMs }): FlowTrigger => ({ tag: asTagId(tag), when, ...(forMs === undefined ? {} : { forMs }) }))
-
-const flowValue = z.union([z.boolean(), z.number(), z.string().max(4_000)]).describe('The value, or text with ${expression} in it.')
-
-const writesSchema = z
-  .record(tagIdSchema, flowValue)
-  .refine((writes) => Object.keys(writes).length > 0, 'a write step names at least one tag')
-  .refine((writes) => Object.keys(writes).length <= 50, 'a write step names at most 50 tags')
-
-const publishSchema = z.strictObject({
-  topic: pathSchema.describe('Below the path of the site.'),
-  payload: z.json().describe('Any JSON value; each ${…} in its strings is an expression.'),
-  retain: z.boolean().default(false).describe('Whether the broker keeps it for those who subscribe later.'),
-})
-
-/** One map for all kinds, so that a mistyped key is told as that and not as another kind of step. */
-export const stepSchema = z
-  .strictObject({
-    id: nameSchema.describe('The name of the step, unique in its flow.'),
-    write: writesSchema.optional().describe('DEVICE/TAG: value. Written one after another, in this order.'),
-    confirm: z.boolean().optional().describe('Of a write; false: a write whose outcome is unknown counts as done. Default: true.'),
-    publish: publishSchema.optional().describe('A message on the embedded broker and to the upstreams that want it.'),
-  })
-  .refine(({ write, publish }) => (write === undefined) !== (publish === undefined), {
-    message: 'a step does one thing: write or publish',
-    when: ({ issues }) => issues.length === 0, // a mistyped `publish` is told as that alone
-  })
-  .refine(({ write, confirm }) => confirm === undefined || write !== undefined, { message: 'only a write is confirmed', path: ['confirm'] })
-  .transform(({ id, write = {}, confirm = true, publish }): FlowStep => {
-    if (publish !== undefined) {
-      const { topic, payload, retain } = publish
-      return { kind: 'publish', id, topic, payload, isRetained: retain }
+  .superRefine(({ type, default: preset, range }, context) => {
+    if (range !== undefined && type !== 'number') {
+      context.addIssue({ code: 'custom', path: ['range'], message: `only a number has a range, and this is ${type}` })
     }
-    const writes = Object.entries(write).map(([tag, value]) => ({ tag: asTagId(tag), value }))
-    return { kind: 'write', id, writes, isConfirmed: confirm }
+    if (preset === undefined || type === 'any') return
+    const isRight = typeof preset === (type === 'text' ? 'string' : type)
+    if (!isRight) context.addIssue({ code: 'custom', path: ['default'], message: `must be ${kinds[type]}, as its type says` })
+    if (typeof preset === 'number' && range !== undefined && (preset < range[0] || preset > range[1])) {
+      context.addIssue({ code: 'custom', path: ['default'], message: `must lie within its range, ${range[0]} to ${range[1]}` })
+    }
   })
+  .transform(({ type, ...rest }): FlowInput => ({ type, ...present({ default: rest.default, title: rest.title, range: rest.range }) }))
+
+const kinds = { number: 'a number', text: 'a text', boolean: 'true or false' } as const
+
+const concurrencySchema = z
+  .strictObject({
+    limit: z.int().min(1).max(1_000).default(1).describe('Runs under way at the same time.'),
+    per: expressionText
+      .optional()
+      .describe('CEL over `trigger` and `input`: the limit counts for each of its results by itself, such as each device.'),
+    overflow: z
+      .enum(['queue', 'drop', 'replace'])
+      .default('queue')
+      .describe('A start for which there is no room waits, is dropped, or takes the place of the oldest that waits.'),
+    queue: z.int().min(0).max(10_000).default(100).describe('How many may wait; one more is refused, and an event says so.'),
+  })
+  .transform(({ limit, per, overflow, queue }): Concurrency => ({ limit, overflow, queueMax: queue, ...present({ per }) }))
+
+/** The keys of a flow file. */
+export const flowShape = {
+  flow: nameSchema.describe('The name of the flow; its file is flows/NAME.yaml.'),
+  version: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(1)
+    .describe('Raised with each change of meaning; a run keeps the definition it began with.'),
+  title: z.string().min(1).max(200).optional().describe('For people.'),
+  priority: z
+    .enum(['critical', 'high', 'normal', 'low'])
+    .default('normal')
+    .describe('Whose runs go first where there is more to do than can be done; low ones are refused first.'),
+  mode: z
+    .enum(['live', 'shadow'])
+    .default('live')
+    .describe('shadow: decides on live data, writes and sends nothing, and its decisions are kept.'),
+  on: z.array(triggerSchema).max(50).default([]).describe('What starts a run; any of these. Without it: other flows.'),
+  input: z
+    .record(identifierSchema, inputSchema)
+    .refine((inputs) => Object.keys(inputs).length <= 50, 'a flow has at most 50 inputs')
+    .default({})
+    .describe('What it can be told when it is started, read as input.NAME.'),
+  concurrency: concurrencySchema.prefault({}).describe('How many runs at once, and what becomes of more.'),
+  locks: z
+    .array(nameSchema)
+    .max(20)
+    .refine((locks) => new Set(locks).size === locks.length, 'each lock is named once')
+    .default([])
+    .describe('Names of your choice: of all flows that name the same lock, one run at a time.'),
+  timeout: durationSchema({ min: '1ms', max: '30d' }).optional().describe('A run that takes longer fails, and what it did is undone.'),
+  retry: retrySchema.optional().describe('For each step that has none of its own.'),
+  steps: stepsSchema.describe('Done in this order, unless `needs` says otherwise. At most 100, nested ones counted.'),
+} as const
 
 export const flowSchema = z
-  .strictObject({
-    flow: nameSchema.describe('The name of the flow; its file is flows/NAME.yaml.'),
-    version: z
-      .int()
-      .min(1)
-      .max(1_000_000)
-      .default(1)
-      .describe('Raised with each change of meaning; a run keeps the version it began with.'),
-    title: z.string().min(1).max(200).optional().describe('For people.'),
-    on: z.array(triggerSchema).min(1).max(50).describe('What starts a run; any of these.'),
-    steps: z.array(stepSchema).min(1).max(200).describe('Done in this order.'),
-  })
-  .transform(({ title, ...flow }): FlowConfig => ({ ...flow, ...(title === undefined ? {} : { title }) }))
+  .strictObject(flowShape)
+  .transform(({ title, timeout: timeoutMs, retry, ...flow }): FlowDefinition => ({ ...flow, ...present({ title, timeoutMs, retry }) }))
