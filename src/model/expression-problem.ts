@@ -7,7 +7,7 @@ export interface ExpressionProblem {
 }
 
 /** What the CEL library threw, in plain words. Its errors carry `code`, `summary` and `range`; anything else is a text it choked on. */
-export function celProblem(error: unknown): ExpressionProblem {
+export function celProblem(error: unknown, variables: readonly string[] = []): ExpressionProblem {
   const { code, summary, range } = error as {
     readonly code?: unknown
     readonly summary?: unknown
@@ -25,7 +25,7 @@ export function celProblem(error: unknown): ExpressionProblem {
     case 'unknown_variable':
       return {
         message: `${text}.`,
-        remedy: "Write tags['…'] for a tag, and put quotes around a text; flows know value, quality and trigger too.",
+        remedy: `Write tags['…'] for a tag, and put quotes around a text${variables.length === 0 ? '' : `; what is known here: ${variables.join(', ')}`}.`,
         offset,
       }
     default:

@@ -19,6 +19,37 @@ export function tagUses(ast: ASTNode): readonly TagUse[] {
   return uses.sort((a, b) => a.start - b.start)
 }
 
+/** A chain of constant keys below a variable: `steps['open'].result` is `steps` and `open`, `result`. */
+export interface ReferenceUse {
+  readonly root: string
+  readonly keys: readonly string[]
+  readonly start: number
+  /** Where the chain ends after each of its keys; the first is the end of the root itself. */
+  readonly ends: readonly number[]
+}
+
+/** All chains that begin with one of these variables, the longest each. */
+export function referenceUses(ast: ASTNode, roots: ReadonlySet<string>): readonly ReferenceUse[] {
+  const uses: ReferenceUse[] = []
+  visit(ast, (node) => {
+    const use = chain(node)
+    if (use === undefined) return true
+    if (roots.has(use.root)) uses.push(use)
+    return false
+  })
+  return uses.sort((a, b) => a.start - b.start)
+}
+
+function chain(node: ASTNode): ReferenceUse | undefined {
+  if (node.op === 'id') return { root: node.args, keys: [], start: node.range.start, ends: [node.range.end] }
+  if (node.op !== '.' && node.op !== '[]') return undefined
+  const [object, key] = node.args
+  const name = typeof key === 'string' ? key : key.op === 'value' && typeof key.args === 'string' ? key.args : undefined
+  const inner = name === undefined ? undefined : chain(object)
+  if (inner === undefined || name === undefined) return undefined
+  return { ...inner, keys: [...inner.keys, name], ends: [...inner.ends, node.range.end] }
+}
+
 /** What CEL allows and Lineside does not: it could hang the control thread, or hide from `check` which tags are meant. */
 export function forbiddenUse(ast: ASTNode): ExpressionProblem | undefined {
   let found: ExpressionProblem | undefined

@@ -1,11 +1,11 @@
-import type { TypeCheckResult } from '@marcbachmann/cel-js'
-import { celEnvironments, type ExpressionPlace } from './expression-environments.ts'
+import { celEnvironments, type ExpressionPlace, type NamedPlace, namesOf, variablesAt } from './expression-environments.ts'
 import { celProblem, type ExpressionProblem } from './expression-problem.ts'
 import { type Rewritten, variable, withVariables } from './expression-rewrite.ts'
 import { forbiddenUse, tagUses } from './expression-rules.ts'
+import { type ExpressionTypes, type Typed, typeOf } from './expression-types.ts'
 import type { Quality } from './quality.ts'
 import type { Sample } from './sample.ts'
-import type { TagValue, ValueType } from './tag.ts'
+import type { TagValue } from './tag.ts'
 
 /**
  * The one language of conditions and computed values: CEL. A compiled expression is evaluated thousands of times a second, never throws,
@@ -17,6 +17,8 @@ export interface Expression {
   readonly tags: readonly string[]
   /** undefined is unknown: an operand is missing, null, bad or of a type the operator does not know. */
   evaluate(scope: ExpressionScope): TagValue | undefined
+  /** The same, where maps, null and lists of lists are values as well. */
+  evaluateAny(scope: ExpressionScope): unknown
   /** Whether the expression is known and true: what a trigger, an alarm and an interlock ask. */
   isTrue(scope: ExpressionScope): boolean
 }
@@ -31,13 +33,16 @@ export interface ExpressionScope {
   readonly quality?: Quality
   /** Flows: what started the run, `trigger.tag`, `trigger.value`, `trigger.time`, … */
   readonly trigger?: Readonly<Record<string, unknown>>
-}
-
-/** What is known of the types beforehand; undefined where only the device knows. */
-export interface ExpressionTypes {
-  tag(name: string): ValueType | undefined
-  /** Of the tag that triggers. */
-  readonly value?: ValueType
+  /** Of the run. */
+  readonly input?: Readonly<Record<string, unknown>>
+  /** What the run's `set` steps have set. */
+  readonly vars?: Readonly<Record<string, unknown>>
+  /** By the ids of the steps that have ended: `result`, `status`, `failed`. */
+  readonly steps?: Readonly<Record<string, unknown>>
+  /** The run itself: `id`, `flow`, `version`. */
+  readonly run?: Readonly<Record<string, unknown>>
+  /** What stands for the names of the place, such as `item` and `index`. */
+  readonly names?: Readonly<Record<string, unknown>>
 }
 
 const textLengthMax = 4_000
@@ -45,115 +50,78 @@ const textLengthMax = 4_000
 /** Thrown (never seen outside) where an operand is unknown. One object for all: taking a stack trace a million times an hour is what would cost. */
 const unknownOperand = new Error('An operand is unknown.')
 
-type Compiled = { readonly expression: Expression } | { readonly problem: ExpressionProblem }
-
-export function compileExpression(text: string, place: ExpressionPlace, types?: ExpressionTypes): Compiled {
-  const compiled = compile(text, place, types)
-  return 'problem' in compiled ? compiled : { expression: compiled.expression }
-}
+/** `type` is CEL's, `dyn` where it is not known beforehand. */
+export type Compiled = { readonly expression: Expression; readonly type: string } | { readonly problem: ExpressionProblem }
 
 /** Compiles what must be a condition: true, false or unknown. */
-export function compileCondition(text: string, place: ExpressionPlace, types?: ExpressionTypes): Compiled {
-  const compiled = compile(text, place, types)
+export function compileCondition(text: string, place: ExpressionPlace | NamedPlace, types?: ExpressionTypes): Compiled {
+  const compiled = compileExpression(text, place, types)
   if ('problem' in compiled) return compiled
   const { type, expression } = compiled
-  if (type === 'bool' || type === 'dyn') return { expression }
+  if (type === 'bool' || type === 'dyn') return { expression, type }
   const remedy = 'Compare it with something, so that it is true or false.'
   return { problem: { message: `This is ${kinds[type] ?? `of the type ${type}`}, and no condition.`, remedy, offset: 0 } }
 }
 
 const kinds: Readonly<Record<string, string>> = { double: 'a number', int: 'a number', string: 'a text' }
 
-function compile(
-  text: string,
-  place: ExpressionPlace,
-  types: ExpressionTypes | undefined,
-): { readonly expression: Expression; readonly type: string } | { readonly problem: ExpressionProblem } {
+export function compileExpression(text: string, place: ExpressionPlace | NamedPlace, types?: ExpressionTypes): Compiled {
   if (text.length > textLengthMax) return { problem: tooLong(text) }
   try {
-    const parsed = celEnvironments().of[place].parse(text)
+    const parsed = celEnvironments().of(place).parse(text)
     const forbidden = forbiddenUse(parsed.ast)
     if (forbidden) return { problem: forbidden }
     const checked = parsed.check()
-    if (!checked.valid) return { problem: celProblem(checked.error) }
-    const rewritten = withVariables(text, tagUses(parsed.ast))
-    const typed = types === undefined ? {} : typeOf(rewritten, types)
+    if (!checked.valid) return { problem: celProblem(checked.error, variablesAt(place)) }
+    const typed: Typed = types === undefined ? {} : typeOf(text, { ast: parsed.ast, names: namesOf(place), types })
     if (typed.problem) return { problem: typed.problem }
-    return { expression: runnable(text, rewritten), type: typed.type ?? checked.type ?? 'dyn' }
+    const rewritten = withVariables(text, tagUses(parsed.ast))
+    return { expression: runnable(text, rewritten, namesOf(place)), type: typed.type ?? checked.type ?? 'dyn' }
   } catch (error) {
-    return { problem: celProblem(error) }
+    return { problem: celProblem(error, variablesAt(place)) }
   }
 }
 
 /** For what `check` has accepted: a text that does not compile is then our own bug. */
-export function checkedExpression(text: string, place: ExpressionPlace): Expression {
+export function checkedExpression(text: string, place: ExpressionPlace | NamedPlace): Expression {
   const compiled = compileExpression(text, place)
   if ('expression' in compiled) return compiled.expression
   throw new Error(`An expression that passed the check does not compile: ${compiled.problem.message}`)
 }
 
 /** Parsed again at the first evaluation: `check` never comes to it. */
-function runnable(text: string, { names, variableText }: Rewritten): Expression {
-  const context = new ExpressionContext(names)
+function runnable(text: string, { names, variableText }: Rewritten, placeNames: readonly string[]): Expression {
+  const context = new ExpressionContext(names, placeNames)
   let run: ((context: object) => unknown) | undefined
-  const evaluate = (scope: ExpressionScope): TagValue | undefined => {
+  const evaluated = <Value>(scope: ExpressionScope, plain: (result: unknown) => Value): Value | undefined => {
     context.scope = scope
     try {
       run ??= celEnvironments().run.parse(variableText)
-      return plainValue(run(context))
+      return plain(run(context))
     } catch {
       return undefined
     }
   }
-  return { text, tags: names, evaluate, isTrue: (scope) => evaluate(scope) === true }
+  const evaluate = (scope: ExpressionScope): TagValue | undefined => evaluated(scope, plainValue)
+  return {
+    text,
+    tags: names,
+    evaluate,
+    evaluateAny: (scope) => evaluated(scope, anyValue),
+    isTrue: (scope) => evaluate(scope) === true,
+  }
 }
-
-interface Typed {
-  readonly type?: string
-  readonly problem?: ExpressionProblem
-}
-
-/**
- * A text that is compared with a number, a number where a condition is wanted: CEL would find out at each evaluation, and it would always be
- * unknown. Numbers are looked at twice, for as doubles they would not mix with ints as they do when it runs: then only what they break for
- * certain counts.
- */
-function typeOf(rewritten: Rewritten, types: ExpressionTypes): Typed {
-  const loose = checkTyped(rewritten, types, 'dyn')
-  if (!loose.valid) return { problem: placed(loose.error, rewritten) }
-  const strict = checkTyped(rewritten, types, 'double')
-  if (strict.valid) return { type: strict.type ?? 'dyn' }
-  return isCertain(strict.error) ? { problem: placed(strict.error, rewritten) } : {}
-}
-
-function checkTyped({ names, variableText }: Rewritten, types: ExpressionTypes, number: 'dyn' | 'double'): TypeCheckResult {
-  const typed = celEnvironments().typed.clone()
-  const celType = (type: ValueType | undefined): string => (type === undefined ? 'dyn' : (celTypes[type] ?? number))
-  typed.registerVariable('value', celType(types.value))
-  for (const [place, name] of names.entries()) typed.registerVariable(variable(place), celType(types.tag(name)))
-  return typed.check(variableText)
-}
-
-function isCertain(error: TypeCheckResult['error']): boolean {
-  return error?.code === 'invalid_logical_operand' || (error?.code === 'no_such_overload' && error.summary.endsWith('!double'))
-}
-
-function placed(error: unknown, { originalOffset }: Rewritten): ExpressionProblem {
-  const problem = celProblem(error)
-  return { ...problem, offset: originalOffset(problem.offset) }
-}
-
-const celTypes: Readonly<Partial<Record<ValueType, string>>> = { bool: 'bool', string: 'string', time: 'string', bytes: 'bytes' }
 
 const noScope: ExpressionScope = { tag: () => undefined }
 
 class ExpressionContext {
   scope: ExpressionScope = noScope
 
-  constructor(names: readonly string[]) {
-    for (const [place, name] of names.entries()) {
+  constructor(tags: readonly string[], placeNames: readonly string[]) {
+    for (const [place, name] of tags.entries()) {
       Object.defineProperty(this, variable(place), { get: () => operandOf(this.scope.tag(name)) })
     }
+    for (const name of placeNames) Object.defineProperty(this, name, { get: () => known(this.scope.names?.[name]) })
   }
 
   get value(): TagValue {
@@ -167,6 +135,22 @@ class ExpressionContext {
 
   get trigger(): Readonly<Record<string, unknown>> {
     return known(this.scope.trigger)
+  }
+
+  get input(): Readonly<Record<string, unknown>> {
+    return known(this.scope.input)
+  }
+
+  get vars(): Readonly<Record<string, unknown>> {
+    return known(this.scope.vars)
+  }
+
+  get steps(): Readonly<Record<string, unknown>> {
+    return known(this.scope.steps)
+  }
+
+  get run(): Readonly<Record<string, unknown>> {
+    return known(this.scope.run)
   }
 }
 
@@ -207,6 +191,21 @@ function plainObject(result: unknown): TagValue | undefined {
   if (!Array.isArray(result)) return undefined
   const items = result.map(plainValue)
   return items.some((item) => item === undefined || Array.isArray(item)) ? undefined : (items as TagValue)
+}
+
+/** Deeper than any message; what an expression builds cannot be deeper than what it was given. */
+const depthMax = 40
+
+/** null stays null, and a map a map: for messages, variables and inputs. */
+function anyValue(result: unknown, depth = 0): unknown {
+  if (result === null || typeof result !== 'object' || result instanceof Uint8Array) return result === null ? null : plainValue(result)
+  if (depth > depthMax) return undefined
+  const entries = Array.isArray(result)
+    ? [...result.entries()]
+    : Object.entries(result instanceof Map ? Object.fromEntries(result) : result)
+  const values = entries.map(([, item]: readonly [unknown, unknown]) => anyValue(item, depth + 1))
+  if (values.includes(undefined)) return undefined
+  return Array.isArray(result) ? values : Object.fromEntries(entries.map(([key], place) => [key, values[place]]))
 }
 
 function tooLong(text: string): ExpressionProblem {

@@ -1,6 +1,7 @@
-import { compileExpression, type Expression, type ExpressionScope, type ExpressionTypes } from './expression.ts'
-import type { ExpressionPlace } from './expression-environments.ts'
+import { compileExpression, type Expression, type ExpressionScope } from './expression.ts'
+import type { ExpressionPlace, NamedPlace } from './expression-environments.ts'
 import type { ExpressionProblem } from './expression-problem.ts'
+import type { ExpressionTypes } from './expression-types.ts'
 import { jsonValue } from './payload.ts'
 import type { TagValue } from './tag.ts'
 
@@ -10,12 +11,14 @@ export interface Template {
   readonly tags: readonly string[]
   /** Whether it is the same each time. */
   readonly isConstant: boolean
+  /** CEL's, of a text with expressions in it; `dyn` where it is not known beforehand. */
+  readonly type?: string
   /** undefined where any of its expressions is unknown. A string that is nothing but one `${…}` gives that expression's value, not text. */
   evaluate(scope: ExpressionScope): unknown
 }
 
 /** For what `check` has accepted: a template that does not compile is then our own bug. */
-export function checkedTemplate(source: unknown, place: ExpressionPlace): Template {
+export function checkedTemplate(source: unknown, place: ExpressionPlace | NamedPlace): Template {
   const compiled = compileTemplate(source, place)
   if ('template' in compiled) return compiled.template
   throw new Error(`A template that passed the check does not compile: ${compiled.problems[0]?.message}`)
@@ -28,7 +31,7 @@ export interface TemplateProblem extends ExpressionProblem {
 
 export function compileTemplate(
   source: unknown,
-  place: ExpressionPlace,
+  place: ExpressionPlace | NamedPlace,
   types?: ExpressionTypes,
 ): { readonly template: Template } | { readonly problems: readonly TemplateProblem[] } {
   const problems: TemplateProblem[] = []
@@ -42,7 +45,7 @@ export function payloadText(value: unknown): string {
 }
 
 interface Compiling {
-  readonly place: ExpressionPlace
+  readonly place: ExpressionPlace | NamedPlace
   readonly types: ExpressionTypes | undefined
   readonly problems: TemplateProblem[]
   readonly path: readonly (string | number)[]
@@ -65,18 +68,21 @@ function compileAny(source: unknown, at: Compiling): Template {
 function compileText(text: string, at: Compiling): Template {
   const pieces = split(text)
   const parts: (string | Expression)[] = []
+  let type = 'dyn'
   for (const piece of pieces) {
     if (!piece.isExpression) {
       parts.push(piece.text)
       continue
     }
     const compiled = compileExpression(piece.text, at.place, at.types)
-    if ('expression' in compiled) parts.push(compiled.expression)
-    else at.problems.push({ ...compiled.problem, offset: compiled.problem.offset + piece.offset, path: at.path })
+    if ('expression' in compiled) {
+      parts.push(compiled.expression)
+      type = compiled.type
+    } else at.problems.push({ ...compiled.problem, offset: compiled.problem.offset + piece.offset, path: at.path })
   }
   const [only] = parts
   if (parts.length === 1 && typeof only === 'object')
-    return { tags: only.tags, isConstant: false, evaluate: (scope) => only.evaluate(scope) }
+    return { tags: only.tags, isConstant: false, type, evaluate: (scope) => only.evaluateAny(scope) }
   return parts.every((part) => typeof part === 'string') ? constant(parts.join('')) : joined(parts)
 }
 
@@ -94,7 +100,7 @@ function joined(parts: readonly (string | Expression)[]): Template {
     }
     return text
   }
-  return { tags: tagsOf(parts.filter((part) => typeof part === 'object')), isConstant: false, evaluate }
+  return { tags: tagsOf(parts.filter((part) => typeof part === 'object')), isConstant: false, type: 'string', evaluate }
 }
 
 function composed(parts: readonly Template[], compose: (values: readonly unknown[]) => unknown): Template {

@@ -1,4 +1,4 @@
-import type { FlowConfig, FlowStep, FlowTrigger } from '../control/flows/config.ts'
+import type { FlowDefinition, FlowStep, FlowTrigger } from '../control/flows/config.ts'
 import type { Tag, TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import type { SiteFile } from './site-file.ts'
@@ -24,7 +24,7 @@ export interface DevicePart {
 /** What could be understood of a flow file: where something is wrong, its place is kept and holds nothing. */
 export interface FlowPart {
   /** Only of a file in which all is right. */
-  readonly config?: FlowConfig
+  readonly config?: FlowDefinition
   readonly flow: string | undefined
   readonly on: readonly (FlowTrigger | undefined)[]
   readonly steps: readonly (FlowStep | undefined)[]

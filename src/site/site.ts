@@ -1,4 +1,4 @@
-import type { FlowConfig } from '../control/flows/config.ts'
+import type { FlowDefinition } from '../control/flows/config.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { ApiConfig } from '../north/api/config.ts'
 import type { MqttConfig } from '../north/broker/config.ts'
@@ -24,7 +24,7 @@ export interface Site {
   readonly devices: readonly DeviceConfig[]
   /** Every tag of the site, devices in order: the place in this list is the TagIndex. */
   readonly tags: readonly TagMeta[]
-  readonly flows: readonly FlowConfig[]
+  readonly flows: readonly FlowDefinition[]
 }
 
 /** Something wrong, or doubtful, in a site's files. */
