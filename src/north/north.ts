@@ -21,6 +21,7 @@ import type { MqttConfig } from './broker/config.ts'
 import type { SessionStore } from './broker/session-keeper.ts'
 import type { SparkplugHost } from './broker/sparkplug/host.ts'
 import { startTagTopics } from './broker/topics.ts'
+import { FirstValues } from './first-values.ts'
 import { LiveTagsCopy } from './live-tags.ts'
 import type { OpcuaServerConfig } from './opcua-server/config.ts'
 import type { OpcuaServer } from './opcua-server/server.ts'
@@ -92,29 +93,25 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   // Last: a gateway that cannot listen must not have told the upstream that it is there, and taken the place of the one that runs.
   const upstreams = parts.use(await startUpstreams({ ...data, ...ports, live: tags, commands, publish: broker.publish }))
   above.upstreams = upstreams
-  const fed = Promise.withResolvers<void>()
-  const opening = data.opcua === undefined ? undefined : openOpcuaServer(data.opcua, { data, ports, tags, commands, fed: fed.promise })
+  const first = data.opcua === undefined ? undefined : parts.use(new FirstValues(tags))
+  const opening = data.opcua && first && openOpcuaServer(data.opcua, { data, ports, tags, commands, fed: first.heard })
   const opcua = parts.use(new OpcuaPart(opening))
   const started = parts.move()
   return {
     failure: firstFailure([access, broker, host, api, upstreams, opcua]),
     opened: opcua.opened,
-    changes: (batch) => takeChanges(batch, tags, fed.resolve),
+    changes: (batch) => tags.take(batch),
     devices: (told) => {
       for (const status of told) statuses.set(status.device, status)
       topics.devices(told)
       upstreams.devices(told)
+      first?.devices(told)
     },
     publish: broker.publish,
     accepted: () => upstreams.accepted(),
     metrics: () => metricsOf([access, broker, topics, host, api, upstreams, opcua]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
-}
-
-function takeChanges(batch: ChangeBatch, tags: LiveTagsCopy, onGood: () => void): void {
-  tags.take(batch)
-  if (batch.some(({ sample }) => sample.quality === 'good')) onGood()
 }
 
 /** What the broker keeps, and what it need not: this gateway tells of itself anew at each start. */
@@ -163,7 +160,7 @@ class OpcuaPart implements Running {
 }
 
 interface ServerContext {
-  /** Resolves with the first good values. */
+  /** Resolves with the first good value of the last device. */
   readonly fed: Promise<void>
   readonly data: NorthData
   readonly ports: NorthPorts
@@ -171,8 +168,8 @@ interface ServerContext {
   readonly commands: CommandRoad
 }
 
-/** Loading the server's library holds this thread up for about a second: so long at the most it lets the first values pass to MQTT and HTTP. */
-const feedMs = 500
+/** Loading the server's library holds this thread up for about a second: so long at the most it lets the first values of all devices pass to MQTT and HTTP. */
+const feedMs = 1_500
 /** For those values to reach whoever asks for them. */
 const handOverMs = 120
 
