@@ -22,8 +22,8 @@ export async function check(folder: string, options: CheckOptions, terminal: Ter
 }
 
 function summary(site: Site | undefined, problems: readonly SiteProblem[]): string {
-  const errors = problems.filter((problem) => problem.severity === 'error').length
-  const found = `${counted(errors, 'error')}, ${counted(problems.length - errors, 'warning')}`
+  const count = (severity: SiteProblem['severity']): number => problems.filter((problem) => problem.severity === severity).length
+  const found = `${counted(count('error'), 'error')}, ${counted(count('warning'), 'warning')}`
   if (site === undefined) return `The site cannot run: ${found}.`
   const { devices, tags, flows } = site
   return `${site.site} can run: ${counted(devices.length, 'device')}, ${counted(tags.length, 'tag')}, ${counted(flows.length, 'flow')}; ${found}.`

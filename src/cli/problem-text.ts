@@ -4,7 +4,7 @@ import type { SiteProblem } from '../site/site.ts'
 /** `file:line:column  code  message`, and the remedy below it. With the site's folder the file is named as a terminal can open it. */
 export function problemText(problem: SiteProblem, folder = '.'): string {
   const { file, line, column, code, message, remedy, severity } = problem
-  const mark = severity === 'warning' ? 'warning: ' : ''
+  const mark = severity === 'error' ? '' : `${severity}: `
   return `${printable(`${join(folder, file)}:${line}:${column}  ${code}  ${mark}${message}`)}\n    ${printable(remedy)}`
 }
 

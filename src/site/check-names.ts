@@ -4,28 +4,10 @@ import type { ProblemList } from './problems.ts'
 /** Far above one line; below it every tag still fits the OPC UA server's memory. */
 const tagsMax = 50_000
 
-/** One device, one flow and one step of a name; and not more tags than one gateway can carry. */
+/** One device and one flow of a name; and not more tags than one gateway can carry. */
 export function checkNames(parts: LoadedParts, problems: ProblemList): void {
   checkUnique(parts.deviceParts, { key: 'device', nameOf: (device) => device.device, problems })
   checkUnique(parts.flows, { key: 'flow', nameOf: ({ flow }) => flow, problems })
-  for (const { source, part } of parts.flows) {
-    const seen = new Set<string>()
-    for (const [place, step] of part.steps.entries()) {
-      if (step === undefined) continue
-      if (seen.has(step.id)) {
-        problems.add(
-          source,
-          { path: ['steps', place, 'id'] },
-          {
-            code: 'flow.step-duplicate',
-            message: `There is a step \`${step.id}\` above.`,
-            remedy: 'Give each step of a flow a name of its own.',
-          },
-        )
-      }
-      seen.add(step.id)
-    }
-  }
   checkTagCount(parts, problems)
 }
 

@@ -22,11 +22,22 @@ export function scalarType(tag: TagMeta | undefined): ValueType | undefined {
 }
 
 /** Why this constant can never be written to this tag. Where only the device knows the type, it has the last word. */
-export function valueProblem(tag: TagMeta, value: boolean | number | string): Finding | undefined {
+export function valueProblem(tag: TagMeta, value: unknown): Finding | undefined {
+  if (Array.isArray(value)) return listProblem(tag, value)
   return typeProblem(tag, value) ?? (typeof value === 'number' ? limitProblem(tag, value) : sizeProblem(tag, value))
 }
 
-function sizeProblem({ id, sizeBytes, type }: TagMeta, value: boolean | string): Finding | undefined {
+function listProblem({ length, ...tag }: TagMeta, values: readonly unknown[]): Finding | undefined {
+  if (tag.type === undefined) return undefined
+  if (length === values.length) return values.map((value) => valueProblem(tag, value)).find((finding) => finding !== undefined)
+  return {
+    code: 'flow.value-type',
+    message: `${tag.id} takes ${length === undefined ? `one value (${tag.type})` : `a list of ${length}`}; this is a list of ${values.length}.`,
+    remedy: length === undefined ? 'Write one value.' : `Write ${length} values.`,
+  }
+}
+
+function sizeProblem({ id, sizeBytes, type }: TagMeta, value: unknown): Finding | undefined {
   if (typeof value !== 'string' || type !== 'string' || sizeBytes === undefined || Buffer.byteLength(value) <= sizeBytes) return undefined
   return {
     code: 'flow.value-length',
@@ -35,7 +46,7 @@ function sizeProblem({ id, sizeBytes, type }: TagMeta, value: boolean | string):
   }
 }
 
-function typeProblem(tag: TagMeta, value: boolean | number | string): Finding | undefined {
+function typeProblem(tag: TagMeta, value: unknown): Finding | undefined {
   const { type } = tag
   if (type === undefined) return undefined
   const wanted = isNumeric(type) ? 'number' : type === 'bool' ? 'boolean' : 'string'
@@ -43,8 +54,13 @@ function typeProblem(tag: TagMeta, value: boolean | number | string): Finding | 
   const kind = tag.length === undefined ? kinds[wanted] : `a list of ${tag.length}`
   return {
     code: 'flow.value-type',
-    message: `${tag.id} takes ${kind} (${type}); this is ${typeof value === 'string' ? `the text "${value.slice(0, 60)}"` : value}.`,
-    remedy: tag.length === undefined ? `Write ${kind}.` : 'Write its elements as tags of their own.',
+    message: `${tag.id} takes ${kind} (${type}); this is ${typeof value === 'string' ? `the text "${value.slice(0, 60)}"` : String(value)}.`,
+    remedy:
+      tag.length === undefined
+        ? `Write ${kind}.`
+        : `Write a list: [${Array(Math.min(3, tag.length))
+            .fill(wanted === 'number' ? 0 : '…')
+            .join(', ')}, …].`,
   }
 }
 

@@ -14,6 +14,9 @@ export interface JsonSchema {
   readonly anyOf?: readonly JsonSchema[]
   readonly oneOf?: readonly JsonSchema[]
   readonly allOf?: readonly JsonSchema[]
+  /** Schemas that contain themselves, such as steps within steps. */
+  readonly $ref?: string
+  readonly $defs?: Readonly<Record<string, JsonSchema>>
 }
 
 /** As editors want it: what people may write, before defaults and conversions. */
@@ -23,7 +26,10 @@ export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
 
 /** All schemas that a value at `path` could follow. */
 export function schemasAt(root: JsonSchema, path: Path): readonly JsonSchema[] {
-  return path.reduce<readonly JsonSchema[]>((schemas, step) => schemas.flatMap((schema) => below(schema, step)), alternatives(root))
+  return path.reduce<readonly JsonSchema[]>(
+    (schemas, step) => schemas.flatMap((schema) => below(schema, step, root)),
+    alternatives(root, root),
+  )
 }
 
 /** The keys that may stand in a map at `path`. */
@@ -36,9 +42,9 @@ export function describedAt(root: JsonSchema, path: Path): string | undefined {
   return schemasAt(root, path).find((schema) => schema.description !== undefined)?.description
 }
 
-function below(schema: JsonSchema, step: string | number): readonly JsonSchema[] {
+function below(schema: JsonSchema, step: string | number, root: JsonSchema): readonly JsonSchema[] {
   const found = typeof step === 'number' ? (schema.prefixItems?.[step] ?? schema.items) : property(schema, step)
-  return typeof found === 'object' ? alternatives(found) : []
+  return typeof found === 'object' ? alternatives(found, root) : []
 }
 
 function property(schema: JsonSchema, key: string): JsonSchema | boolean | undefined {
@@ -46,9 +52,10 @@ function property(schema: JsonSchema, key: string): JsonSchema | boolean | undef
   return Object.hasOwn(properties, key) ? properties[key] : additionalProperties
 }
 
-function alternatives(schema: JsonSchema): readonly JsonSchema[] {
-  const inner = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? [])]
-  return [schema, ...inner.flatMap(alternatives)]
+function alternatives(schema: JsonSchema, root: JsonSchema): readonly JsonSchema[] {
+  const target = schema.$ref === undefined ? undefined : root.$defs?.[schema.$ref.replace('#/$defs/', '')]
+  const inner = [...(schema.anyOf ?? []), ...(schema.oneOf ?? []), ...(schema.allOf ?? []), ...(target === undefined ? [] : [target])]
+  return [schema, ...inner.flatMap((one) => alternatives(one, root))]
 }
 
 /** Made when it is first asked for: a site without problems needs no JSON Schema at all. */

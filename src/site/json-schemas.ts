@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { flowSchema } from '../control/flows/config.ts'
 import { commonTagShape } from '../south/tag-config.ts'
 import { commonDeviceShape } from './device-schema.ts'
 import { type SiteDriver, siteDrivers } from './drivers.ts'
+import { flowFileSchema } from './flow-template-schema.ts'
 import { type JsonSchema, jsonSchemaOf } from './json-schema.ts'
 import { siteFileSchema } from './site-file.ts'
 
@@ -28,7 +28,7 @@ export function siteSchema(): JsonSchema {
 }
 
 export function flowJsonSchema(): JsonSchema {
-  return jsonSchemaOf(flowSchema)
+  return jsonSchemaOf(flowFileSchema)
 }
 
 export function deviceJsonSchema(): JsonSchema {

@@ -1,7 +1,5 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
-import type { z } from 'zod'
-import { flowSchema, stepSchema, triggerSchema } from '../control/flows/config.ts'
 import { isName } from '../model/name.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
@@ -16,10 +14,12 @@ import { checkSecrets } from './check-secrets.ts'
 import { checkTags } from './check-tags.ts'
 import { parseDevice } from './device-file.ts'
 import { isFolder, listYamlFiles, readTextFile } from './files.ts'
+import { flowParts } from './flow-templates.ts'
+import { withoutUnits } from './flow-units.ts'
 import { withImported } from './imported.ts'
 import { lazily } from './json-schema.ts'
-import { flowJsonSchema, siteSchema } from './json-schemas.ts'
-import type { DevicePart, FlowPart, From, LoadedParts, SitePart } from './loaded.ts'
+import { siteSchema } from './json-schemas.ts'
+import type { DevicePart, From, LoadedParts, SitePart } from './loaded.ts'
 import { ProblemList } from './problems.ts'
 import { reportIssues, valueAt } from './schema-problems.ts'
 import type { Site, SiteProblem } from './site.ts'
@@ -61,45 +61,40 @@ export async function loadSite(folder: string, options: LoadOptions = {}): Promi
 
 async function readParts(root: string, problems: ProblemList): Promise<LoadedParts> {
   const siteSource = await readSource(root, 'lineside.yaml', problems)
-  const devices = await readFolderParts<DevicePart>(root, 'devices', { problems, parse: parseDevice })
-  const flows = await readFolderParts<FlowPart>(root, 'flows', { problems, parse: parseFlow })
+  const devices = await readSources(root, 'devices', problems)
+  const flows = await readSources(root, 'flows', problems)
+  const deviceParts = devices.sources
+    .map((source) => parsed(source, parseDevice(source, problems)))
+    .filter((from): from is From<DevicePart> => from !== undefined)
+  const flowPartsFound = flowParts(flows.sources, problems)
   const site = siteSource && parsed(siteSource, parseSiteFile(siteSource, problems))
-  const tags = devices.parts.flatMap(({ part }) => part.tags)
+  const tags = deviceParts.flatMap(({ part }) => part.tags)
   return {
     ...(site === undefined ? {} : { site }),
-    devices: devices.parts.flatMap(({ source, part }) => (part.config === undefined ? [] : [{ source, part: part.config }])),
-    deviceParts: devices.parts,
-    flows: flows.parts,
+    devices: deviceParts.flatMap(({ source, part }) => (part.config === undefined ? [] : [{ source, part: part.config }])),
+    deviceParts,
+    flows: flowPartsFound.parts,
+    areFlowsIncomplete: flows.isIncomplete || flowPartsFound.isIncomplete,
     sources: [...(siteSource === undefined ? [] : [siteSource]), ...devices.sources, ...flows.sources],
-    isIncomplete: devices.isIncomplete,
+    isIncomplete: devices.isIncomplete || deviceParts.some(({ part }) => !part.isWhole) || deviceParts.length < devices.sources.length,
     tags: new Map(tags.map((tag) => [tag.id, tag])),
   }
 }
 
-interface FolderParts<Part> {
-  readonly parts: readonly From<Part>[]
+interface FolderSources {
   readonly sources: readonly SourceFile[]
+  /** Some file could not be read, or is no YAML. */
   readonly isIncomplete: boolean
 }
 
-interface FolderReading<Part> {
-  readonly problems: ProblemList
-  readonly parse: (source: SourceFile, problems: ProblemList) => Part | undefined
-}
-
-async function readFolderParts<Part extends { readonly isWhole: boolean }>(
-  root: string,
-  name: string,
-  { problems, parse }: FolderReading<Part>,
-): Promise<FolderParts<Part>> {
+async function readSources(root: string, name: string, problems: ProblemList): Promise<FolderSources> {
   const files = await listYamlFiles(root, name, problems)
   const sources: SourceFile[] = []
   for (const file of files) {
     const source = await readSource(root, file, problems)
     if (source !== undefined) sources.push(name === 'devices' ? await withImported(root, source, problems) : source)
   }
-  const parts = sources.map((source) => parsed(source, parse(source, problems))).filter((from) => from !== undefined)
-  return { parts, sources, isIncomplete: parts.filter(({ part }) => part.isWhole).length < files.length }
+  return { sources, isIncomplete: sources.length < files.length }
 }
 
 async function readSource(root: string, file: string, problems: ProblemList): Promise<SourceFile | undefined> {
@@ -122,24 +117,6 @@ function parseSiteFile(source: SourceFile, problems: ProblemList): SitePart {
   return { keys: Object.fromEntries(right) as Partial<SiteFile> }
 }
 
-function parseFlow(source: SourceFile, problems: ProblemList): FlowPart {
-  const result = flowSchema.safeParse(source.value)
-  if (result.success) return { ...result.data, config: result.data, isWhole: true }
-  reportIssues(result.error, { source, problems, schema: lazily(flowJsonSchema) })
-  const name = valueAt(source.value, ['flow'])
-  return {
-    flow: typeof name === 'string' ? name : undefined,
-    on: eachRight(valueAt(source.value, ['on']), triggerSchema),
-    steps: eachRight(valueAt(source.value, ['steps']), stepSchema),
-    isWhole: false,
-  }
-}
-
-/** Of a list, what is right at its place. */
-function eachRight<Item>(list: unknown, schema: z.ZodType<Item>): readonly (Item | undefined)[] {
-  return Array.isArray(list) ? list.map((item) => schema.safeParse(item).data) : []
-}
-
 interface Assembling {
   readonly parts: LoadedParts
   readonly environment: NodeJS.ProcessEnv
@@ -158,7 +135,7 @@ function assembled(folder: string, file: SiteFile, { parts, environment }: Assem
     storage: { path: resolve(folder, file.storage.path ?? defaultStatePath(environment)) },
     devices,
     tags: devices.flatMap((device) => device.tags.map(metaOf)),
-    flows: parts.flows.flatMap(({ part }) => part.config ?? []),
+    flows: parts.flows.flatMap(({ part }) => (part.config === undefined ? [] : [withoutUnits(part.config, parts.tags)])),
   }
 }
 

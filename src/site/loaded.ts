@@ -1,4 +1,4 @@
-import type { FlowDefinition, FlowStep, FlowTrigger } from '../control/flows/config.ts'
+import type { FlowDefinition, FlowInput, FlowStep, FlowTrigger } from '../control/flows/config.ts'
 import type { Tag, TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import type { SiteFile } from './site-file.ts'
@@ -27,6 +27,8 @@ export interface FlowPart {
   readonly config?: FlowDefinition
   readonly flow: string | undefined
   readonly on: readonly (FlowTrigger | undefined)[]
+  /** Absent where something is wrong with it. */
+  readonly input?: Readonly<Record<string, FlowInput>>
   readonly steps: readonly (FlowStep | undefined)[]
   readonly isWhole: boolean
 }
@@ -48,5 +50,7 @@ export interface LoadedParts {
   readonly sources: readonly SourceFile[]
   /** Some device file could not be parsed: a tag that is not found may be in it. */
   readonly isIncomplete: boolean
+  /** Some flow file could not be understood as far as its name: a flow that is not found may be in it. */
+  readonly areFlowsIncomplete: boolean
   readonly tags: ReadonlyMap<string, TagMeta>
 }

@@ -11,7 +11,9 @@ export class ProblemList {
 
   add(source: SourceFile, spot: Spot, finding: Finding): void {
     if (this.#isFull()) return // finding the place takes time
-    this.addAt({ file: source.file, ...source.place(spot) }, finding)
+    const { note } = source
+    const message = note === undefined ? finding.message : `${finding.message.replace(/\.$/, '')} (${note}).`
+    this.addAt({ file: source.file, ...source.place(spot) }, { ...finding, message })
   }
 
   addAt(place: { readonly file: string; readonly line?: number; readonly column?: number }, finding: Finding): void {

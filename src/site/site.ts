@@ -39,5 +39,6 @@ export interface SiteProblem {
   readonly message: string
   /** In the imperative: what to change. */
   readonly remedy: string
-  readonly severity: 'error' | 'warning'
+  /** A note says what is good to know, and is no doubt. */
+  readonly severity: 'error' | 'warning' | 'note'
 }

@@ -23,6 +23,8 @@ export interface SourceFile {
   readonly file: string
   /** null for an empty file. Maps have string keys and no `__proto__`. */
   readonly value: unknown
+  /** Behind each message about it: `in the flow reject-2`. */
+  readonly note?: string
   /** Where a path stands; the nearest thing around it when it is not there. */
   place(spot: Spot): Position
 }
@@ -34,5 +36,5 @@ export interface Finding {
   readonly message: string
   readonly remedy: string
   /** Absent: error. */
-  readonly severity?: 'error' | 'warning'
+  readonly severity?: 'error' | 'warning' | 'note'
 }

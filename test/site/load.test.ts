@@ -113,17 +113,17 @@ describe('a mistake in a site', () => {
       changed(flow, 'press-07/recipe/setpoint: 100', 'other/name: Hello', { 'devices/other.yaml': otherYaml }),
       `${flow}:7:26 flow.value-length`,
     ],
-    ['a step twice', changed(flow, 'id: tell', 'id: lower'), `${flow}:8:9 flow.step-duplicate`],
+    ['a step twice', changed(flow, 'id: tell', 'id: lower'), `${flow}:9:9 flow.step-duplicate`],
     ['a step of no kind', changed(flow, 'write:', 'wirte:'), `${flow}:7:5 site.unknown-key`],
-    ['a step of two kinds', changed(flow, '  - id: tell\n', ''), `${flow}:6:5 site.value`],
-    ['an unknown key of a step', changed(flow, 'payload:', 'paylod:'), expect.stringContaining(`${flow}:9:14 site.missing`)],
+    ['a step of two kinds', changed(flow, '  - id: tell\n', ''), `${flow}:9:14 site.value`],
+    ['an unknown key of a step', changed(flow, 'payload:', 'paylod:'), expect.stringContaining(`${flow}:10:14 site.missing`)],
     [
       'a payload with a wrong expression',
       changed(flow, '${value}', '${vlue}'),
-      expect.stringMatching(/flows\/watch.yaml:9:\d+ expression\.invalid/),
+      expect.stringMatching(/flows\/watch.yaml:10:\d+ expression\.invalid/),
     ],
-    ['a publish over a tag', changed(flow, 'messages/press', 'press-07/motor/running/set'), `${flow}:9:23 flow.topic-of-tag`],
-    ['a topic with a wildcard', changed(flow, 'messages/press', 'messages/+'), `${flow}:9:23 site.value`],
+    ['a publish over a tag', changed(flow, 'messages/press', 'press-07/motor/running/set'), `${flow}:10:23 flow.topic-of-tag`],
+    ['a topic with a wildcard', changed(flow, 'messages/press', 'messages/+'), `${flow}:10:23 site.value`],
     ['a port taken twice', changed(site, siteYaml, `${siteYaml}mqtt: { port: 8080 }\n`), `${site}:2:15 site.port-taken`],
     [
       'a secret nobody knows',
@@ -190,7 +190,7 @@ describe('a mistake in a site', () => {
     [
       'in one step of a flow does not hide what is wrong with its trigger and the other steps',
       { ...goodSite, [flow]: flowYaml.replace('valu', 'vlau').replace('setpoint: 100', 'setpoint: 221').replace('payload:', 'paylod:') },
-      [`${flow}:4:11 expression.invalid`, `${flow}:7:40 flow.value-range`, `${flow}:9:14 site.missing`, `${flow}:9:39 site.unknown-key`],
+      [`${flow}:4:11 expression.invalid`, `${flow}:7:40 flow.value-range`, `${flow}:10:14 site.missing`, `${flow}:10:39 site.unknown-key`],
     ],
     [
       'in one key of lineside.yaml does not hide what is wrong with the others',

@@ -48,6 +48,7 @@ on:
 steps:
   - id: lower
     write: { press-07/recipe/setpoint: 100 }
+    undo: []
   - id: tell
     publish: { topic: messages/press, payload: { text: "Pressure is \${value}" } }
 `

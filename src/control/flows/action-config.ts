@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { durationSchema } from '../../base/units.ts'
 import { nameSchema, pathSchema } from '../../model/name.ts'
-import { expressionText, identifierSchema, roleSchema, templateText } from './common-config.ts'
+import { expressionText, identifierSchema, jsonValue, roleSchema, templateText } from './common-config.ts'
 
 const listMax = 1_000
 const scalar = z.union([z.boolean(), z.number(), templateText])
@@ -29,12 +29,12 @@ const deviceText = z
   .refine((text) => hasExpression(text) || nameSchema.safeParse(text).success, 'a device is named as in its device file')
 
 const variables = z
-  .record(identifierSchema, z.json())
+  .record(identifierSchema, jsonValue)
   .refine((map) => Object.keys(map).length > 0, 'at least one variable is set')
   .refine((map) => Object.keys(map).length <= 50, 'at most 50 variables are set in one step')
 
 const inputs = z
-  .record(identifierSchema, z.json())
+  .record(identifierSchema, jsonValue)
   .refine((map) => Object.keys(map).length <= 50, 'a flow has at most 50 inputs')
   .default({})
 
@@ -65,7 +65,7 @@ export const actionShape = {
   publish: z
     .strictObject({
       topic: topicText.describe('Below the path of the site.'),
-      payload: z.json().describe('Any JSON value; each ${…} in its strings is an expression.'),
+      payload: jsonValue.describe('Any JSON value; each ${…} in its strings is an expression.'),
       retain: z.boolean().default(false).describe('Whether the broker keeps it for those who subscribe later.'),
     })
     .describe('A message on the embedded broker and to the upstreams that want it.'),
@@ -78,7 +78,7 @@ export const actionShape = {
         .refine((type) => !ownEvents.has(type.split('.')[0] ?? ''), 'events that begin so are the gateway’s own')
         .describe('Its type, like batch.finished.'),
       subject: templateText.min(1).max(255).optional().describe('What it is about. Default: the flow.'),
-      data: z.json().default({}).describe('Any JSON value with ${…} in its strings.'),
+      data: jsonValue.default({}).describe('Any JSON value with ${…} in its strings.'),
     })
     .describe('An event, kept in the journal.'),
   wait: z
@@ -103,7 +103,7 @@ export const actionShape = {
       service: nameSchema.describe('One of `services:` in lineside.yaml.'),
       method: z.enum(['GET', 'POST', 'PUT', 'PATCH', 'DELETE']).default('POST').describe('Of HTTP.'),
       path: templateText.regex(/^\//, 'a path begins with /').max(1_000).describe('Below the address of the service.'),
-      body: z.json().optional().describe('Sent as JSON; each ${…} in its strings is an expression.'),
+      body: jsonValue.optional().describe('Sent as JSON; each ${…} in its strings is an expression.'),
       headers: headers.optional().describe('Beside those that the gateway sends.'),
       expect: z.array(z.int().min(100).max(599)).min(1).max(20).default([200, 201, 202, 204]).describe('Status codes that count as done.'),
     })
@@ -155,11 +155,11 @@ export const actionShape = {
     .strictObject({
       level: z.enum(['info', 'warn', 'error']).default('info').describe('How bad it is.'),
       text: templateText.min(1).max(500).describe('What is said.'),
-      data: z.json().optional().describe('Any JSON value beside it.'),
+      data: jsonValue.optional().describe('Any JSON value beside it.'),
     })
     .describe('A line in the log of the gateway.'),
   fail: templateText.min(1).max(500).describe('Fails here, with this text; what was done is undone.'),
   end: z
-    .strictObject({ output: z.json().optional().describe('What the run gives back.') })
+    .strictObject({ output: jsonValue.optional().describe('What the run gives back.') })
     .describe('Ends the run as completed, undoing nothing.'),
 } as const

@@ -10,6 +10,8 @@ export const expressionText = z.string().min(1).max(textLengthMax)
 /** Text that may hold `${expression}`. */
 export const templateText = z.string().max(textLengthMax)
 
+export const jsonValue = z.json()
+
 /** How variables and inputs are named: as CEL can say them, `input.limit`. */
 export const identifierSchema = z
   .string()

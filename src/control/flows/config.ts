@@ -1,17 +1,18 @@
 import { z } from 'zod'
 import { durationSchema } from '../../base/units.ts'
 import { nameSchema } from '../../model/name.ts'
-import { expressionText, identifierSchema, present, retrySchema } from './common-config.ts'
+import { expressionText, identifierSchema, jsonValue, present, retrySchema } from './common-config.ts'
 import type { Concurrency, FlowDefinition, FlowInput } from './definition.ts'
-import { stepsSchema } from './step-config.ts'
+import { inOrder, stepSchema, stepsSchema } from './step-config.ts'
 import { triggerSchema } from './trigger-config.ts'
 
 export type { FlowDefinition, FlowInput, FlowStep, FlowTrigger, StepKind, StepOf } from './definition.ts'
+export { identifierSchema, inOrder, stepSchema, triggerSchema }
 
 const inputSchema = z
   .strictObject({
     type: z.enum(['number', 'text', 'boolean', 'any']).describe('What is accepted; any is any JSON value.'),
-    default: z.json().optional().describe('Without one, whoever starts the flow must give it.'),
+    default: jsonValue.optional().describe('Without one, whoever starts the flow must give it.'),
     title: z.string().min(1).max(200).optional().describe('For people.'),
     range: z
       .tuple([z.number(), z.number()])

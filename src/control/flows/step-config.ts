@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { durationSchema } from '../../base/units.ts'
 import { nameSchema } from '../../model/name.ts'
 import { actionShape } from './action-config.ts'
-import { expressionText, identifierSchema, present, retrySchema, stepIdSchema } from './common-config.ts'
+import { expressionText, identifierSchema, jsonValue, present, retrySchema, stepIdSchema } from './common-config.ts'
 import type { FlowStep, StepAction, StepCommon, StepKind } from './definition.ts'
 
 /** A step as its file has it: what it needs is told by its place, where it is not written. */
@@ -36,7 +36,7 @@ const nestedShape = {
   each: z
     .strictObject({
       in: z
-        .union([z.array(z.json()).max(1_000), z.string().min(1).max(4_000)])
+        .union([z.array(jsonValue).max(1_000), z.string().min(1).max(4_000)])
         .describe('A list, or text with one ${…} that gives a list.'),
       as: identifierSchema.default('item').describe('What expressions call the item; its place, from 0, is `index`.'),
       limit: z.int().min(1).max(1_000).default(100).describe('A longer list fails the step before anything is done.'),
@@ -109,9 +109,11 @@ const stepShape = {
   ...optionalOf(nestedShape),
   ...nestedBesideShape,
   undo: z
-    .union([undoStepSchema, z.array(undoStepSchema).min(1).max(undosMax)])
+    .union([undoStepSchema, z.array(undoStepSchema).max(undosMax)])
     .optional()
-    .describe('A step, or several in order: takes back what this step did, when the run fails or is cancelled later.'),
+    .describe(
+      'A step, or several in order: takes back what this step did, when the run fails or is cancelled later; [] where it is to stay.',
+    ),
   'on-failure': z
     .union([z.literal('continue'), nested])
     .optional()
@@ -154,6 +156,7 @@ export function inOrder(drafts: readonly Draft[]): readonly FlowStep[] {
 }
 
 function oneAction(fields: Readonly<Record<string, unknown>>, allowed: readonly StepKind[], context: z.RefinementCtx): void {
+  if (context.issues.length > 0) return // a mistyped `publish` is told as that alone
   const given = allowed.filter((kind) => fields[kind] !== undefined)
   if (given.length === 0) context.addIssue({ code: 'custom', message: `a step does one thing: ${allowed.join(', ')}` })
   if (given.length > 1)

@@ -76,6 +76,7 @@ const starterOf = (fields: Fields): Starter | undefined => starters.find((key) =
 export const triggerSchema = z
   .strictObject(triggerShape)
   .superRefine((fields, context) => {
+    if (context.issues.length > 0) return // a mistyped key is told as that alone
     const given = starters.filter((key) => fields[key] !== undefined)
     const [starter] = given
     if (starter === undefined || given.length > 1) {
