@@ -4,7 +4,7 @@ import type { Template } from '../model/template.ts'
 import { isNumeric, valueProblem } from './check-values.ts'
 import { type FlowContext, knownTag, report } from './flow-context.ts'
 import { checkedTemplate } from './flow-expressions.ts'
-import type { StepAt } from './flow-steps.ts'
+import { comesBefore, type StepAt } from './flow-steps.ts'
 import { valueWithUnit } from './flow-units.ts'
 import { valueAt } from './schema-problems.ts'
 import type { Path } from './source.ts'
@@ -55,7 +55,7 @@ function checkValue(template: Template, { tag, value, path }: Written, context: 
 }
 
 /** By CEL's type of the expression: a number is double or int. */
-function checkExpressionType(type: string, { tag, path }: Written, context: FlowContext): void {
+function checkExpressionType(type: string, { tag, value, path }: Written, context: FlowContext): void {
   if (tag.type === undefined || tag.length !== undefined) return
   const wanted = celTypesFor(tag.type)
   if (type === 'dyn' || wanted.includes(type) || !(type in kinds)) return
@@ -63,12 +63,14 @@ function checkExpressionType(type: string, { tag, path }: Written, context: Flow
     code: 'flow.value-type',
     message: `${tag.id} takes ${kinds[wanted[0] ?? ''] ?? tag.type} (${tag.type}); this expression gives ${kinds[type]}.`,
     remedy:
-      type === 'string' && wanted[0] === 'double'
+      type === 'string' && isNumeric(tag.type) && !isOneExpression(value)
         ? 'Write one `${…}` and nothing beside it: then its value is written, not a text.'
         : 'Change the expression, or write to another tag.',
   }
   report({ path }, finding, context)
 }
+
+const isOneExpression = (value: unknown): boolean => typeof value === 'string' && /^\$\{[^}]*\}$/.test(value)
 
 const kinds: Readonly<Record<string, string>> = { double: 'a number', int: 'a number', string: 'a text', bool: 'true or false' }
 
@@ -133,10 +135,10 @@ function checkUndo(step: StepOf<'write'>, tags: readonly TagMeta[], at: StepAt, 
   report({ path: [...at.path, 'write'], part: 'key' }, finding, context)
 }
 
-/** Whether anything is left that could fail once this step is done. */
+/** Whether anything is left that could fail once this step is done: all beside it but what it needs. */
 function hasMore(at: StepAt): boolean {
   return [at, ...at.around].some((one) => {
-    const place = one.siblings.indexOf(one)
-    return one.siblings.some((other, otherPlace) => otherPlace > place || (!other.step.needs.length && other !== one && place > 0))
+    const before = comesBefore(one)
+    return one.siblings.some(({ step }) => step.id !== one.step.id && !before.has(step.id))
   })
 }

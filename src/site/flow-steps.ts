@@ -70,11 +70,22 @@ function below(at: StepAt, source: SourceFile): readonly StepAt[] {
 
 /** Siblings that certainly come after a step, for they need it, or what needs it. */
 export function comesAfter({ step, siblings }: StepAt): ReadonlySet<string> {
-  const after = new Set([step.id])
-  for (let size = 0; size < after.size; ) {
-    size = after.size
-    for (const { step: other } of siblings) if (other.needs.some((id) => after.has(id))) after.add(other.id)
+  return reached(step.id, (ids) =>
+    siblings.filter(({ step: other }) => other.needs.some((id) => ids.has(id))).map((other) => other.step.id),
+  )
+}
+
+/** Siblings that a step needs, and what those need. */
+export function comesBefore({ step, siblings }: StepAt): ReadonlySet<string> {
+  return reached(step.id, (ids) => siblings.filter((other) => ids.has(other.step.id)).flatMap((other) => other.step.needs))
+}
+
+function reached(start: string, next: (ids: ReadonlySet<string>) => readonly string[]): ReadonlySet<string> {
+  const ids = new Set([start])
+  for (let size = 0; size < ids.size; ) {
+    size = ids.size
+    for (const id of next(ids)) ids.add(id)
   }
-  after.delete(step.id)
-  return after
+  ids.delete(start)
+  return ids
 }

@@ -14,6 +14,8 @@ interface Template {
   readonly source: SourceFile
   readonly name: string
   readonly parameters: Readonly<Record<string, Parameter>>
+  /** What is wrong with its own markers is told once, not for each flow. */
+  isTold: boolean
 }
 
 /** A flow that is to be made of a template, and where that is written. */
@@ -74,7 +76,7 @@ function takeTemplate(source: SourceFile, { templates, instances, problems }: Ta
     problems.add(source, { path: ['flow'] }, finding)
     return true
   }
-  templates.set(name, { source, name, parameters })
+  templates.set(name, { source, name, parameters, isTold: false })
   for (const [flow, given] of Object.entries(result.data.instances)) {
     const path = ['instances', flow]
     instances.push({ flow, from: name, given, source, fromPath: path, givenPath: path, namePath: path })
@@ -116,7 +118,7 @@ function made(instance: Instance, template: Template, problems: ProblemList): Fr
   const values = valuesOf(instance, template, problems)
   if (values === undefined) return undefined
   const { value, place, unknown } = filledIn(template.source, values)
-  for (const { path, name } of unknown) {
+  for (const { path, name } of template.isTold ? [] : unknown) {
     const finding = {
       code: 'template.parameter-unknown',
       message: `The template has no parameter \`${name}\`.`,
@@ -124,6 +126,7 @@ function made(instance: Instance, template: Template, problems: ProblemList): Fr
     }
     problems.add(template.source, { path }, finding)
   }
+  template.isTold ||= unknown.length > 0
   if (unknown.length > 0) return undefined
   const { template: _, instances: __, ...body } = value as Record<string, unknown>
   const source: SourceFile = {
