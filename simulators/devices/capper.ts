@@ -62,6 +62,20 @@ export const capperRegisters: RegisterMap = {
       },
     },
     {
+      name: 'load/limit',
+      area: 'hr',
+      address: 104,
+      type: 'u16',
+      read: (line) => line.capper.loadLimitPct,
+      write: {
+        min: 40,
+        max: 100,
+        apply: (line, value) => {
+          line.capper.loadLimitPct = value
+        },
+      },
+    },
+    {
       name: 'fault/reset',
       area: 'co',
       address: 0,

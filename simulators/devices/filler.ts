@@ -1,3 +1,4 @@
+import type { Cleaning } from '../plant/cleaning.ts'
 import { isLevelLow } from '../plant/filler.ts'
 import type { Point, RegisterMap } from './registers.ts'
 
@@ -8,6 +9,42 @@ const headFillTimes: Point[] = Array.from({ length: 8 }, (_, head) => ({
   type: 'u16',
   read: (line) => line.filler.headFillMs[head] ?? 0,
 }))
+
+/** One circuit that is cleaned in place: what it shows, and the step that it is asked for. */
+function circuitPoints(name: 'bowl' | 'lines', shownAt: number, stepAt: number): readonly Point[] {
+  const circuit = (cleaning: Cleaning): Cleaning['bowl'] => cleaning[name]
+  return [
+    {
+      name: `cip/${name}/conductivity`,
+      area: 'hr',
+      address: shownAt,
+      type: 'f32',
+      read: (line) => circuit(line.filler.cleaning).conductivityMsCm,
+    },
+    {
+      name: `cip/${name}/temperature`,
+      area: 'hr',
+      address: shownAt + 2,
+      type: 'f32',
+      read: (line) => circuit(line.filler.cleaning).temperatureC,
+    },
+    { name: `cip/${name}/flow`, area: 'hr', address: shownAt + 4, type: 'f32', read: (line) => circuit(line.filler.cleaning).flowLPerMin },
+    {
+      name: `cip/${name}/step`,
+      area: 'hr',
+      address: stepAt,
+      type: 'u16',
+      read: (line) => circuit(line.filler.cleaning).step,
+      write: {
+        min: 0,
+        max: 3,
+        apply: (line, value) => {
+          circuit(line.filler.cleaning).step = value
+        },
+      },
+    },
+  ]
+}
 
 /** The filler's PLC: 32-bit floats, high word first. */
 export const fillerRegisters: RegisterMap = {
@@ -42,6 +79,8 @@ export const fillerRegisters: RegisterMap = {
     { name: 'product/total', area: 'hr', address: 28, type: 'u64', read: (line) => line.filler.totalMl },
     { name: 'product/name', area: 'hr', address: 33, type: 'text', words: 8, read: () => 'SPARKLING 0.5' },
     ...headFillTimes,
+    ...circuitPoints('bowl', 42, 106),
+    ...circuitPoints('lines', 48, 107),
     {
       name: 'bowl/setpoint',
       area: 'hr',
@@ -81,6 +120,18 @@ export const fillerRegisters: RegisterMap = {
         max: 520,
         apply: (line, value) => {
           line.filler.targetG = value
+        },
+      },
+    },
+    {
+      name: 'cip/active',
+      area: 'co',
+      address: 1,
+      type: 'bool',
+      read: (line) => line.filler.cleaning.isActive,
+      write: {
+        apply: (line, value) => {
+          line.filler.cleaning.isActive = value !== 0
         },
       },
     },

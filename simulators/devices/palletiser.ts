@@ -55,6 +55,20 @@ export const palletiserRegisters: RegisterMap = {
       },
     },
     {
+      name: 'load/limit',
+      area: 'hr',
+      address: 2,
+      type: 'u16',
+      read: (line) => line.palletiser.loadLimitPct,
+      write: {
+        min: 40,
+        max: 100,
+        apply: (line, value) => {
+          line.palletiser.loadLimitPct = value
+        },
+      },
+    },
+    {
       name: 'pallet/release',
       area: 'co',
       address: 0,

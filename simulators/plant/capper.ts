@@ -18,6 +18,8 @@ export interface Capper {
   wearPct: number
   airBar: number
   jobNumber: number
+  /** How much of its power it may draw, asked for from outside. */
+  loadLimitPct: number
 }
 
 const capJamCode = 201
@@ -41,6 +43,7 @@ export function createCapper(): Capper {
     wearPct: 21,
     airBar: 6.6,
     jobNumber: 40_711_806,
+    loadLimitPct: 100,
   }
 }
 
@@ -57,7 +60,7 @@ export interface CapperSurroundings {
 export function stepCapper(capper: Capper, around: CapperSurroundings, dtS: number, chance: Chance): void {
   const { machine } = capper
   if (machine.state === packml.execute && happens(chance, 1 / 300, dtS)) stopMachine(machine, between(chance, 6, 15), capJamCode)
-  const bottles = runMachine(machine, { from: around.from, to: around.to, nominalPerMin: 190 }, dtS)
+  const bottles = runMachine(machine, { from: around.from, to: around.to, nominalPerMin: (190 * capper.loadLimitPct) / 100 }, dtS)
   for (let bottle = 0; bottle < bottles; bottle += 1) capBottle(capper, around.to, chance)
   if (bottles === 0 && machine.speedPerMin === 0) capper.isRejecting = false
   if (capper.hopperPct < 12) capper.hopperPct = 96 // somebody tips in another box of caps

@@ -1,4 +1,5 @@
 import { approach, between, type Chance, clamp, gauss, happens, wander } from './chance.ts'
+import { type Cleaning, createCleaning, stepCleaning } from './cleaning.ts'
 import { type Belt, createMachine, type Machine, runMachine } from './machine.ts'
 
 /** A rotary counter-pressure filler: a bowl with product below and CO2 above, and a scale behind it. */
@@ -28,6 +29,7 @@ export interface Filler {
   rejected: number
   totalMl: number
   readonly headFillMs: number[]
+  readonly cleaning: Cleaning
   /** The product tank is being changed: almost no supply. */
   supplyDipLeftS: number
   nextDipInS: number
@@ -63,6 +65,7 @@ export function createFiller(): Filler {
     rejected: 0,
     totalMl: 0,
     headFillMs: Array.from({ length: headCount }, (_, head) => 2_400 + 15 * head),
+    cleaning: createCleaning(),
     supplyDipLeftS: 0,
     nextDipInS: 15,
   }
@@ -79,9 +82,10 @@ export interface FillerSurroundings {
 }
 
 export function stepFiller(filler: Filler, around: FillerSurroundings, dtS: number, chance: Chance): void {
-  const isHeld = filler.levelPct < 10 // an empty bowl cannot fill; the PLC holds by itself
+  const isHeld = filler.levelPct < 10 || filler.cleaning.isActive // an empty bowl cannot fill, and one that is cleaned must not; the PLC holds by itself
   const bottles = runMachine(filler.machine, { from: around.from, to: around.to, nominalPerMin: 185, isHeld }, dtS)
   for (let bottle = 0; bottle < bottles; bottle += 1) fillBottle(filler, chance)
+  stepCleaning(filler.cleaning, dtS, chance)
   stepSupply(filler, dtS, chance)
   stepLevel(filler, dtS, chance)
   stepPressure(filler, around.co2SupplyBar, dtS, chance)
@@ -129,6 +133,13 @@ function stepSupply(filler: Filler, dtS: number, chance: Chance): void {
 }
 
 function stepLevel(filler: Filler, dtS: number, chance: Chance): void {
+  // While the bowl is cleaned the product valve is shut and what was in it runs off; the controller waits.
+  if (filler.cleaning.isActive) {
+    filler.levelPct = approach(filler.levelPct, 12, 4, dtS)
+    filler.productValvePct = approach(filler.productValvePct, 0, 0.8, dtS)
+    filler.flowLPerMin = approach(filler.flowLPerMin, 0, 0.5, dtS)
+    return
+  }
   const error = filler.levelSetpointPct - filler.levelPct
   filler.integral.level = clamp(filler.integral.level + error * 0.35 * dtS, 0, 100)
   filler.productValvePct = approach(filler.productValvePct, clamp(filler.integral.level + 5 * error, 0, 100), 0.8, dtS)

@@ -7,6 +7,8 @@ export interface Palletiser {
   /** Layers of a pallet, asked for from outside. */
   layersWanted: number
   speedOverridePct: number
+  /** How much of its power it may draw, asked for from outside. */
+  loadLimitPct: number
   /** Asked for from outside: let an unfinished pallet go. */
   isReleaseRequested: boolean
   bottlesInCase: number
@@ -33,6 +35,7 @@ export function createPalletiser(): Palletiser {
     machine: createMachine(180),
     layersWanted: 4,
     speedOverridePct: 100,
+    loadLimitPct: 100,
     isReleaseRequested: false,
     bottlesInCase: 0,
     casesOnPallet: 7,
@@ -62,7 +65,7 @@ export function stepPalletiser(
   dtS: number,
   chance: Chance,
 ): void {
-  const nominalPerMin = (200 * palletiser.speedOverridePct) / 100
+  const nominalPerMin = (200 * Math.min(palletiser.speedOverridePct, palletiser.loadLimitPct)) / 100
   const bottles = runMachine(palletiser.machine, { ...belts, nominalPerMin, isHeld: isOutfeedFull(palletiser) }, dtS)
   belts.to.bottles = 0
   packBottles(palletiser, bottles)

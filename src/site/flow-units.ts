@@ -3,12 +3,14 @@ import type { TagMeta } from '../model/tag.ts'
 import { isNumeric } from './check-values.ts'
 import type { Finding } from './source.ts'
 
-const amount = /^\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([^\s\d].{0,31}?)\s*$/i
+/** A unit that begins with a digit, 1/min, has a blank in front. */
+const amount = /^\s*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)(?:\s*([^\s\d.].{0,31}?)|\s+(\S.{0,31}?))\s*$/i
 
 /** `80 °C` for a tag with a number: the number, once its unit is seen to be that of the tag. undefined where it is nothing of the kind. */
 export function valueWithUnit(tag: TagMeta, value: unknown): { readonly value: number } | { readonly finding: Finding } | undefined {
   if (typeof value !== 'string' || tag.type === undefined || !isNumeric(tag.type) || tag.length !== undefined) return undefined
-  const [, digits, unit] = amount.exec(value) ?? []
+  const [, digits, beside, apart] = amount.exec(value) ?? []
+  const unit = beside ?? apart
   if (digits === undefined || unit === undefined) return undefined
   if (tag.unit === unit) return { value: Number(digits) }
   if (tag.unit === undefined) {

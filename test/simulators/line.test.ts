@@ -122,3 +122,51 @@ function bottlesInside({ belts }: Line): number {
 function packed({ palletiser }: Line): number {
   return palletiser.cases * 12 + palletiser.bottlesInCase
 }
+
+describe('the filler, when it is cleaned in place', () => {
+  it('fills nothing, rinses, gets hot and caustic, and is clear again', () => {
+    const line = createLine(6)
+    line.infeed.isHeld = true
+    stepLine(line, 40)
+    const { cleaning } = line.filler
+    cleaning.isActive = true
+    const filled = line.filler.filled
+    cleaning.bowl.step = cleaning.lines.step = 2
+    stepLine(line, 25)
+    expect(cleaning.bowl).toMatchObject({ temperatureC: expect.closeTo(76, -1), conductivityMsCm: expect.closeTo(78, -1) })
+    cleaning.bowl.step = cleaning.lines.step = 3
+    stepLine(line, 30)
+    expect(Math.max(cleaning.bowl.conductivityMsCm, cleaning.lines.conductivityMsCm)).toBeLessThan(0.6)
+    expect(line.filler.filled).toBe(filled)
+    expect(line.filler.levelPct).toBeLessThan(15)
+  })
+
+  it('fills its bowl and bottles again once it is done', () => {
+    const line = createLine(6)
+    line.filler.cleaning.isActive = true
+    stepLine(line, 30)
+    const filled = line.filler.filled
+    line.filler.cleaning.isActive = false
+    line.filler.nextDipInS = 1_000
+    stepLine(line, 120)
+    expect(line.filler.filled).toBeGreaterThan(filled)
+    expect(line.filler.levelPct).toBeGreaterThan(45)
+    expect(line.filler.cleaning.bowl.step).toBe(0)
+  })
+})
+
+describe('a machine whose power is limited', () => {
+  it('runs slower, and the line draws less', () => {
+    const speeds = [100, 40].map((limit) => {
+      const line = createLine(9)
+      line.capper.loadLimitPct = line.palletiser.loadLimitPct = limit
+      const seen = watch(line, 120, ({ capper, palletiser, utility }) => [
+        capper.machine.speedPerMin,
+        palletiser.machine.speedPerMin,
+        utility.powerKw,
+      ])
+      return [0, 1, 2].map((place) => seen.reduce((sum, row) => sum + (row[place] ?? 0), 0) / seen.length)
+    })
+    for (const place of [0, 1, 2]) expect(speeds[1]?.[place]).toBeLessThan(0.9 * (speeds[0]?.[place] ?? 0))
+  })
+})

@@ -300,6 +300,14 @@ describe('a flow', () => {
     expect(site?.flows[0]?.steps[0]).toMatchObject({ writes: [{ tag: 'press-07/recipe/heat', value: 80 }] })
   })
 
+  it('takes a value in a unit that begins with a digit, and leaves a text a text', async () => {
+    const { site, problems } = await loadFiles(
+      flow(steps('{ id: a, write: { press-07/recipe/speed: 60 1/min } }', '{ id: b, write: { press-07/recipe/name: 80 °C } }')),
+    )
+    expect(problems.map(({ code }) => code)).toEqual(['flow.undo-missing'])
+    expect(site?.flows[0]?.steps).toMatchObject([{ writes: [{ value: 60 }] }, { writes: [{ value: '80 °C' }] }])
+  })
+
   it('knows the types of inputs, results and items', async () => {
     const list = steps(
       `{ id: r, read: { tags: [press-07/recipe/speed] } }`,

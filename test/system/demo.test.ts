@@ -24,7 +24,7 @@ describe('lineside demo', () => {
     await using demo = startProgram(process.execPath, [main, 'demo'])
     await vi.waitFor(() => expect(demo.lines.join('\n')).toMatch(/(\d+)\/\1 good/), { timeout: 60_000 })
     const said = demo.lines.join('\n')
-    expect(said).toMatch(/6 devices, \d+ tags, 3 flows/)
+    expect(said).toMatch(/6 devices, \d+ tags, 8 flows/)
     const [, state = ''] = /state\s+(\S+)/.exec(said) ?? []
     const [, api = ''] = /(http:\S+)\/api/.exec(said) ?? []
     expect(said).toContain('mqtt://127.0.0.1:')
