@@ -14,7 +14,7 @@ export interface ReferenceRow {
   readonly description: string
 }
 
-interface Section {
+export interface Section {
   readonly title: string
   readonly rows: readonly ReferenceRow[]
 }
@@ -52,7 +52,7 @@ function cell(text: string): string {
   return text.replaceAll('|', '\\|').replaceAll(/\s+/g, ' ').trim()
 }
 
-function rowsOf(schema: JsonSchema, prefix: string): readonly ReferenceRow[] {
+export function rowsOf(schema: JsonSchema, prefix: string): readonly ReferenceRow[] {
   const forms = formsOf(schema)
   return forms.flatMap((form) =>
     Object.entries(form.properties ?? {}).flatMap(([name, property]) => {

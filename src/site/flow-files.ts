@@ -1,6 +1,5 @@
 import type { z } from 'zod'
 import { flowSchema, flowShape, inOrder, stepSchema, triggerSchema } from '../control/flows/config.ts'
-import { lazily } from './json-schema.ts'
 import { flowJsonSchema } from './json-schemas.ts'
 import type { FlowPart } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
@@ -11,7 +10,7 @@ import type { SourceFile } from './source.ts'
 export function parseFlow(source: SourceFile, problems: ProblemList): FlowPart {
   const result = flowSchema.safeParse(source.value)
   if (result.success) return { ...result.data, config: result.data, isWhole: true }
-  reportIssues(result.error, { source, problems, schema: lazily(flowJsonSchema) })
+  reportIssues(result.error, { source, problems, schema: flowJsonSchema })
   const name = valueAt(source.value, ['flow'])
   const input = flowShape.input.safeParse(valueAt(source.value, ['input']))
   return {

@@ -8,7 +8,7 @@ export type ParameterKind = (typeof parameterKinds)[number]
 const parameterValue = z.union([z.string().max(1_000), z.number(), z.boolean()])
 const given = z.record(identifierSchema, parameterValue)
 
-const parameterSchema = z.strictObject({
+export const parameterSchema = z.strictObject({
   type: z.enum(parameterKinds).describe('What is accepted: a device or a tag of the site, a number, a text, or true and false.'),
   default: parameterValue.optional().describe('Without one, each flow made of the template must give it.'),
   title: z.string().min(1).max(200).optional().describe('For people.'),

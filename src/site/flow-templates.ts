@@ -3,7 +3,6 @@ import { suggestion } from './did-you-mean.ts'
 import { parseFlow } from './flow-files.ts'
 import { instanceSchema, type Parameter, templateSchema } from './flow-template-schema.ts'
 import { filledIn } from './flow-template-text.ts'
-import { lazily } from './json-schema.ts'
 import { flowJsonSchema } from './json-schemas.ts'
 import type { FlowPart, From } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
@@ -66,7 +65,7 @@ interface Taking {
 function takeTemplate(source: SourceFile, { templates, instances, problems }: Taking): boolean {
   const result = templateSchema.safeParse(source.value)
   if (!result.success) {
-    reportIssues(result.error, { source, problems, schema: lazily(flowJsonSchema) })
+    reportIssues(result.error, { source, problems, schema: flowJsonSchema })
     return false
   }
   const { flow: name, template: parameters } = result.data
@@ -87,7 +86,7 @@ function takeTemplate(source: SourceFile, { templates, instances, problems }: Ta
 function takeInstance(source: SourceFile, { instances, problems }: Taking): boolean {
   const result = instanceSchema.safeParse(source.value)
   if (!result.success) {
-    reportIssues(result.error, { source, problems, schema: lazily(flowJsonSchema) })
+    reportIssues(result.error, { source, problems, schema: flowJsonSchema })
     return false
   }
   const { flow, from, with: given } = result.data

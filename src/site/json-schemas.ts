@@ -3,7 +3,7 @@ import { commonTagShape } from '../south/tag-config.ts'
 import { commonDeviceShape } from './device-schema.ts'
 import { type SiteDriver, siteDrivers } from './drivers.ts'
 import { flowFileSchema } from './flow-template-schema.ts'
-import { type JsonSchema, jsonSchemaOf } from './json-schema.ts'
+import { type JsonSchema, jsonSchemaOf, lazily } from './json-schema.ts'
 import { siteFileSchema } from './site-file.ts'
 
 export const schemaNames = ['site', 'device', 'flow'] as const
@@ -27,9 +27,8 @@ export function siteSchema(): JsonSchema {
   return jsonSchemaOf(siteFileSchema)
 }
 
-export function flowJsonSchema(): JsonSchema {
-  return jsonSchemaOf(flowFileSchema)
-}
+/** Made once: steps within steps make it the largest. */
+export const flowJsonSchema = lazily(() => jsonSchemaOf(flowFileSchema))
 
 export function deviceJsonSchema(): JsonSchema {
   return { anyOf: siteDrivers.map(driverJsonSchema) }

@@ -84,6 +84,17 @@ const keys = fc.oneof(
     'steps',
     'write',
     'publish',
+    'input',
+    'needs',
+    'undo',
+    'switch',
+    'parallel',
+    'each',
+    'template',
+    'instances',
+    'from',
+    'with',
+    'run',
     'port',
     'host',
     'url',
@@ -162,6 +173,57 @@ describe('a device file for OPC UA', () => {
   it('may be damaged anywhere: the loader says what is wrong', async () => {
     const texts = fc.array(mutation, { minLength: 1, maxLength: 4 }).map((mutations) => mutated(opcuaYaml, mutations))
     await loadsWhatever('devices/labeller.yaml', texts, { 'lineside.yaml': siteYaml, 'devices/labeller.yaml': opcuaYaml })
+  })
+})
+
+/** Every kind of trigger and of step, nested, with undo and handlers. */
+const richFlow = `flow: rich
+priority: low
+on:
+  - { tag: press-07/motor/running, when: value, for: 1s }
+  - { cron: "0 6 * * 1-5", zone: Europe/Berlin, missed: once }
+  - { topic: a/+/b, where: trigger.payload > 1 }
+  - { event: device.*, subject: x }
+  - { start: operator }
+input: { limit: { type: number, default: 5, range: [0, 9] } }
+concurrency: { limit: 2, per: trigger.kind, overflow: replace, queue: 3 }
+locks: [a, b]
+timeout: 1m
+retry: { attempts: 2, wait: 1s }
+steps:
+  - id: w
+    write: { press-07/recipe/setpoint: "\${input.limit + 1}" }
+    undo: [{ write: { press-07/recipe/setpoint: 0 } }, { wait: { for: 1s } }]
+  - { id: r, needs: [], read: { tags: [press-07/motor/running] } }
+  - id: s
+    needs: [w, r]
+    switch:
+      - when: steps['r'].result['press-07/motor/running']
+        steps: [{ id: e, each: { in: [1, 2], as: n, steps: [{ id: l, log: { text: "\${n} \${index}" } }] } }]
+    else:
+      - { id: p, parallel: { x: [{ id: x1, wait: { until: "true", timeout: 1s } }], y: [{ id: y1, set: { a: 1 } }] }, join: any }
+  - { id: q, run: { flow: watch }, on-failure: [{ id: f, fail: no }] }
+  - { id: end, when: vars.a == 1, end: { output: { a: "\${vars.a}" } } }
+`
+
+const templateFlow = `flow: t
+template: { press: { type: device }, limit: { type: number, default: 3 } }
+instances: { t1: { press: press-07 }, t2: { press: press-07, limit: 4 } }
+on: [{ tag: $(press)/hydraulics/pressure, when: value > $(limit) }]
+steps: [{ id: a, log: { text: "$(limit) $$(x)" } }]
+`
+
+describe('a flow of all kinds of steps, and a template', () => {
+  it('may be damaged anywhere: the loader says what is wrong', async () => {
+    const texts = fc.array(mutation, { minLength: 1, maxLength: 3 }).map((mutations) => mutated(richFlow, mutations))
+    await loadsWhatever('flows/rich.yaml', texts, { ...goodSite, 'flows/rich.yaml': richFlow })
+    const templates = fc.array(mutation, { minLength: 1, maxLength: 3 }).map((mutations) => mutated(templateFlow, mutations))
+    await loadsWhatever('flows/t.yaml', templates, { ...goodSite, 'flows/t.yaml': templateFlow })
+  })
+
+  it('is right as it stands', async () => {
+    await using folder = await siteFolder({ ...goodSite, 'flows/rich.yaml': richFlow, 'flows/t.yaml': templateFlow })
+    expect((await loadSite(folder.path, { environment: {} })).problems).toEqual([])
   })
 })
 

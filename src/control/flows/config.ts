@@ -9,7 +9,7 @@ import { triggerSchema } from './trigger-config.ts'
 export type { FlowDefinition, FlowInput, FlowStep, FlowTrigger, StepKind, StepOf } from './definition.ts'
 export { identifierSchema, inOrder, stepSchema, triggerSchema }
 
-const inputSchema = z
+export const inputSchema = z
   .strictObject({
     type: z.enum(['number', 'text', 'boolean', 'any']).describe('What is accepted; any is any JSON value.'),
     default: jsonValue.optional().describe('Without one, whoever starts the flow must give it.'),
