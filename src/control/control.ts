@@ -20,7 +20,7 @@ import { loadDriver, loadsSlowly, saveMemory } from './drivers.ts'
 import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
-import type { FlowConfig } from './flows/config.ts'
+import type { FlowDefinition } from './flows/definition.ts'
 import { startFlows } from './flows/flows.ts'
 import { compileInterlocks } from './interlocks.ts'
 import { JournalSink } from './journal-sink.ts'
@@ -35,7 +35,9 @@ export interface ControlData {
   readonly devices: readonly DeviceConfig[]
   /** All tags, a device's own side by side in the order of its device file. */
   readonly tags: readonly TagMeta[]
-  readonly flows: readonly FlowConfig[]
+  readonly flows: readonly FlowDefinition[]
+  /** The main sequence of the site. */
+  readonly pipeline?: readonly string[]
   readonly upstreams: Readonly<Record<string, Wanted>>
 }
 
@@ -72,7 +74,9 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const road = new CommandRoad({ table, devices: places, journal, interlock: compileInterlocks(table), clock, log })
   const events = (ask: { readonly type: string; readonly rowsMax: number }) => store.call('events', ask)
   const settling = parts.use(await recoverCommands({ road, table, devices: places, events, clock, log }))
-  const flows = parts.use(await startFlows({ data, table, road, store, north, outbox: sinks.outbox, record, clock, log }))
+  const flows = parts.use(
+    await startFlows({ data, table, devices: places, road, store, north, outbox: sinks.outbox, record, clock, chance: ports.chance, log }),
+  )
   const feeds = openFeeds({ table, places, north })
   table.onChanges((batch) => {
     feeds.take(batch)

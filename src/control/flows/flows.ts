@@ -1,226 +1,235 @@
-import { randomUUID } from 'node:crypto'
-import { type Clock, isoTime } from '../../base/clock.ts'
-import { Fault, plainFault } from '../../base/fault.ts'
+import { isoTime } from '../../base/clock.ts'
+import { Fault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
-import { firstFailure, type Running, startLoop } from '../../base/running.ts'
+import type { Running } from '../../base/running.ts'
+import type { SiteEvent } from '../../model/event.ts'
 import { jsonValue } from '../../model/payload.ts'
 import type { ChangeBatch, Sample } from '../../model/sample.ts'
-import type { TagIndex } from '../../model/tag.ts'
-import type { OpenRun, RunRecord } from '../../store/contract.ts'
-import type { TagTable } from '../tag-table.ts'
-import type { FlowConfig, FlowTrigger } from './config.ts'
-import { devicesHeard, type FlowsOptions, openRuns, runPorts } from './ports.ts'
-import { executeRun, type Run, type RunEnd, type RunPorts } from './run.ts'
-import { Trigger } from './trigger.ts'
+import type { KeptRun } from '../../store/contract.ts'
+import { type CompiledFlow, compileFlow } from './compiled.ts'
+import type { TagTrigger } from './definition.ts'
+import { inputFor } from './inputs.ts'
+import { definitionOf } from './kept.ts'
+import { LiveRuns } from './live-runs.ts'
+import { type FlowsOptions, stepPorts, untilAnswered } from './ports.ts'
+import type { RunEnd } from './run.ts'
+import { StartRate } from './starts.ts'
+import { Trigger } from './triggers/tag.ts'
+import { Watchers } from './watchers.ts'
 
 export interface Flows extends Running {
   take(batch: ChangeBatch): void
+  /** Something has happened that flows may be waiting for. */
+  heard(event: SiteEvent): void
+  /** For whoever else begins flows: a route, a person. Throws where it cannot begin; `kept` resolves when it will survive a power cut. */
+  startFlow(
+    name: string,
+    input: unknown,
+    trigger: Readonly<Record<string, unknown>>,
+  ): { readonly run: string; readonly kept: Promise<void> }
   metrics(): readonly Metric[]
 }
-
-/** Starts of one flow that may wait while a run of it is under way; one more is refused, and an event says so. */
-const waitingRunsMax = 100
 
 /** Starts every flow, beginning with the runs that a crash or power cut left open. */
 export async function startFlows(options: FlowsOptions): Promise<Flows> {
   const stop = new AbortController()
-  const ports = runPorts(options, stop.signal)
-  const flows = options.data.flows.map((flow) => new Flow(flow, { ...options, ports, stop: stop.signal }))
-  const resumed = new ResumedRuns(await openRuns(options, stop.signal), flows, { ...options, ports, stop: stop.signal })
-  const watchers = watchersByTag(flows, options.table)
+  const flows = new AllFlows(options, stop.signal)
+  await flows.resume()
+  flows.listen()
   return {
-    failure: firstFailure([resumed, ...flows]),
-    take: (batch) => {
-      const woken = new Set<Trigger>()
-      for (const { tag } of batch) for (const trigger of watchers.get(tag) ?? []) woken.add(trigger)
-      for (const trigger of woken) trigger.look()
-    },
-    metrics: () => flows.flatMap((flow) => flow.metrics()),
+    failure: flows.runs.failure,
+    take: (batch) => flows.watchers.take(batch),
+    heard: () => {},
+    startFlow: (name, input, trigger) => flows.startFlow(name, input, trigger),
+    metrics: () => flows.metrics(),
     [Symbol.asyncDispose]: async () => {
       stop.abort()
-      for (const flow of flows) await flow[Symbol.asyncDispose]()
-      await resumed[Symbol.asyncDispose]()
+      flows[Symbol.dispose]()
+      await Promise.allSettled([...flows.runs.all].filter(({ state }) => state === 'running').map(({ ended }) => ended))
     },
   }
 }
 
-interface FlowContext extends FlowsOptions {
-  readonly ports: RunPorts
-  readonly stop: AbortSignal
+interface OneFlow {
+  readonly compiled: CompiledFlow
+  readonly rate: StartRate
+  readonly ended: Record<RunEnd['state'], number>
+  refused: number
 }
 
-/** One flow: its triggers, and its runs one after the other in the order of their triggers. */
-class Flow implements Running {
-  readonly failure: Promise<never>
-  readonly triggers: readonly Trigger[]
-  readonly config: FlowConfig
-  readonly #context: FlowContext
-  readonly #waiting: Run[] = []
-  readonly #ended: Record<RunEnd['state'], number> = { completed: 0, failed: 0, unsettled: 0 }
-  readonly #loop: Running
-  #bell = Promise.withResolvers<void>()
-  #refused = 0
+class AllFlows implements Disposable {
+  readonly runs: LiveRuns
+  readonly watchers: Watchers
+  readonly #options: FlowsOptions
+  readonly #life: AbortSignal
+  readonly #flows: ReadonlyMap<string, OneFlow>
+  readonly #triggers = new DisposableStack()
 
-  constructor(config: FlowConfig, context: FlowContext) {
-    this.config = config
-    this.#context = context
-    this.triggers = config.on.map(
-      (trigger) => new Trigger({ trigger, tags: context.table, clock: context.clock, fire: (sample) => this.#start(trigger, sample) }),
-    )
-    this.#loop = startLoop((signal) => this.#work(signal))
-    this.failure = this.#loop.failure
-  }
-
-  /** Takes up a run of an earlier life, ahead of new ones. */
-  resume(run: Run): void {
-    this.#waiting.unshift(run)
-    this.#bell.resolve()
-  }
-
-  metrics(): readonly Metric[] {
-    const { flow } = this.config
-    const rows = Object.entries(this.#ended).map(
-      ([state, value]): Metric => ({
-        name: 'lineside_flow_runs_total',
-        help: 'Runs by how they ended.',
-        type: 'counter',
-        value,
-        labels: { flow, state },
-      }),
-    )
-    return [
-      ...rows,
-      {
-        name: 'lineside_flow_refused_total',
-        help: 'Starts refused because too many waited.',
-        type: 'counter',
-        value: this.#refused,
-        labels: { flow },
+  constructor(options: FlowsOptions, life: AbortSignal) {
+    const { data, clock, table } = options
+    this.#options = options
+    this.#life = life
+    this.watchers = new Watchers(table)
+    this.#flows = new Map(data.flows.map((definition) => [definition.flow, oneFlow(compileFlow(definition), clock)]))
+    const ports = { ...stepPorts(options, { watchers: this.watchers, life }), request: noService, query: noHistory }
+    this.runs = new LiveRuns({
+      ...options,
+      ports,
+      life,
+      flowNamed: (name) => this.#flows.get(name)?.compiled,
+      onEnd: ({ flow }, { state }) => {
+        const known = this.#flows.get(flow.name)
+        if (known !== undefined) known.ended[state] += 1
       },
-      {
-        name: 'lineside_flow_waiting',
-        help: 'Starts that wait for their turn.',
-        type: 'gauge',
-        value: this.#waiting.length,
-        labels: { flow },
-      },
-    ]
+    })
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const trigger of this.triggers) trigger[Symbol.dispose]()
-    this.#bell.resolve()
-    await this.#loop[Symbol.asyncDispose]()
-  }
-
-  #start(trigger: FlowTrigger, sample: Sample): void {
-    const { clock, record } = this.#context
-    if (this.#waiting.length >= waitingRunsMax) {
-      this.#refused += 1
-      record({ type: 'flow.overloaded', subject: this.config.flow, timeMs: clock.now(), data: { waiting: this.#waiting.length } })
-      return
-    }
-    this.#waiting.push({ id: randomUUID(), flow: this.config, trigger: triggerData(trigger, sample), isResumed: false, past: [] })
-    this.#bell.resolve()
-  }
-
-  async #work(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await this.#bell.promise
-      this.#bell = Promise.withResolvers<void>()
-      for (let run = this.#waiting.shift(); run !== undefined && !signal.aborted; run = this.#waiting.shift()) {
-        const end = await runOnce(run, this.#context)
-        if (end !== undefined) this.#ended[end.state] += 1
+  listen(): void {
+    const { table, clock } = this.#options
+    for (const flow of this.#flows.values()) {
+      for (const trigger of flow.compiled.definition.on) {
+        if (trigger.kind !== 'tag') continue
+        const fire = (sample: Sample): void => this.#fire(flow, tagTrigger(trigger, sample))
+        const watch = this.#triggers.use(new Trigger({ trigger, tags: table, clock, fire }))
+        this.#triggers.use(this.watchers.watch(watch.watched, () => watch.look()))
       }
     }
   }
-}
 
-/** Runs of flows that the site no longer has are finished all the same, on the definition they began with. */
-class ResumedRuns implements Running {
-  readonly failure: Promise<never>
-  readonly #loop: Running
-
-  constructor(open: readonly OpenRun[], flows: readonly Flow[], context: FlowContext) {
-    const orphans: Run[] = []
-    for (const run of open.map(runOf).reverse()) {
-      const flow = flows.find(({ config }) => config.flow === run.flow.flow)
-      if (flow === undefined) orphans.push(run)
-      else flow.resume(run)
+  /** In the order in which they began; those that had not yet done anything wait for their turn as they did. */
+  async resume(): Promise<void> {
+    const { store, clock, log } = this.#options
+    const what = 'The store does not tell the open runs yet.'
+    const open: { readonly kept: KeptRun; readonly flow: CompiledFlow }[] = []
+    for (let afterId = 0; ; ) {
+      const page = await untilAnswered(() => store.call('openRuns', { afterId }), { clock, log, stop: this.#life, what })
+      const compiled = new Map(Object.entries(page.definitions).map(([version, text]) => [version, this.#compiled(text)]))
+      for (const kept of page.runs) {
+        const flow = compiled.get(kept.version)
+        if (flow !== undefined) open.push({ kept, flow })
+      }
+      if (page.isEnd) break
+      afterId = page.nextAfterId
     }
-    this.#loop = startLoop(async (signal) => {
-      for (const run of orphans.reverse()) if (!signal.aborted) await runOnce(run, context)
-      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
-    })
-    this.failure = this.#loop.failure
+    for (const { kept, flow } of open) this.runs.resume(kept, flow)
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#loop[Symbol.asyncDispose]()
-  }
-}
-
-/** undefined when the daemon stopped meanwhile: the run goes on in its next life. */
-async function runOnce(run: Run, context: FlowContext): Promise<RunEnd | undefined> {
-  const { ports, clock, record, log, stop } = context
-  const data = { run: run.id, version: run.flow.version }
-  try {
-    if (run.isResumed) await devicesHeard(run, context)
-    else await ports.keep([begun(run, clock)])
-    record({
-      type: run.isResumed ? 'flow.resumed' : 'flow.started',
-      subject: run.flow.flow,
-      timeMs: clock.now(),
-      data: { ...data, trigger: run.trigger },
-    })
-    const end = await executeRun(run, ports)
-    record({ type: `flow.${end.state}`, subject: run.flow.flow, timeMs: clock.now(), data: { ...data, ...end } })
-    if (end.state !== 'completed') log.warn('A run of a flow did not complete.', { flow: run.flow.flow, ...data, ...end })
-    return end
-  } catch (error) {
-    if (stop.aborted) return undefined
-    if (!(error instanceof Fault)) throw error
-    // The journal does not take this run, today or ever: it ends here, and no other run must suffer for it.
-    log.error('A run of a flow could not be kept, and was given up.', { flow: run.flow.flow, ...data, ...errorFields(error) })
-    return { state: 'failed', fault: plainFault(error) }
-  }
-}
-
-function begun(run: Run, clock: Clock): RunRecord {
-  return {
-    kind: 'begun',
-    run: run.id,
-    flow: run.flow.flow,
-    timeMs: clock.now(),
-    definition: JSON.stringify(run.flow),
-    input: JSON.stringify(run.trigger),
-  }
-}
-
-function runOf(open: OpenRun): Run {
-  const { run, definition, input } = open.begun
-  return {
-    id: run,
-    flow: JSON.parse(definition) as FlowConfig,
-    trigger: JSON.parse(input) as Run['trigger'],
-    isResumed: true,
-    past: open.records,
-  }
-}
-
-function triggerData(trigger: FlowTrigger, sample: Sample): Run['trigger'] {
-  const [device] = trigger.tag.split('/')
-  return { tag: trigger.tag, device, value: jsonValue(sample.value), quality: sample.quality, time: isoTime(sample.sourceMs) }
-}
-
-function watchersByTag(flows: readonly Flow[], table: TagTable): ReadonlyMap<TagIndex, readonly Trigger[]> {
-  const watchers = new Map<TagIndex, Trigger[]>()
-  for (const trigger of flows.flatMap((flow) => flow.triggers)) {
-    for (const id of trigger.watched) {
-      const tag = table.find(id)
-      if (tag !== undefined) watchers.set(tag, [...(watchers.get(tag) ?? []), trigger])
+  startFlow(
+    name: string,
+    input: unknown,
+    trigger: Readonly<Record<string, unknown>>,
+  ): { readonly run: string; readonly kept: Promise<void> } {
+    const flow = this.#flows.get(name)
+    if (flow === undefined) throw unknownFlow(name, [...this.#flows.keys()])
+    const { compiled } = flow
+    const start = { trigger, input: inputFor(compiled.definition, input) }
+    if (!flow.rate.take()) throw this.#flooded(flow, trigger)
+    try {
+      const { run, kept } = this.runs.begin({ flow: compiled, start })
+      return { run: run.id, kept }
+    } catch (error) {
+      flow.refused += 1
+      throw error
     }
   }
-  return watchers
+
+  metrics(): readonly Metric[] {
+    const each = [...this.#flows.values()].flatMap((flow) => flowMetrics(flow, this.runs.starts.waitingOf(flow.compiled.name)))
+    return [
+      ...each,
+      { name: 'lineside_flow_runs_under_way', help: 'Runs that have begun and not ended.', type: 'gauge', value: this.runs.starts.running },
+      {
+        name: 'lineside_flow_records_waiting',
+        help: 'Records of runs that wait for the disk.',
+        type: 'gauge',
+        value: this.runs.journal.waiting,
+      },
+      {
+        name: 'lineside_flow_breakers_open',
+        help: 'Devices, services and topics that flows leave alone for a while.',
+        type: 'gauge',
+        value: this.runs.breakers.open().length,
+      },
+      ...this.runs.telling.metrics(),
+    ]
+  }
+
+  [Symbol.dispose](): void {
+    this.#triggers.dispose()
+  }
+
+  #fire(flow: OneFlow, trigger: Readonly<Record<string, unknown>>): void {
+    try {
+      this.startFlow(flow.compiled.name, {}, trigger)
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      if (error.code !== 'flow.bad-input') return // told already
+      this.runs.telling.refused(flow.compiled.name, { type: 'flow.refused', data: { code: error.code, message: error.message } })
+    }
+  }
+
+  #flooded(flow: OneFlow, trigger: Readonly<Record<string, unknown>>): Fault {
+    flow.refused += 1
+    this.runs.telling.refused(flow.compiled.name, { type: 'flow.overloaded', data: { reason: 'flood', trigger } })
+    return new Fault('flow.overloaded', `${flow.compiled.name} is being started far too often.`, {
+      remedy: 'Look at what starts it: a condition that trembles wants a `deadband` or `for`, and two flows must not start each other.',
+      isRetryable: true,
+    })
+  }
+
+  /** A definition that is still the site's own is not compiled twice. */
+  #compiled(text: string): CompiledFlow | undefined {
+    try {
+      const definition = definitionOf(text)
+      const own = this.#flows.get(definition.flow)?.compiled
+      return own?.text === text ? own : compileFlow(definition)
+    } catch (error) {
+      this.#options.log.error('A run of an earlier version cannot be understood, and stays as it is.', errorFields(error))
+      return undefined
+    }
+  }
+}
+
+function oneFlow(compiled: CompiledFlow, clock: FlowsOptions['clock']): OneFlow {
+  return { compiled, rate: new StartRate(clock), ended: { completed: 0, failed: 0, cancelled: 0, unsettled: 0 }, refused: 0 }
+}
+
+function tagTrigger({ tag }: TagTrigger, sample: Sample): Readonly<Record<string, unknown>> {
+  const [device] = tag.split('/')
+  return { kind: 'tag', tag, device, value: jsonValue(sample.value), quality: sample.quality, time: isoTime(sample.sourceMs) }
+}
+
+function flowMetrics({ compiled, ended, refused }: OneFlow, waiting: number): readonly Metric[] {
+  const labels = { flow: compiled.name }
+  const runs = 'Runs by how they ended.'
+  return [
+    ...Object.entries(ended).map(
+      ([state, value]): Metric => ({ name: 'lineside_flow_runs_total', help: runs, type: 'counter', value, labels: { ...labels, state } }),
+    ),
+    {
+      name: 'lineside_flow_refused_total',
+      help: 'Starts refused because too many waited or came.',
+      type: 'counter',
+      value: refused,
+      labels,
+    },
+    { name: 'lineside_flow_waiting', help: 'Starts that wait for their turn.', type: 'gauge', value: waiting, labels },
+  ]
+}
+
+function unknownFlow(name: string, known: readonly string[]): Fault {
+  return new Fault('flow.unknown', `There is no flow "${name}" here.`, {
+    remedy: known.length === 0 ? 'This site has none: write one into flows/.' : `Name one of: ${known.slice(0, 20).join(', ')}.`,
+  })
+}
+
+function noService(): Promise<never> {
+  return Promise.reject(
+    new Fault('flow.no-service', 'This gateway has no services.', { remedy: 'Name them under `services:` in lineside.yaml.' }),
+  )
+}
+
+function noHistory(): Promise<never> {
+  return Promise.reject(new Fault('flow.no-history', 'This gateway keeps no history yet.', { remedy: 'Leave the query out.' }))
 }
