@@ -21,7 +21,8 @@ import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
 import type { FlowDefinition } from './flows/definition.ts'
-import { startFlows } from './flows/flows.ts'
+import { type Flows, startFlows } from './flows/flows.ts'
+import type { FlowPort } from './flows/port.ts'
 import { compileInterlocks } from './interlocks.ts'
 import { JournalSink } from './journal-sink.ts'
 import { type OutboxSink, startOutboxSink, type Wanted } from './outbox-sink.ts'
@@ -50,7 +51,7 @@ export interface ControlPorts {
 }
 
 export interface Control extends Running {
-  readonly calls: CommandPort & BatchRoad
+  readonly calls: CommandPort & BatchRoad & FlowPort
   metrics(): readonly Metric[]
 }
 
@@ -69,7 +70,11 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const table = new TagTable(data.tags, clock)
   const sinks = openSinks(data, ports, parts)
   const places = new Map<string, DevicePlace>()
-  const journal = (event: SiteEvent): Promise<void> => sinks.events.record(event)
+  const heard: { flows?: Flows } = {}
+  const journal = (event: SiteEvent): Promise<void> => {
+    heard.flows?.hear(event)
+    return sinks.events.record(event)
+  }
   const record = (event: SiteEvent): void => void journal(event)
   const road = new CommandRoad({ table, devices: places, journal, interlock: compileInterlocks(table), clock, log })
   const events = (ask: { readonly type: string; readonly rowsMax: number }) => store.call('events', ask)
@@ -96,7 +101,7 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   parts.use(clock.after(startedMs, () => saveMemory(data.devices.map(({ driver }) => driver))))
   const started = parts.move()
   return {
-    calls: { write: (command) => road.write(command), writeAll: (batch) => road.writeAll(batch) },
+    calls: { write: (command) => road.write(command), writeAll: (batch) => road.writeAll(batch), ...flows.calls },
     failure: firstFailure([flows, sinks.outbox, refreshing, settling, ...devices]),
     metrics: () => [...devices, table, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),

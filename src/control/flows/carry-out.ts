@@ -1,7 +1,8 @@
 import { EndedEarly, failureOf, Stopped, timedOut } from './faults.ts'
-import { rootFrame } from './frame.ts'
+import { type Frame, rootFrame } from './frame.ts'
 import type { Cause } from './past.ts'
-import type { Run, RunEnd } from './run.ts'
+import type { Run } from './run.ts'
+import type { RunEnd } from './run-end.ts'
 import { onAbort } from './stop.ts'
 import { undoAll, undoable } from './unwind.ts'
 import { walkList } from './walk.ts'
@@ -21,13 +22,17 @@ async function goForward(run: Run): Promise<Cause | { readonly output?: unknown 
   using _life = onAbort(run.life, () => run.stop())
   using _limit = limitOf(run)
   try {
-    await walkList(run, run.flow.steps, rootFrame(run.forward))
+    await walkList(run, run.flow.steps, root(run, run.forward))
     return {}
   } catch (error) {
     if (error instanceof EndedEarly) return error.output === null ? {} : { output: error.output }
     if (run.life.aborted) throw new Stopped()
     return decidedCause(run, error)
   }
+}
+
+function root(run: Run, stop: AbortSignal): Frame {
+  return rootFrame(stop, (list, frame) => walkList(run, list, frame))
 }
 
 function decidedCause(run: Run, error: unknown): Cause {
@@ -54,8 +59,7 @@ function limitOf(run: Run): Disposable | undefined {
 async function goBack(run: Run, cause: Cause): Promise<RunEnd> {
   const { state, step, fault, isUndone } = cause
   if (isUndone) {
-    run.tell('flow.unwinding', step ?? '*')
-    await undoAll(run, undoable(run, run.flow.steps, rootFrame(run.life)))
+    await undoAll(run, undoable(run, run.flow.steps, root(run, run.life)))
     if (run.life.aborted) throw new Stopped()
   }
   return ended(run, { state, ...(step === undefined ? {} : { step }), ...(fault === undefined ? {} : { fault }) })

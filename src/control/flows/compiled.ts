@@ -1,6 +1,7 @@
 import { checkedExpression, type Expression } from '../../model/expression.ts'
 import type { NamedPlace } from '../../model/expression-environments.ts'
 import { checkedTemplate, type Template } from '../../model/template.ts'
+import type { Compiling } from './compiling.ts'
 import type { FlowDefinition, FlowStep, Retry } from './definition.ts'
 import type { Effect } from './effect.ts'
 import { effectsOf } from './steps/kinds.ts'
@@ -49,14 +50,6 @@ export type Way =
       readonly wanted: number
     }
   | { readonly kind: 'each'; readonly items: Template; readonly as: string; readonly limit: number; readonly steps: StepList }
-
-/** What a kind of step needs to make itself ready. */
-export interface Compiling {
-  readonly id: string
-  readonly place: NamedPlace
-  template(source: unknown): Template
-  condition(text: string): Expression
-}
 
 const once: Retry = { attempts: 1, waitMs: 0, factor: 1, maxMs: 0 }
 /** What undoes must not fail for a moment's weakness of a line. */
@@ -140,4 +133,9 @@ function wayOf(step: FlowStep, at: Compiling, around: Surroundings): Way | undef
     default:
       return undefined
   }
+}
+
+/** The keys of what a step does by itself. */
+export function partKeys({ step, effects }: CompiledStep, key: string): readonly string[] {
+  return step.kind === 'write' ? effects.map((_, place) => `${key}/${place}`) : effects.map(() => key)
 }

@@ -1,3 +1,5 @@
+import type { CompiledStep, StepList } from './compiled.ts'
+
 /** Where in a flow a run is: the same step is met anew in each round of an `each`, and in the undo of another. */
 export interface Frame {
   /** `open~` in front of the undo steps of `open`. */
@@ -10,6 +12,8 @@ export interface Frame {
   readonly steps: Record<string, StepEnd>
   /** Nothing begins any more once it is aborted. */
   readonly stop: AbortSignal
+  /** Does the steps of a list: what stands below a step is done as the flow itself is. */
+  readonly walk: (list: StepList, frame: Frame) => Promise<void>
 }
 
 export interface StepEnd {
@@ -18,8 +22,8 @@ export interface StepEnd {
   readonly result?: unknown
 }
 
-export function rootFrame(stop: AbortSignal): Frame {
-  return { prefix: '', suffix: '', names: {}, steps: {}, stop }
+export function rootFrame(stop: AbortSignal, walk: Frame['walk']): Frame {
+  return { prefix: '', suffix: '', names: {}, steps: {}, stop, walk }
 }
 
 export function keyIn(frame: Frame, id: string): string {
@@ -34,4 +38,11 @@ export function roundOf(frame: Frame, round: { readonly as: string; readonly ite
 
 export function undoFrame(frame: Frame, key: string, stop: AbortSignal): Frame {
   return { ...frame, prefix: `${key}~`, suffix: '', stop }
+}
+
+/** One step in one place of a run. */
+export interface Spot {
+  readonly compiled: CompiledStep
+  readonly frame: Frame
+  readonly key: string
 }

@@ -9,7 +9,8 @@ import { StepFailure, Stopped } from './faults.ts'
 import { groupOf, writtenTags } from './flow-facts.ts'
 import { type RunStart, startOf } from './kept.ts'
 import { devicesHeard, type FlowsOptions } from './ports.ts'
-import { Run, type RunEnd } from './run.ts'
+import { Run } from './run.ts'
+import type { RunEnd } from './run-end.ts'
 import { RunJournal } from './run-journal.ts'
 import { shadowPorts } from './shadow.ts'
 import { Starts, type Verdict } from './starts.ts'
@@ -94,10 +95,10 @@ export class LiveRuns {
   }
 
   /** Takes up what an earlier life left open, or a person has reopened. */
-  resume(kept: KeptRun, flow: CompiledFlow): Run {
+  resume(kept: KeptRun, flow: CompiledFlow): LiveRun {
     const run = this.#open({ id: kept.run, flow, start: startOf(kept), begunMs: kept.begunMs, past: kept.records, isResumed: true })
     this.#offer(run, () => Promise.resolve())
-    return run
+    return this.#live.get(run.id) ?? { run, state: 'queued', ended: Promise.reject(new Stopped()) }
   }
 
   #open(of: {

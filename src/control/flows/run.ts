@@ -1,7 +1,6 @@
 import type { EpochMs } from '../../base/clock.ts'
-import type { PlainFault } from '../../base/fault.ts'
 import type { Log } from '../../base/log.ts'
-import type { RunRecord, RunState, StepRecord } from '../../store/contract.ts'
+import type { RunRecord, StepRecord } from '../../store/contract.ts'
 import type { Breakers } from './breaker.ts'
 import type { CompiledFlow } from './compiled.ts'
 import type { Question, RunFacts } from './effect.ts'
@@ -13,16 +12,6 @@ import type { RunJournal } from './run-journal.ts'
 import type { StepPorts } from './step-ports.ts'
 import { onAbort } from './stop.ts'
 import type { Turn } from './turn.ts'
-
-export interface RunEnd {
-  readonly state: Exclude<RunState, 'settled'>
-  /** The step that failed first. */
-  readonly step?: string
-  readonly fault?: PlainFault
-  readonly output?: unknown
-  /** Steps that could not be undone, or of which nobody knows whether they were done. */
-  readonly left?: readonly string[]
-}
 
 export interface RunOptions {
   readonly id: string

@@ -1,8 +1,6 @@
 import { isoTime } from '../../base/clock.ts'
 import type { ExpressionScope } from '../../model/expression.ts'
 import { asTagId, type TagValue } from '../../model/tag.ts'
-import type { Template } from '../../model/template.ts'
-import { unknownValue } from './faults.ts'
 import type { Frame } from './frame.ts'
 import type { Run } from './run.ts'
 
@@ -23,10 +21,4 @@ export function scopeOf(run: Run, frame: Frame): ExpressionScope {
     },
     names: frame.names,
   }
-}
-
-export function evaluated(template: Template, scope: ExpressionScope, of: { readonly step: string; readonly what: string }): unknown {
-  const value = template.evaluate(scope)
-  if (value === undefined) throw unknownValue(of.step, of.what)
-  return value
 }

@@ -6,7 +6,7 @@ import type { Sample } from '../../model/sample.ts'
 import type { TagId, TagValue } from '../../model/tag.ts'
 import type { CallOutcome, MethodCall } from '../../south/driver.ts'
 import type { QueryAction } from './definition.ts'
-import type { RunEnd } from './run.ts'
+import type { RunEnd } from './run-end.ts'
 
 /** What a trigger and a step may look at: the current samples. */
 export interface TagView {

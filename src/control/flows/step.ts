@@ -1,21 +1,13 @@
 import { backoffMs } from '../../base/chance.ts'
-import type { CompiledStep } from './compiled.ts'
+import { type CompiledStep, partKeys } from './compiled.ts'
 import type { Effect, StepPlace } from './effect.ts'
 import { EndedEarly, failureOf, StepFailure, Stopped, timedOut, unknownValue } from './faults.ts'
-import { type Frame, keyIn, type StepEnd } from './frame.ts'
+import { type Frame, keyIn, type Spot, type StepEnd } from './frame.ts'
 import { type Attempt, failedAttempt, once } from './once.ts'
 import type { Run } from './run.ts'
 import { scopeOf } from './scope.ts'
 import { onAbort, sleep } from './stop.ts'
-import { walkList } from './walk.ts'
 import { walkWay } from './ways.ts'
-
-/** One step in one place of a run. */
-export interface Spot {
-  readonly compiled: CompiledStep
-  readonly frame: Frame
-  readonly key: string
-}
 
 /** One step, from wherever the journal says it is to its end. Rejects where the run cannot go on. */
 export async function doStep(run: Run, compiled: CompiledStep, frame: Frame): Promise<void> {
@@ -23,12 +15,7 @@ export async function doStep(run: Run, compiled: CompiledStep, frame: Frame): Pr
   const end = await endOf(run, { compiled, frame, key })
   frame.steps[compiled.step.id] = end
   run.progressed()
-  if (end.failed && typeof compiled.onFailure === 'object') await walkList(run, compiled.onFailure, frame)
-}
-
-/** The keys of what a step does by itself. */
-export function partKeys({ step, effects }: CompiledStep, key: string): readonly string[] {
-  return step.kind === 'write' ? effects.map((_, place) => `${key}/${place}`) : effects.map(() => key)
+  if (end.failed && typeof compiled.onFailure === 'object') await frame.walk(compiled.onFailure, frame)
 }
 
 async function endOf(run: Run, spot: Spot): Promise<StepEnd> {

@@ -1,7 +1,8 @@
 import type { Clock, MonotonicMs } from '../../base/clock.ts'
 import type { Metric } from '../../base/metric.ts'
 import type { SiteEvent } from '../../model/event.ts'
-import type { Run, RunEnd } from './run.ts'
+import type { Run } from './run.ts'
+import type { RunEnd } from './run-end.ts'
 
 /** Steps of a second of which the beginning and the end are told as events; the journal of runs holds all of them. */
 const stepEventsPerSecond = 100

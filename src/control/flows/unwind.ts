@@ -1,10 +1,8 @@
-import type { CompiledStep, StepList, Way } from './compiled.ts'
+import { type CompiledStep, partKeys, type StepList, type Way } from './compiled.ts'
 import { StepFailure } from './faults.ts'
 import { type Frame, keyIn, roundOf, undoFrame } from './frame.ts'
 import type { Part } from './past.ts'
 import type { Run } from './run.ts'
-import { partKeys } from './step.ts'
-import { walkList } from './walk.ts'
 
 /** A step that has done something to the world, or may have. */
 export interface Undo {
@@ -80,7 +78,7 @@ export async function undoAll(run: Run, undos: readonly Undo[]): Promise<void> {
       continue
     }
     try {
-      await walkList(run, undo, undoFrame(frame, key, run.life))
+      await frame.walk(undo, undoFrame(frame, key, run.life))
       run.tell('step.undone', key)
     } catch (error) {
       if (!(error instanceof StepFailure)) throw error

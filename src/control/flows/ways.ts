@@ -1,13 +1,12 @@
 import type { Way } from './compiled.ts'
+import { evaluated } from './evaluated.ts'
 import { failed, failureOf, StepFailure, unknownValue } from './faults.ts'
-import { type Frame, roundOf } from './frame.ts'
+import { type Frame, roundOf, type Spot } from './frame.ts'
 import { freeze } from './frozen.ts'
 import { Group } from './group.ts'
 import type { Run } from './run.ts'
-import { evaluated, scopeOf } from './scope.ts'
-import type { Spot } from './step.ts'
+import { scopeOf } from './scope.ts'
 import { undoAll, undoable } from './unwind.ts'
-import { walkList } from './walk.ts'
 
 const itemsMax = 1_000
 const itemsCharsMax = 64 * 1024
@@ -34,7 +33,7 @@ type EachWay = Extract<Way, { readonly kind: 'each' }>
 async function walkSwitch(run: Run, way: SwitchWay, { frame, key, compiled }: Spot): Promise<unknown> {
   const name = decided<string>(run, key, () => caseOf(run, way, { frame, id: compiled.step.id }))
   const steps = way.cases.find((each) => each.name === name)?.steps ?? way.otherwise
-  await walkList(run, steps, frame)
+  await frame.walk(steps, frame)
   return { case: name }
 }
 
@@ -53,7 +52,7 @@ async function walkEach(run: Run, way: EachWay, { frame, key, compiled }: Spot):
   const items = decided<readonly unknown[]>(run, key, () =>
     itemsOf(evaluated(way.items, scopeOf(run, frame), { step: compiled.step.id, what: 'its list' }), way, compiled.step.id),
   )
-  for (const [index, item] of items.entries()) await walkList(run, way.steps, roundOf(frame, { as: way.as, item, index }))
+  for (const [index, item] of items.entries()) await frame.walk(way.steps, roundOf(frame, { as: way.as, item, index }))
   return { count: items.length }
 }
 
@@ -69,9 +68,9 @@ function itemsOf(list: unknown, { limit }: EachWay, id: string): readonly unknow
 
 async function walkParallel(run: Run, way: ParallelWay, { frame, key }: Spot): Promise<unknown> {
   const known = run.past.way(key) as readonly string[] | undefined
-  const done = known ?? (await raced(run, way, frame))
+  const done = known ?? (await raced(way, frame))
   if (known === undefined) run.decide(key, { order: 'way', way: done })
-  else for (const { name, steps } of way.branches) if (known.includes(name)) await walkList(run, steps, frame)
+  else for (const { name, steps } of way.branches) if (known.includes(name)) await frame.walk(steps, frame)
   const others = way.branches.filter(({ name }) => !done.includes(name))
   await undoAll(
     run,
@@ -81,14 +80,14 @@ async function walkParallel(run: Run, way: ParallelWay, { frame, key }: Spot): P
 }
 
 /** The branches that were done when there were enough of them. */
-async function raced(run: Run, { branches, wanted }: ParallelWay, frame: Frame): Promise<readonly string[]> {
+async function raced({ branches, wanted }: ParallelWay, frame: Frame): Promise<readonly string[]> {
   const group = new Group(frame.stop)
   const done: string[] = []
   let lost = 0
   for (const { name, steps } of branches) {
     group.add(async (stop) => {
       try {
-        await walkList(run, steps, { ...frame, stop })
+        await frame.walk(steps, { ...frame, stop })
       } catch (error) {
         if (!(error instanceof StepFailure)) throw error
         lost += 1

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
 import type { FlowDefinition } from '../../../src/control/flows/definition.ts'
-import type { RunEnd } from '../../../src/control/flows/run.ts'
+import type { RunEnd } from '../../../src/control/flows/run-end.ts'
 import type { TagValue } from '../../../src/model/tag.ts'
 import { type Cut, Life, type LifeOptions, World } from './life.ts'
 

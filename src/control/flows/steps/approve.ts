@@ -1,8 +1,8 @@
-import type { Compiling } from '../compiled.ts'
+import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect, type StepPlace } from '../effect.ts'
+import { evaluated } from '../evaluated.ts'
 import { failed, Stopped } from '../faults.ts'
-import { evaluated } from '../scope.ts'
 
 interface Asked {
   readonly text: string

@@ -1,12 +1,12 @@
 import { plainFault } from '../../../base/fault.ts'
 import { jsonValue } from '../../../model/payload.ts'
 import type { TagValue } from '../../../model/tag.ts'
-import type { Compiling } from '../compiled.ts'
+import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect } from '../effect.ts'
+import { evaluated } from '../evaluated.ts'
 import { failed, StepFailure } from '../faults.ts'
 import { isTagValue } from '../frozen.ts'
-import { evaluated } from '../scope.ts'
 
 interface Call {
   readonly device: string

@@ -1,4 +1,4 @@
-import type { Compiling } from '../compiled.ts'
+import type { Compiling } from '../compiling.ts'
 import type { FlowStep } from '../definition.ts'
 import type { Effect } from '../effect.ts'
 import { approveEffect } from './approve.ts'

@@ -1,10 +1,10 @@
 import { asTagId, type TagValue } from '../../../model/tag.ts'
 import type { Template } from '../../../model/template.ts'
-import type { Compiling } from '../compiled.ts'
+import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect, type StepPlace } from '../effect.ts'
+import { evaluated } from '../evaluated.ts'
 import { unknownValue } from '../faults.ts'
-import { evaluated } from '../scope.ts'
 
 /** Looks change nothing: they are repeated after a crash, and what was seen stands in the outcome. */
 export function readEffect(step: StepOf<'read'>, at: Compiling): Effect {

@@ -1,9 +1,9 @@
 import { payloadText } from '../../../model/template.ts'
-import type { Compiling } from '../compiled.ts'
+import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect } from '../effect.ts'
+import { evaluated } from '../evaluated.ts'
 import { StepFailure } from '../faults.ts'
-import { evaluated } from '../scope.ts'
 
 interface Request {
   readonly path: string

@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
-import type { Compiling } from '../compiled.ts'
+import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect } from '../effect.ts'
+import { evaluated } from '../evaluated.ts'
 import { failed, StepFailure } from '../faults.ts'
-import { evaluated } from '../scope.ts'
 
 /** Runs that wait for runs that wait for runs: deeper than any flow that was meant so. */
 const depthMax = 8

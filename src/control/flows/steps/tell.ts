@@ -1,7 +1,7 @@
-import type { Compiling } from '../compiled.ts'
+import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect, type StepPlace } from '../effect.ts'
-import { evaluated } from '../scope.ts'
+import { evaluated } from '../evaluated.ts'
 
 interface Telling {
   readonly subject: string

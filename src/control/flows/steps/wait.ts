@@ -1,5 +1,5 @@
 import type { Expression } from '../../../model/expression.ts'
-import type { Compiling } from '../compiled.ts'
+import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect, type StepPlace } from '../effect.ts'
 import { failed, Stopped } from '../faults.ts'

@@ -1,12 +1,12 @@
 import type { PlainFault } from '../../../base/fault.ts'
 import type { CommandResult } from '../../../model/command.ts'
 import { asTagId, type TagId, type TagValue } from '../../../model/tag.ts'
-import type { Compiling } from '../compiled.ts'
+import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect, type StepPlace } from '../effect.ts'
+import { evaluated } from '../evaluated.ts'
 import { failed, inDoubt, StepFailure, timedOut } from '../faults.ts'
 import { isTagValue } from '../frozen.ts'
-import { evaluated } from '../scope.ts'
 
 interface Write {
   readonly tag: TagId
