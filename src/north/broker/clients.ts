@@ -169,7 +169,8 @@ export class Clients {
     doorway.arrived(wire)
     const admission = await this.#entry.enter({ client, wire, ...shown })
     if (!('isAdmitted' in admission)) return admission
-    const connected = new ConnectedClient({ aedes: client, wire, admission, now: clock.elapsed() })
+    const isNameless = this.#entry.isNameless(client)
+    const connected = new ConnectedClient({ aedes: client, isNameless, wire, admission, now: clock.elapsed() })
     this.#known.set(client, connected)
     this.#connected.add(connected)
     this.#counts.connectedMax = Math.max(this.#counts.connectedMax, this.#connected.size)

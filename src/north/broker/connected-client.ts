@@ -9,6 +9,8 @@ const stallMs = 10_000
 
 export interface ConnectedClientOptions {
   readonly aedes: Client
+  /** It has sent no id of its own. */
+  readonly isNameless: boolean
   readonly wire: Wire
   readonly admission: Admitted
   readonly now: MonotonicMs
@@ -19,7 +21,7 @@ export class ConnectedClient {
   readonly aedes: Client
   readonly wire: Wire
   readonly admission: Admitted
-  /** Of the user, else of the client. */
+  /** Of the user, else of the client, else where it comes from. */
   readonly name: string
   readonly reader: ValueReader
   readonly filters = new Set<string>()
@@ -35,11 +37,11 @@ export class ConnectedClient {
   #taken = 0
   #movedAt: MonotonicMs
 
-  constructor({ aedes, wire, admission, now }: ConnectedClientOptions) {
+  constructor({ aedes, isNameless, wire, admission, now }: ConnectedClientOptions) {
     this.aedes = aedes
     this.wire = wire
     this.admission = admission
-    this.name = admission.name ?? aedes.id
+    this.name = admission.name ?? (isNameless ? `anonymous@${wire.address ?? 'nowhere'}` : aedes.id)
     this.reader = new ValueReader(wire.stream)
     this.#movedAt = now
   }
