@@ -80,7 +80,7 @@ writeToStream.cacheNumbers = false
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { config, clock, log, access } = options
   const incidents = new Incidents(options)
-  const router = new Router<ConnectedClient>()
+  const router = new Router<ConnectedClient>({ deliver: (client, packet, qos) => clients.deliver(client, packet, qos) })
   const doorway = new Doorway({ limits: config.limits, incidents, clock, receive: ({ stream }) => void aedes.handle(stream) })
   await using parts = new AsyncDisposableStack()
   const keeping = parts.use(await startKeeping({ transient: [], ...options, onMended: () => clients.dropRefused() }))

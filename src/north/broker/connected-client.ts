@@ -25,6 +25,14 @@ export class ConnectedClient {
   readonly name: string
   readonly reader: ValueReader
   readonly filters = new Set<string>()
+  /** It has no session. */
+  readonly isPlain: boolean
+  /** Messages that are on their way to it through aedes. */
+  underway = 0
+  /** QoS 1 messages of it that are on their way through aedes. */
+  readonly inAedes = new Set<object>()
+  /** Where it was last seen to be allowed to publish. */
+  lastOpen = { topic: '', generation: -1 }
   /** Messages that it has got and not acknowledged. */
   unacknowledged = 0
   /** Messages of this client that wait for the disk, and of those of QoS 2 their identifiers. */
@@ -41,6 +49,7 @@ export class ConnectedClient {
     this.aedes = aedes
     this.wire = wire
     this.admission = admission
+    this.isPlain = aedes.clean
     this.name = admission.name ?? (isNameless ? `anonymous@${wire.address ?? 'nowhere'}` : aedes.id)
     this.reader = new ValueReader(wire.stream)
     this.#movedAt = now
