@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import fc from 'fast-check'
-import { generate, type IPublishPacket, parser } from 'mqtt-packet'
+import { generate, type IPublishPacket, type Packet, parser } from 'mqtt-packet'
 import { describe, expect, it, vi } from 'vitest'
 import { copyPublish, publishBytes, publishOverheadMax } from '../../../src/north/broker/publish-bytes.ts'
 import { connectClient, connectPacket, connectSocket, type Gateway, startGateway, subscribePacket } from './gateway.ts'
@@ -24,7 +24,7 @@ function publish(topic: string, payload: string | Buffer, { qos = 0, id = 1, ret
 function packetsIn(bytes: Buffer): readonly IPublishPacket[] {
   const packets: IPublishPacket[] = []
   const parsing = parser({ protocolVersion: 4 })
-  parsing.on('packet', (packet: IPublishPacket) => packets.push(packet))
+  parsing.on('packet', (packet: Packet) => void (packet.cmd === 'publish' && packets.push(packet)))
   parsing.parse(bytes)
   return packets
 }
