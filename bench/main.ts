@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { endSoon } from './end.ts'
 import { type Measure, markdown, type Report, reportOf, rowOf, table } from './report.ts'
 
 export interface BenchOptions {
@@ -58,3 +59,4 @@ function record(names: readonly string[], report: Report): void {
 }
 
 process.exitCode = await main()
+endSoon()

@@ -6,6 +6,7 @@ import type { Reading } from '../../model/tag.ts'
 import { Changes } from './changes.ts'
 import type { Decoder } from './decoder.ts'
 import { type Item, type ItemsOptions, itemsOf } from './items.ts'
+import type { MissingNodes } from './missing.ts'
 import { badTooManyMonitoredItems } from './quality.ts'
 import type { Requests } from './requests.ts'
 import type { ServerLimits } from './resolve.ts'
@@ -18,6 +19,7 @@ export interface MonitoringOptions extends ItemsOptions {
   readonly limits: ServerLimits
   readonly decoder: Decoder
   readonly read: (tags: readonly number[], signal: AbortSignal) => Promise<readonly Reading[]>
+  readonly missing: MissingNodes
   readonly clock: Clock
   readonly log: Log
 }
@@ -49,9 +51,11 @@ export class Monitoring {
 
   /** Resolves when every tag has been asked for. */
   async start(report: Report, until: AbortSignal): Promise<void> {
-    const { tags, nodes, subscription } = this.#options
+    const { tags, nodes, subscription, missing } = this.#options
     this.#report = (readings) => {
-      if (readings.length > 0 && !until.aborted) report(readings)
+      if (readings.length === 0 || until.aborted) return
+      report(readings)
+      missing.take(readings)
     }
     this.#report(nodes.absent().map((tag) => ({ tag, value: null, quality: 'bad', status: nodes.statusOf(tag) })))
     subscription.onValues((values) => this.#take(values))
