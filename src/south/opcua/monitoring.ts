@@ -26,6 +26,10 @@ export interface MonitoringOptions extends ItemsOptions {
 
 type Report = (readings: readonly Reading[]) => void
 
+function isTimeless({ value }: MonitoredValue): boolean {
+  return !value.sourceTimestamp && value.statusCode.isGoodish()
+}
+
 /** Dead bands that a server does not know, or not for this node: it is asked without one. */
 const filterRefusals: ReadonlySet<number> = new Set([0x8043_0000, 0x8044_0000, 0x8045_0000, 0x808e_0000])
 /** What the server does not monitor any more is read this often, at most. */
@@ -39,6 +43,7 @@ export class Monitoring {
   readonly #surplus = new Set<NumberedItem>()
   readonly #opaque = new KeepLatestQueue<NumberedItem, DataValue>()
   #isDecoding = false
+  #hasTimes = true
   #report: Report = () => {}
 
   constructor(options: MonitoringOptions) {
@@ -128,7 +133,17 @@ export class Monitoring {
       else for (const tag of item.tags) readings.push(decoder.reading(tag, value))
     }
     this.#report(readings)
+    if (this.#hasTimes && values.some(isTimeless)) this.#askServerTime()
     if (this.#opaque.size > 0 && !this.#isDecoding) void this.#decodeForever()
+  }
+
+  /** Once: there are values whose source says no time, and the server's is nearer to the truth than that of the report's arrival. */
+  #askServerTime(): void {
+    const { subscription, limits, log } = this.#options
+    this.#hasTimes = false
+    subscription.askServerTime(limits.monitor).catch((error: unknown) => {
+      log.warn("The OPC UA server's own times cannot be had; values without a time bear that of their arrival.", errorFields(error))
+    })
   }
 
   /** Structures wait for their type to be learnt, each with its newest value; nothing else waits for them. */
