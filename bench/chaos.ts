@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import type { Chaos, Loss } from './chaos/loss.ts'
+import { endSoon } from './end.ts'
 
 /** Fault schedules: each runs the product against peers that misbehave by a seeded plan, and looks for anything lost or wrong. */
 const schedules: Readonly<Record<string, () => Promise<Chaos>>> = {
@@ -44,3 +45,4 @@ function lossText(name: string, { what, seed }: Loss): string {
 }
 
 process.exitCode = await main()
+endSoon()

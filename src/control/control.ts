@@ -51,7 +51,9 @@ export interface ControlPorts {
 }
 
 export interface Control extends Running {
-  readonly calls: CommandPort & BatchRoad & FlowPort
+  readonly calls: CommandPort &
+    BatchRoad &
+    FlowPort & { record(event: SiteEvent): Promise<void>; message(topic: string, payload: string): void }
   metrics(): readonly Metric[]
 }
 
@@ -101,7 +103,13 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   parts.use(clock.after(startedMs, () => saveMemory(data.devices.map(({ driver }) => driver))))
   const started = parts.move()
   return {
-    calls: { write: (command) => road.write(command), writeAll: (batch) => road.writeAll(batch), ...flows.calls },
+    calls: {
+      write: (command) => road.write(command),
+      writeAll: (batch) => road.writeAll(batch),
+      record: journal,
+      message: flows.message,
+      ...flows.calls,
+    },
     failure: firstFailure([flows, sinks.outbox, refreshing, settling, ...devices]),
     metrics: () => [...devices, table, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),

@@ -82,6 +82,8 @@ export interface Connection extends Running {
   write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
   /** Calls a method of the device, where its protocol has such. Never rejects for what a device does. */
   call?(call: MethodCall, signal: AbortSignal): Promise<CallOutcome>
+  /** Called when some of the device cannot be had though it answers, with why, and without when all can again. The tags concerned are told of by their readings. */
+  onMissing?(tell: (fault: Fault | undefined) => void): void
   /** What the device tells beside its tags, where its device file asks for it. */
   readonly events?: EventSource
   /** Of this connection, without the label `device`. */

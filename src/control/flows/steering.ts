@@ -142,7 +142,7 @@ function notNow({ run, act }: SteerAsk, why: string): Fault {
   return new Fault('flow.not-now', `${act} cannot be done to the run ${run}: ${why}.`, { remedy: '`lineside runs` shows where runs are.' })
 }
 
-export function unknownRun(run: string): Fault {
+function unknownRun(run: string): Fault {
   return new Fault('flow.run-unknown', `The journal knows no run "${run.slice(0, 100)}".`, {
     remedy: '`lineside runs` lists them; old ones are dropped when the journal is full.',
   })

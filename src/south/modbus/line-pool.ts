@@ -39,6 +39,8 @@ interface Shared {
   readonly opening: Promise<Line>
   /** Rejects when nobody on the line answers any more. */
   readonly deaf: PromiseWithResolvers<never>
+  /** To the breaker, which outlives the line. */
+  listening?: Disposable
   lessees: number
 }
 
@@ -83,7 +85,7 @@ export class LinePool {
     }
     opening.then((line) => {
       // Each of several lessees alone would leave a deaf line and join it again, and nobody would ever open it anew.
-      record.units.reopened(() => {
+      shared.listening = record.units.reopened(() => {
         deaf.reject(deafLine(line.peer))
         void this.#close(key, shared)
       })
@@ -103,6 +105,7 @@ export class LinePool {
     const closing = Promise.all([before, shared.opening.then((line) => line[Symbol.asyncDispose]()).catch(() => {})]).then(() => {})
     this.#closing.set(key, closing)
     await closing
+    shared.listening?.[Symbol.dispose]()
     if (this.#closing.get(key) === closing) this.#closing.delete(key)
   }
 

@@ -88,6 +88,9 @@ describe('a subscriber that stops reading', () => {
       },
       { timeout: 15_000, interval: 1 },
     )
+    expect(gateway.events).toMatchObject([
+      { type: 'mqtt.client-dropped', subject: 'stalled', data: { reason: 'overrun', address: '127.0.0.1', times: 1 } },
+    ])
     stalled.destroy()
   })
 })
@@ -282,7 +285,13 @@ describe('the broker', () => {
   it('says what to do when its port is taken', async () => {
     await using gateway = await startGateway()
     const config = mqttConfigSchema.parse({ port: gateway.port })
-    const second = startBroker({ config, access: openAccess({}), clock: systemClock, log: memoryLog(), store: forgetfulStore() })
+    const second = startBroker({
+      config,
+      access: openAccess({}).at('mqtt', undefined),
+      clock: systemClock,
+      log: memoryLog(),
+      store: forgetfulStore(),
+    })
     await expect(second).rejects.toMatchObject({ code: 'mqtt.cannot-listen' })
   })
 })

@@ -96,6 +96,23 @@ function codeOf(promise: Promise<unknown>): Promise<string> {
   )
 }
 
+describe('the timers of the RTU client', () => {
+  it.each([-5_000, 0, 5])('are never set into the past, though an answer is wanted within %i ms', async (wantedMs) => {
+    const set: number[] = []
+    const after = (ms: number, callback: () => void): Disposable => {
+      set.push(ms)
+      return systemClock.after(ms, callback)
+    }
+    const clock = { ...systemClock, after }
+    const { channel } = fakeChannel()
+    await using client = startRtuClient({ channel, baud, characterMs, timeoutMs, pauseMs: 0, broadcastPauseMs: 0, clock })
+    const ask = askRead({ unit: 1, area: 'hr', start: 0, count: 1 })
+    const options = { urgency: 'poll', timeoutMs: wantedMs } as const
+    expect(await Promise.all([1, 2].map(() => codeOf(client.ask(ask, options))))).toEqual(['modbus.no-answer', 'modbus.no-answer'])
+    expect(Math.min(...set)).toBeGreaterThanOrEqual(0)
+  })
+})
+
 describe.each([
   ['a socket', overSocket],
   ['a serial port', overSerial],

@@ -2,7 +2,7 @@ import type { Clock } from '../../../base/clock.ts'
 import { isoTime } from '../../../base/clock.ts'
 import type { SiteEvent } from '../../../model/event.ts'
 import { checkedExpression, type Expression } from '../../../model/expression.ts'
-import { matchesFilter } from '../../../model/topic.ts'
+import { fullFilter, matchesFilter } from '../../../model/topic.ts'
 import type { FlowTrigger } from '../definition.ts'
 
 type Fire = (trigger: Readonly<Record<string, unknown>>) => void
@@ -58,11 +58,6 @@ export function topicListener(
       if (isWanted(condition, trigger)) fire(trigger)
     },
   }
-}
-
-/** As a flow writes it: below the site's path, or with `/` in front from the root of all topics. */
-export function fullFilter(topic: string, site: string): string {
-  return topic.startsWith('/') ? topic.slice(1) : `${site}/${topic}`
 }
 
 function conditionOf(where: string | undefined): Expression | undefined {
