@@ -27,7 +27,7 @@ export const homes = {
   'better-sqlite3': 'store',
   'modbus-serial': 'south/modbus',
   'node-opcua-client': 'south/opcua',
-  croner: 'control',
+  croner: ['control', 'site'],
   cockatiel: 'control',
   aedes: 'north/broker',
   'mqtt-packet': 'north/broker',

@@ -1,7 +1,7 @@
 import { approach, type Chance, wander } from './chance.ts'
 
 /** What stands in a circuit that is cleaned, as its PLC counts. */
-export const cipStep = { idle: 0, rinse: 1, caustic: 2, finalRinse: 3 } as const
+const cipStep = { idle: 0, rinse: 1, caustic: 2, finalRinse: 3 } as const
 
 /** One circuit of the filler that cleaning liquid is pumped through: the bowl with its heads, or the product lines. */
 export interface Circuit {

@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import type * as Croner from 'croner'
 import type { FlowTrigger } from '../control/flows/config.ts'
 import { isNumeric, scalarType } from './check-values.ts'
 import { suggestion } from './did-you-mean.ts'
@@ -79,11 +80,6 @@ export function checkAlarm(alarm: string, path: Path, context: FlowContext): voi
   report({ path }, finding, context)
 }
 
-type CronClass = new (
-  pattern: string,
-  options: { readonly paused: true; readonly timezone: string },
-) => { nextRun(): unknown; stop(): void }
-
 function checkCron({ cron, zone = 'UTC' }: Extract<FlowTrigger, { kind: 'cron' }>, path: Path, context: FlowContext): void {
   if (!isZone(zone)) {
     const finding = {
@@ -112,7 +108,7 @@ function isZone(zone: string): boolean {
 function cronProblem(cron: string, zone: string): string | undefined {
   if (cron.startsWith('@')) return 'Names such as @daily are not understood.'
   try {
-    const { Cron } = createRequire(import.meta.url)('croner') as { readonly Cron: CronClass }
+    const { Cron } = createRequire(import.meta.url)('croner') as typeof Croner
     const job = new Cron(cron, { paused: true, timezone: zone })
     const hasNext = job.nextRun() !== null
     job.stop()

@@ -3,7 +3,6 @@ import { flowSchema, flowShape, identifierSchema } from '../control/flows/config
 import { nameSchema } from '../model/name.ts'
 
 const parameterKinds = ['device', 'tag', 'number', 'text', 'boolean'] as const
-export type ParameterKind = (typeof parameterKinds)[number]
 
 const parameterValue = z.union([z.string().max(1_000), z.number(), z.boolean()])
 const given = z.record(identifierSchema, parameterValue)
