@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { onGateway } from './on-gateway.ts'
 import type { ReadOptions } from './read.ts'
 import type { TagsOptions } from './tags.ts'
 import type { UpstreamCommandOptions } from './upstream.ts'
@@ -45,11 +46,4 @@ export function addLiveCommands(program: Command, { terminal, take }: Wiring): v
       const { upstream } = await import('./upstream.ts')
       await take(upstream(name, options, terminal))
     })
-}
-
-function onGateway(command: Command): Command {
-  return command
-    .option('--site <folder>', 'the site that runs on this machine (default: this folder, else the machine-wide one)')
-    .option('--url <url>', 'a remote gateway, as http://10.1.7.5:8080; LINESIDE_TOKEN is its token')
-    .option('--user <name>', 'a user of that gateway; the password is LINESIDE_PASSWORD, or asked for')
 }

@@ -18,6 +18,7 @@ import type { StoreCalls } from '../store/contract.ts'
 import { type Access, startAccess } from './access/access.ts'
 import { startApi } from './api/api.ts'
 import type { ApiConfig } from './api/config.ts'
+import type { FlowPort } from './api/flows.ts'
 import { type Broker, startBroker } from './broker/broker.ts'
 import type { MqttConfig } from './broker/config.ts'
 import type { SessionStore } from './broker/session-keeper.ts'
@@ -93,6 +94,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       metrics: () => runtime.call('metricsOfAll', null),
       upstreams: async () => (await above.upstreams?.rows()) ?? [],
       commands,
+      flows: flowPort(ports),
       access: access.at('api', anonymousAtApi(data)),
       onMqtt: (socket) => broker.receivePrivate(socket),
       clock,
@@ -152,6 +154,16 @@ function openBroker({ mqtt, node }: NorthData, { ports, access, ...told }: Broke
     store: sessions,
     transient: [`lineside/${node}/`],
   })
+}
+
+function flowPort({ control }: NorthPorts): FlowPort {
+  return {
+    flows: (ask) => control.call('flows', ask),
+    startFlow: (ask) => control.call('startFlow', ask),
+    runs: (ask) => control.call('runs', ask),
+    run: (ask) => control.call('run', ask),
+    steerRun: (ask) => control.call('steerRun', ask),
+  }
 }
 
 function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {

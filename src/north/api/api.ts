@@ -11,6 +11,8 @@ import type { DeviceStatus } from '../../model/device.ts'
 import { asTagId } from '../../model/tag.ts'
 import type { ApiConfig } from './config.ts'
 import { answerErrors, errorOptions } from './errors.ts'
+import { routeFlows } from './flow-routes.ts'
+import type { FlowPort } from './flows.ts'
 import { LiveStreams } from './live-streams.ts'
 import { type PrivateSocket, startPrivateSocket } from './private-socket.ts'
 import { plainQuery } from './query.ts'
@@ -29,6 +31,7 @@ export interface ApiOptions {
   /** Each upstream with its connection and its books. */
   readonly upstreams: () => Promise<readonly Readonly<Record<string, unknown>>[]>
   readonly commands: BatchRoad
+  readonly flows: FlowPort
   readonly access: ApiAccess
   /** Of the Unix socket for the gateway's own machine. */
   readonly socketPath: string
@@ -85,6 +88,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     })
   })
   routeWrites(server, options, visit)
+  routeFlows(server, { ...options, visit })
   await listen(server, config)
   local = await openSocket(server, options)
   const failed = Promise.withResolvers<never>()

@@ -37,7 +37,11 @@ const statusByCode: Readonly<Record<string, number>> = {
   'access.read': 403,
   'access.write': 403,
   'access.back-off': 429,
+  'access.role': 403,
   'api.tag-unknown': 404,
+  'flow.unknown': 404,
+  'flow.run-unknown': 404,
+  'flow.not-now': 409,
 }
 
 export interface Explanation {

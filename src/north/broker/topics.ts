@@ -8,6 +8,7 @@ import type { CommandResult } from '../../model/command.ts'
 import type { DeviceStatus } from '../../model/device.ts'
 import { jsonValue, samplePayload } from '../../model/payload.ts'
 import { asTagId, asTagIndex, roleAllows, type TagMeta } from '../../model/tag.ts'
+import { matchesFilter } from '../../model/topic.ts'
 import type { Broker } from './broker.ts'
 import type { ReceivedMessage } from './door-keeper.ts'
 import type { Wish } from './set.ts'
@@ -19,6 +20,8 @@ export interface TagTopicsOptions {
   readonly node: string
   readonly tags: LiveTags
   readonly commands: CommandRoad
+  /** Filters of messages that somebody here listens to, the site's own topics among them. */
+  readonly flowTopics?: readonly string[]
   readonly clock: Clock
   readonly log: Log
 }
@@ -96,7 +99,7 @@ class Writes {
   /** Whatever else is published under the site's root is a value, and values are ours alone to publish. */
   receive(message: ReceivedMessage): 'passOn' | 'discard' {
     const { site, tags } = this.#options
-    if (!message.topic.endsWith(setSuffix)) return 'discard'
+    if (!message.topic.endsWith(setSuffix)) return this.#isWanted(message) ? 'passOn' : 'discard'
     const id = message.topic.slice(site.length + 1, -setSuffix.length)
     const tag = tags.find(asTagId(id))
     const meta = tag === undefined ? undefined : tags.metas[tag]
@@ -106,6 +109,14 @@ class Writes {
     }
     void this.#answer(message, meta)
     return 'passOn'
+  }
+
+  /** What a flow begins with, where it is nobody's value. */
+  #isWanted({ topic, by }: ReceivedMessage): boolean {
+    const { site, tags, flowTopics = [] } = this.#options
+    const [device] = topic.slice(site.length + 1).split('/')
+    const isListenedTo = flowTopics.some((filter) => matchesFilter(topic, filter))
+    return isListenedTo && roleAllows(by.role, 'operator') && !tags.metas.some((meta) => meta.device === device)
   }
 
   metrics(): readonly Metric[] {

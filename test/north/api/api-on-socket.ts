@@ -83,6 +83,13 @@ export async function startTestApi(
         return control.answer(batch)
       },
     },
+    flows: {
+      flows: async () => [],
+      startFlow: async () => ({ run: 'r1' }),
+      runs: async () => [],
+      run: async () => null,
+      steerRun: async ({ run }) => ({ run, flow: 'reject', state: 'paused', begunMs: good.sourceMs }),
+    },
     access: list.at('api', own === undefined ? options.anonymous : own === false ? undefined : own),
     socketPath,
     clock: systemClock,

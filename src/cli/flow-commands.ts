@@ -1,0 +1,62 @@
+import type { Command } from 'commander'
+import type { FlowsOptions, RunsOptions, StartOptions } from './flows.ts'
+import { onGateway } from './on-gateway.ts'
+import { example, type Wiring } from './wiring.ts'
+
+/** The commands that look at flows, begin them and steer their runs. */
+export function addFlowCommands(program: Command, { terminal, take }: Wiring): void {
+  onGateway(program.command('flows'))
+    .description('shows the flows of a running gateway: what runs, waits, and how it ended')
+    .option('--json', 'print the rows as JSON')
+    .addHelpText('after', example('lineside flows'))
+    .action(async (options: FlowsOptions) => {
+      const { flows } = await import('./flows.ts')
+      await take(flows(options, terminal))
+    })
+  onGateway(program.command('runs'))
+    .description('shows runs of flows, or one with all its records, or lets an engineer bring one in order')
+    .argument(
+      '[words...]',
+      'nothing lists; RUN shows one; settle RUN; retry RUN STEP; skip RUN STEP; answer RUN STEP approved|rejected|done|failed|repeat',
+    )
+    .option('--flow <flow>', 'those of one flow')
+    .option('--state <state>', 'open, completed, failed, cancelled, unsettled or settled')
+    .option('--why <text>', 'the reason, for the journal')
+    .option('--json', 'print them as JSON')
+    .addHelpText('after', example('lineside runs --state unsettled', "lineside runs settle 5c1f --why 'gate closed by hand'"))
+    .action(async (words: readonly string[], options: RunsOptions) => {
+      const { runs } = await import('./flows.ts')
+      await take(runs(words, options, terminal))
+    })
+  onGateway(program.command('start'))
+    .description('begins a run of a flow; 1 where it may not begin')
+    .argument('<flow>', 'which')
+    .option('--input <name=value...>', 'what its file asks for under `input:`')
+    .option('--json', 'print { run } as JSON')
+    .addHelpText('after', example('lineside start start-up --input speed=180'))
+    .action(async (flow: string, options: StartOptions) => {
+      const { start } = await import('./flows.ts')
+      await take(start(flow, options, terminal))
+    })
+  for (const act of ['pause', 'resume', 'cancel'] as const) addSteering(program, act, { terminal, take })
+}
+
+const sentences = {
+  pause: 'holds a run up: no step begins any more, those under way end',
+  resume: 'lets a run that was paused go on',
+  cancel: 'ends a run, and undoes what it did',
+} as const
+
+function addSteering(program: Command, act: keyof typeof sentences, { terminal, take }: Wiring): void {
+  const command = onGateway(program.command(act))
+    .description(sentences[act])
+    .argument('<run>', 'as `lineside runs` shows it')
+    .option('--why <text>', 'the reason, for the journal')
+    .option('--json', 'print the run as JSON')
+    .addHelpText('after', example(`lineside ${act} 5c1f0b9e-6a52-4f0e-9d59-0d7c1b1c8f3e`))
+    .action(async (run: string, options: RunsOptions) => {
+      const { steer } = await import('./flows.ts')
+      await take(steer(act, { run }, { options, terminal }))
+    })
+  if (act === 'cancel') command.option('--no-undo', 'leave the plant as it stands')
+}

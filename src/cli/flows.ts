@@ -1,0 +1,156 @@
+import { systemClock } from '../base/clock.ts'
+import { Fault } from '../base/fault.ts'
+import { type Gateway, type GatewayChoice, reachGateway } from './gateway.ts'
+import { shownAge, shownValue, tableText } from './tag-row.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface FlowsOptions extends GatewayChoice {
+  readonly json?: boolean
+}
+
+export interface StartOptions extends FlowsOptions {
+  readonly input?: readonly string[]
+}
+
+export interface RunsOptions extends FlowsOptions {
+  readonly flow?: string
+  readonly state?: string
+  readonly why?: string
+  /** `--no-undo`. */
+  readonly undo?: boolean
+}
+
+interface FlowRow {
+  readonly flow: string
+  readonly version: number
+  readonly title?: string
+  readonly mode: string
+  readonly running: number
+  readonly waiting: number
+  readonly ended: Readonly<Record<string, number>>
+}
+
+interface RunRow {
+  readonly run: string
+  readonly flow: string
+  readonly state: string
+  readonly begun: string
+  readonly ended?: string
+  readonly step?: string
+  readonly fault?: { readonly code: string; readonly message: string; readonly remedy: string }
+  readonly left?: readonly string[]
+  readonly questions?: readonly { readonly step: string; readonly text: string }[]
+  readonly records?: readonly { readonly time: string; readonly step: string; readonly what: string; readonly data: unknown }[]
+}
+
+/** `lineside flows`: the flows of a gateway and how their runs have gone since it was started. */
+export async function flows(options: FlowsOptions, terminal: Terminal): Promise<number> {
+  const gateway = await reachGateway(options, terminal)
+  const rows = itemsIn<FlowRow>(await gateway.get('/api/v1/workflows'))
+  if (options.json === true) terminal.out(`${JSON.stringify(rows, null, 2)}\n`)
+  else terminal.out(rows.length === 0 ? 'This site has no flows.\n' : tableText(rows.map(flowCells)))
+  return 0
+}
+
+function flowCells({ flow, version, title = '', mode, running, waiting, ended }: FlowRow): readonly string[] {
+  const counts = Object.entries(ended).flatMap(([state, count]) => (count === 0 ? [] : [`${count} ${state}`]))
+  return [flow, `v${version}${mode === 'shadow' ? ' (shadow)' : ''}`, `${running} running`, `${waiting} waiting`, counts.join(', '), title]
+}
+
+/** `lineside start`: begins a run; 1 where it may not begin. */
+export async function start(flow: string, options: StartOptions, terminal: Terminal): Promise<number> {
+  const gateway = await reachGateway(options, terminal)
+  const input = Object.fromEntries((options.input ?? []).map(pairOf))
+  const answer = (await gateway.post(`/api/v1/workflows/${encodeURIComponent(flow)}/runs`, { input })) as { readonly run: string }
+  terminal.out(options.json === true ? `${JSON.stringify(answer)}\n` : `${flow} was started: ${answer.run}\n`)
+  return 0
+}
+
+/** `speed=200`, `name=peach`: JSON where it is JSON, else text. */
+function pairOf(text: string): readonly [string, unknown] {
+  const at = text.indexOf('=')
+  if (at < 1) throw new Fault('usage.input', `"${text}" is no input.`, { remedy: 'Give it as NAME=VALUE.' })
+  const value = text.slice(at + 1)
+  try {
+    return [text.slice(0, at), JSON.parse(value)]
+  } catch {
+    return [text.slice(0, at), value]
+  }
+}
+
+/** `lineside cancel`, `pause`, `resume`, and `lineside runs settle|retry|skip|answer`. */
+export async function steer(
+  act: string,
+  ask: { readonly run: string; readonly step?: string; readonly verdict?: string },
+  at: { readonly options: RunsOptions; readonly terminal: Terminal },
+): Promise<number> {
+  const { options, terminal } = at
+  const gateway = await reachGateway(options, terminal)
+  const { run, ...named } = ask
+  const why = options.why === undefined ? {} : { why: options.why }
+  const undo = act === 'cancel' && options.undo === false ? { undo: false } : {}
+  const row = (await gateway.post(`/api/v1/runs/${encodeURIComponent(run)}/${act}`, { ...named, ...why, ...undo })) as RunRow
+  terminal.out(options.json === true ? `${JSON.stringify(row)}\n` : `${row.run} of ${row.flow} is ${row.state} now.\n`)
+  return 0
+}
+
+const steering: Readonly<Record<string, readonly ('run' | 'step' | 'verdict')[]>> = {
+  settle: ['run'],
+  retry: ['run', 'step'],
+  skip: ['run', 'step'],
+  answer: ['run', 'step', 'verdict'],
+}
+
+/** `lineside runs`: those that go on and the last that have ended, one with all its records, or an order to one. */
+export async function runs(words: readonly string[], options: RunsOptions, terminal: Terminal): Promise<number> {
+  const [first, ...rest] = words
+  const wanted = first === undefined ? undefined : steering[first]
+  if (first === undefined) return await listRuns(options, terminal)
+  if (wanted === undefined && rest.length === 0) return await showRun(first, options, terminal)
+  if (wanted === undefined || rest.length !== wanted.length) {
+    throw new Fault('usage.runs', `"runs ${words.join(' ')}" is not understood.`, {
+      remedy: 'Say nothing, RUN, settle RUN, retry RUN STEP, skip RUN STEP, or answer RUN STEP approved|rejected|done|failed|repeat.',
+    })
+  }
+  const named = Object.fromEntries(wanted.map((name, place) => [name, rest[place]]))
+  return await steer(first, { run: rest[0] ?? '', ...named }, { options, terminal })
+}
+
+async function listRuns(options: RunsOptions, terminal: Terminal): Promise<number> {
+  const gateway = await reachGateway(options, terminal)
+  const query = new URLSearchParams()
+  if (options.flow !== undefined) query.set('flow', options.flow)
+  if (options.state !== undefined) query.set('state', options.state)
+  const rows = itemsIn<RunRow>(await gateway.get(`/api/v1/runs?${query}`))
+  if (options.json === true) terminal.out(`${JSON.stringify(rows, null, 2)}\n`)
+  else if (rows.length === 0) terminal.out('No run is known.\n')
+  else terminal.out(tableText(rows.map(runCells)))
+  return 0
+}
+
+function runCells({ run, flow, state, begun, step = '', fault, questions = [] }: RunRow): readonly string[] {
+  const [question] = questions
+  const why = question === undefined ? (fault === undefined ? step : `${step}: ${fault.message}`) : `${question.step}: ${question.text}`
+  return [run, flow, state, `${shownAge(begun, systemClock.now())} ago`, why]
+}
+
+async function showRun(run: string, options: RunsOptions, terminal: Terminal): Promise<number> {
+  const gateway: Gateway = await reachGateway(options, terminal)
+  const row = (await gateway.get(`/api/v1/runs/${encodeURIComponent(run)}`)) as RunRow
+  if (options.json === true) {
+    terminal.out(`${JSON.stringify(row, null, 2)}\n`)
+    return 0
+  }
+  const { fault, left = [], questions = [], records = [] } = row
+  terminal.out(`${row.run} of ${row.flow} is ${row.state}, begun ${row.begun}${row.ended === undefined ? '' : `, ended ${row.ended}`}\n`)
+  if (fault !== undefined) terminal.out(`${row.step ?? ''}: ${fault.message}  (${fault.code})\n    ${fault.remedy}\n`)
+  for (const step of left) terminal.out(`To be settled by hand: ${step}\n`)
+  for (const { step, text } of questions) terminal.out(`Asks at ${step}: ${text}\n`)
+  terminal.out(tableText(records.map(({ time, step, what, data }) => [time, step, what, shownValue(JSON.stringify(data))])))
+  return 0
+}
+
+function itemsIn<Row>(answer: unknown): readonly Row[] {
+  const items = typeof answer === 'object' && answer !== null && 'items' in answer ? answer.items : []
+  return Array.isArray(items) ? (items as readonly Row[]) : []
+}

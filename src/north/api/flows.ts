@@ -1,0 +1,92 @@
+import { z } from 'zod'
+import { isoTime } from '../../base/clock.ts'
+import { Fault } from '../../base/fault.ts'
+import type { FlowCalls, RunDetail, RunInfo, SteerAct } from '../../control/flow-contract.ts'
+import type { Asker } from '../../model/command.ts'
+
+/** Loaded with the first question about flows: a gateway that nobody asks does not need it. */
+
+/** The calls as they are put to control. */
+export type FlowPort = { readonly [Name in keyof FlowCalls]: (ask: Parameters<FlowCalls[Name]>[0]) => Promise<ReturnType<FlowCalls[Name]>> }
+
+const rowsMax = 1_000
+const rowsPreset = 100
+
+const states = ['open', 'completed', 'failed', 'cancelled', 'unsettled', 'settled'] as const
+const acts: readonly SteerAct[] = ['pause', 'resume', 'cancel', 'skip', 'retry', 'answer', 'settle']
+
+const startSchema = z.strictObject({ input: z.record(z.string(), z.json()).default({}) })
+const steerSchema = z.strictObject({
+  step: z.string().min(1).max(200).optional().describe('Of skip, retry and answer.'),
+  why: z.string().min(1).max(1_000).optional().describe('Kept in the journal.'),
+  verdict: z.enum(['done', 'failed', 'repeat', 'approved', 'rejected']).optional().describe('Of answer.'),
+  undo: z.boolean().default(true).describe('Of cancel; false leaves the plant as it stands.'),
+})
+
+export async function flowRows(flows: FlowPort): Promise<unknown> {
+  return { items: await flows.flows(null) }
+}
+
+export async function startFlow(
+  flows: FlowPort,
+  ask: { readonly flow: string; readonly body: unknown; readonly by: Asker },
+): Promise<unknown> {
+  const { input } = parsed(startSchema, ask.body ?? {})
+  return await flows.startFlow({ flow: ask.flow, input, by: ask.by })
+}
+
+export async function runRows(
+  flows: FlowPort,
+  query: { readonly flow?: string; readonly state?: string; readonly limit?: string },
+): Promise<unknown> {
+  const { flow, limit = String(rowsPreset) } = query
+  const state = states.find((one) => one === query.state)
+  if (query.state !== undefined && state === undefined)
+    throw badQuery(`There is no state "${query.state.slice(0, 40)}".`, `Use one of: ${states.join(', ')}.`)
+  const count = /^\d{1,6}$/.test(limit) ? Number(limit) : 0
+  if (count < 1 || count > rowsMax) throw badQuery(`"${limit.slice(0, 40)}" is no number of rows.`, `Give 1 to ${rowsMax}.`)
+  const rows = await flows.runs({ rowsMax: count, ...(flow === undefined ? {} : { flow }), ...(state === undefined ? {} : { state }) })
+  return { items: rows.map(runRow) }
+}
+
+export async function runDetail(flows: FlowPort, run: string): Promise<unknown> {
+  const detail: RunDetail | null = await flows.run({ run })
+  if (detail === null)
+    throw new Fault('flow.run-unknown', `The journal knows no run "${run.slice(0, 100)}".`, {
+      remedy: 'See /api/v1/runs for those it knows.',
+    })
+  const { records, trigger, input } = detail
+  return { ...runRow(detail), trigger, input, records: records.map(({ timeMs, ...record }) => ({ ...record, time: isoTime(timeMs) })) }
+}
+
+export async function steerRun(
+  flows: FlowPort,
+  ask: { readonly run: string; readonly act: string; readonly body: unknown; readonly by: Asker },
+): Promise<unknown> {
+  const act = acts.find((one) => one === ask.act)
+  if (act === undefined) throw badQuery(`Nothing is known of "${ask.act.slice(0, 40)}".`, `Use one of: ${acts.join(', ')}.`)
+  const { step, why, verdict, undo } = parsed(steerSchema, ask.body ?? {})
+  const named = {
+    ...(step === undefined ? {} : { step }),
+    ...(why === undefined ? {} : { why }),
+    ...(verdict === undefined ? {} : { verdict }),
+  }
+  return runRow(await flows.steerRun({ run: ask.run, act, by: ask.by, isLeftAsItStands: !undo, ...named }))
+}
+
+function runRow({ run, flow, state, begunMs, endedMs, step, fault, left, output, questions }: RunInfo): Readonly<Record<string, unknown>> {
+  const ended = endedMs === undefined ? {} : { ended: isoTime(endedMs) }
+  return { run, flow, state, begun: isoTime(begunMs), ...ended, step, fault, left, output, questions }
+}
+
+function parsed<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
+  const result = schema.safeParse(body)
+  if (result.success) return result.data
+  throw new Fault('api.bad-body', `The request cannot be read: ${z.prettifyError(result.error).slice(0, 500)}.`, {
+    remedy: 'Send JSON as the documentation of the API says.',
+  })
+}
+
+function badQuery(message: string, remedy: string): Fault {
+  return new Fault('api.bad-query', message, { remedy })
+}
