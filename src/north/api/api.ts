@@ -87,8 +87,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       streams.open({ response: reply.raw, filter, visitor: visitors(request) })
     })
   })
-  routeWrites(server, options, visit)
-  routeFlows(server, { ...options, visit })
+  routeChanges(server, options, visit)
   await listen(server, config)
   local = await openSocket(server, options)
   const failed = Promise.withResolvers<never>()
@@ -196,6 +195,11 @@ function notToRead(what: string, topic: string): Fault {
   return new Fault('access.read', `This user may not read ${what}.`, {
     remedy: `Ask an admin for a rule that covers ${topic}: \`lineside user list\` shows what each may read.`,
   })
+}
+
+function routeChanges(server: FastifyInstance, options: ApiOptions, visit: Visit): void {
+  routeWrites(server, options, visit)
+  routeFlows(server, { ...options, visit })
 }
 
 /** In a scope of its own: here a body is read as it came, for numbers beyond 2^53 must arrive as they are. */
