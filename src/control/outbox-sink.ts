@@ -15,6 +15,8 @@ export interface Wanted {
   readonly send: readonly string[]
   /** What is kept otherwise than whole and in order; absent: nothing. */
   readonly streams?: { readonly state: readonly string[]; readonly trends: readonly string[] }
+  /** Where the upstream is told of what it will not see; absent: it cannot be told. */
+  readonly dropTopic?: string
 }
 
 export interface OutboxSinkOptions {
@@ -79,6 +81,8 @@ class Lane implements Running {
   readonly #loop: Running
   #isFailing = false
   #refused = 0
+  /** Of the values dropped before they were on the disk, those that the upstream was told of. */
+  #told = 0
 
   constructor(upstream: string, options: OutboxSinkOptions) {
     this.#upstream = upstream
@@ -148,6 +152,7 @@ class Lane implements Running {
           dropped: this.#waiting.dropped,
         })
       this.#isFailing = false
+      await this.#tellDrops()
     } catch (error) {
       if (error instanceof Fault && !error.isRetryable) return await this.#refuse(batch, error)
       this.#waiting.unshift(batch)
@@ -156,6 +161,22 @@ class Lane implements Running {
       this.#isFailing = true
       await clock.sleep(retryPauseMs, signal).catch(() => {})
     }
+  }
+
+  /** These never had a number in the ledger: nobody above could know of them otherwise. */
+  async #tellDrops(): Promise<void> {
+    const { accept, upstreams, clock } = this.#options
+    const { dropped } = this.#waiting
+    const subject = upstreams[this.#upstream]?.dropTopic
+    if (dropped === this.#told || subject === undefined) return
+    const news = { upstream: this.#upstream, stream: 'before-disk', rows: dropped - this.#told, total: { dropped } }
+    const message: OutgoingMessage = { upstream: this.#upstream, kind: 'message', subject, body: JSON.stringify(news), timeMs: clock.now() }
+    await accept([message]).then(
+      () => {
+        this.#told = dropped
+      },
+      () => {}, // told with the next batch
+    )
   }
 
   /** Some row of the batch is at fault: each is offered on its own, so that only that one is lost. */
