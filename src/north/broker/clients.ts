@@ -44,7 +44,16 @@ export class Clients {
   readonly #ownership = new Ownership()
   readonly #delivery: Delivery
   readonly #lanes: Lanes
-  readonly #counts: MessageCounts = { connected: 0, connectedMax: 0, received: 0, receivedBytes: 0, sent: 0, sentBytes: 0, dropped: 0 }
+  readonly #counts: MessageCounts = {
+    connected: 0,
+    connectedMax: 0,
+    connects: 0,
+    received: 0,
+    receivedBytes: 0,
+    sent: 0,
+    sentBytes: 0,
+    dropped: 0,
+  }
   #values: ValueFanOut | undefined
 
   constructor(options: ClientsOptions) {
@@ -184,6 +193,7 @@ export class Clients {
     const connected = new ConnectedClient({ aedes: client, isNameless, wire, admission, now: clock.elapsed() })
     this.#known.set(client, connected)
     this.#connected.add(connected)
+    this.#counts.connects += 1
     this.#counts.connectedMax = Math.max(this.#counts.connectedMax, this.#connected.size)
     if (!client.clean) sessions.arrive(client.id, connected)
     wire.stream.on('close', () => {
