@@ -93,7 +93,7 @@ function checkExpressionTags(names: readonly string[], at: { readonly path: Path
 /** While a device file is broken its tags are not known, and are not asked for: the one mistake would be told a hundred times. */
 function checkTagExists(id: string, spot: Spot, { source, parts, problems }: FlowContext): boolean {
   if (parts.tags.has(id)) return true
-  if (parts.isIncomplete) return false
+  if (parts.isIncomplete || parts.named.has(id)) return false // told of there
   problems.add(source, spot, {
     code: 'flow.tag-unknown',
     message: `There is no tag \`${id.slice(0, 200)}\` in this site.`,

@@ -6,6 +6,7 @@ import { isName } from '../model/name.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import { defaultStatePath } from '../store/config.ts'
+import { asFarAsRight } from './as-far-as-right.ts'
 import { checkCertificates } from './check-certificates.ts'
 import { checkExposure } from './check-exposure.ts'
 import { checkFlows } from './check-flows.ts'
@@ -71,7 +72,8 @@ async function readParts(root: string, problems: ProblemList): Promise<LoadedPar
     deviceParts: devices.parts,
     flows: flows.parts,
     sources: [...(siteSource === undefined ? [] : [siteSource]), ...devices.sources, ...flows.sources],
-    isIncomplete: devices.isIncomplete,
+    isIncomplete: devices.isIncomplete || devices.parts.some(({ part }) => !part.isWhole && part.paths.size === 0),
+    named: new Set(devices.parts.flatMap(({ part }) => Array.from(part.paths, (path) => `${part.device}/${path}`))),
     tags: new Map(tags.map((tag) => [tag.id, tag])),
   }
 }
@@ -87,11 +89,7 @@ interface FolderReading<Part> {
   readonly parse: (source: SourceFile, problems: ProblemList) => Part | undefined
 }
 
-async function readFolderParts<Part extends { readonly isWhole: boolean }>(
-  root: string,
-  name: string,
-  { problems, parse }: FolderReading<Part>,
-): Promise<FolderParts<Part>> {
+async function readFolderParts<Part>(root: string, name: string, { problems, parse }: FolderReading<Part>): Promise<FolderParts<Part>> {
   const files = await listYamlFiles(root, name, problems)
   const sources: SourceFile[] = []
   for (const file of files) {
@@ -99,7 +97,7 @@ async function readFolderParts<Part extends { readonly isWhole: boolean }>(
     if (source !== undefined) sources.push(name === 'devices' ? await withImported(root, source, problems) : source)
   }
   const parts = sources.map((source) => parsed(source, parse(source, problems))).filter((from) => from !== undefined)
-  return { parts, sources, isIncomplete: parts.filter(({ part }) => part.isWhole).length < files.length }
+  return { parts, sources, isIncomplete: parts.length < files.length }
 }
 
 async function readSource(root: string, file: string, problems: ProblemList): Promise<SourceFile | undefined> {
@@ -116,8 +114,8 @@ function parseSiteFile(source: SourceFile, problems: ProblemList): SitePart {
   if (result.success) return { config: result.data, keys: result.data }
   reportIssues(result.error, { source, problems, schema: lazily(siteSchema) })
   const right = Object.entries(siteFileSchema.shape).flatMap(([key, schema]) => {
-    const parsedKey = schema.safeParse(valueAt(source.value, [key]))
-    return parsedKey.success ? [[key, parsedKey.data]] : []
+    const known = asFarAsRight<unknown>(schema, valueAt(source.value, [key]))
+    return known === undefined ? [] : [[key, known]]
   })
   return { keys: Object.fromEntries(right) as Partial<SiteFile> }
 }
@@ -137,7 +135,7 @@ function parseFlow(source: SourceFile, problems: ProblemList): FlowPart {
 
 /** Of a list, what is right at its place. */
 function eachRight<Item>(list: unknown, schema: z.ZodType<Item>): readonly (Item | undefined)[] {
-  return Array.isArray(list) ? list.map((item) => schema.safeParse(item).data) : []
+  return Array.isArray(list) ? list.map((item) => asFarAsRight(schema, item)) : []
 }
 
 interface Assembling {

@@ -46,6 +46,8 @@ export interface LoadedParts {
   readonly flows: readonly From<FlowPart>[]
   /** Every file that is YAML, for checks of the text itself. */
   readonly sources: readonly SourceFile[]
+  /** Of all tags, also of those in which something is wrong. */
+  readonly named: ReadonlySet<string>
   /** Some device file could not be parsed: a tag that is not found may be in it. */
   readonly isIncomplete: boolean
   readonly tags: ReadonlyMap<string, TagMeta>
