@@ -36,7 +36,7 @@ export interface UpstreamConfig {
   readonly map: readonly TopicMapping[]
   readonly receive: readonly ReceiveRule[]
   readonly streams: StreamFilters
-  /** Absent: ten times the live rate, and 2,000 at least. */
+  /** Absent: twelve times the live rate, and 2,000 at least. */
   readonly backlogPerSecondMax?: number
   /** How old the echo of our canary may be; absent: there is none. */
   readonly canaryMs?: number
@@ -156,7 +156,7 @@ export const upstreamConfigSchema = z
       .min(1)
       .max(100_000)
       .optional()
-      .describe('Messages a second with which a backlog is sent beside live ones. Default: ten times the live rate, and 2000 at least.'),
+      .describe('Messages a second with which a backlog is sent beside live ones. Default: twelve times the live rate, and 2000 at least.'),
     canary: z
       .union([z.literal(false), durationSchema({ min: '1s', max: '1h' })])
       .prefault('10s')
