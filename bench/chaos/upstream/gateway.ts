@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { freePort } from '../../line/free-port.ts'
 import { type Program, startProgram } from '../../line/process.ts'
 import { until } from '../../line/until.ts'
@@ -9,7 +10,7 @@ import type { Machine } from './machine.ts'
 export const upstream = 'plant'
 const tags = 30
 const main = join(import.meta.dirname, '../../../bin/lineside.js')
-const crash = join(import.meta.dirname, 'crash-thread-process.ts')
+const crash = fileURLToPath(new URL('./crash-thread-process.ts', import.meta.url))
 const answerMs = 2_000
 
 export interface ChaosGatewayOptions {
