@@ -1,9 +1,11 @@
 import { parseArgs } from 'node:util'
 import type { Chaos, Loss } from './chaos/loss.ts'
+import { endSoon } from './end.ts'
 
 /** Fault schedules: each runs the product against peers that misbehave by a seeded plan, and looks for anything lost or wrong. */
 const schedules: Readonly<Record<string, () => Promise<Chaos>>> = {
   south: async () => (await import('./chaos/south/chaos.ts')).chaosSouth,
+  upstream: async () => (await import('./chaos/upstream/chaos.ts')).chaosUpstream,
 }
 
 const usage = `npm run chaos [NAME…] -- [--minutes N] [--seed S]
@@ -44,3 +46,4 @@ function lossText(name: string, { what, seed }: Loss): string {
 }
 
 process.exitCode = await main()
+endSoon()

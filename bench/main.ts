@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { endSoon } from './end.ts'
 import { type Measure, markdown, type Report, reportOf, rowOf, table } from './report.ts'
 
 export interface BenchOptions {
@@ -14,6 +15,7 @@ type Bench = (options: BenchOptions) => Promise<readonly Measure[]>
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   line: async () => (await import('./line/bench.ts')).benchLine,
+  mqtt: async () => (await import('./mqtt/bench.ts')).benchMqtt,
   south: async () => (await import('./south/bench.ts')).benchSouth,
 }
 
@@ -57,3 +59,4 @@ function record(names: readonly string[], report: Report): void {
 }
 
 process.exitCode = await main()
+endSoon()

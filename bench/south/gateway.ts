@@ -19,17 +19,24 @@ export interface Gateway extends AsyncDisposable {
 export const sitePath = 'bench/south'
 const startTimeoutMs = 60_000
 
+/** What its site says beside devices, ports and storage. */
+export interface SiteExtra {
+  readonly mqtt?: object
+  readonly upstreams?: object
+}
+
 /** Starts the daemon on these devices; ready when each of them has answered. */
-export async function startGateway(devices: Readonly<Record<string, object>>): Promise<Gateway> {
+export async function startGateway(devices: Readonly<Record<string, object>>, { mqtt, ...extra }: SiteExtra = {}): Promise<Gateway> {
   const folder = temporaryFolder()
   const [mqttPort, apiPort] = [await freePort(), await freePort()]
   writeSite(folder.path, { mqttPort })
   const site = {
     site: sitePath,
     node: 'bench',
-    mqtt: { port: mqttPort, anonymous: { role: 'operator' } },
+    mqtt: { port: mqttPort, anonymous: { role: 'operator' }, ...mqtt },
     api: { port: apiPort },
     storage: { path: './state' },
+    ...extra,
   }
   writeFileSync(join(folder.path, 'lineside.yaml'), JSON.stringify(site))
   for (const [name, device] of Object.entries(devices)) writeDevice(folder.path, name, device)
@@ -49,11 +56,11 @@ export async function startGateway(devices: Readonly<Record<string, object>>): P
 }
 
 async function isOnline(apiPort: number, devices: number, program: Program): Promise<void> {
-  const state = { online: 0, isAsking: false }
+  const state = { online: -1, isAsking: false }
   const ask = async (): Promise<void> => {
     state.isAsking = true
     const metrics = await scrape(apiPort).catch(() => undefined)
-    state.online = metrics?.sum('lineside_device_online') ?? 0
+    state.online = metrics?.sum('lineside_device_online') ?? -1
     state.isAsking = false
   }
   await until(

@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import { Fault } from '../base/fault.ts'
 import { socketPathOf } from '../site/socket-path.ts'
 import { stateFolderOf } from '../site/state.ts'
+import type { Terminal } from './terminal.ts'
 
 /** A gateway that runs, here or elsewhere, by way of its HTTP API. */
 export interface Gateway {
@@ -17,6 +18,8 @@ export interface Gateway {
 export interface GatewayChoice {
   /** A remote one; LINESIDE_TOKEN in the environment is shown to it. */
   readonly url?: string
+  /** Of that remote one; the password is LINESIDE_PASSWORD, or asked for. */
+  readonly user?: string
   /** The folder of the site that runs on this machine. */
   readonly site?: string
 }
@@ -39,8 +42,9 @@ const answerBytesMax = 256 * 1024 ** 2
 /** A confirmed write may take its 10 s and the minute that a device may have for the read-back. */
 const answerMs = 90_000
 
-export async function reachGateway(choice: GatewayChoice, environment: NodeJS.ProcessEnv): Promise<Gateway> {
-  const target = choice.url === undefined ? await socketTarget(choice.site ?? '.', environment) : urlTarget(choice.url, environment)
+export async function reachGateway(choice: GatewayChoice, terminal: Terminal): Promise<Gateway> {
+  const target =
+    choice.url === undefined ? await socketTarget(choice, terminal.environment) : await urlTarget(choice.url, choice.user, terminal)
   const ask = async (asking: Asking): Promise<unknown> => answerOf(await responseTo(target, asking), target)
   return {
     get: (path) => ask({ method: 'GET', path }),
@@ -56,23 +60,39 @@ export async function reachGateway(choice: GatewayChoice, environment: NodeJS.Pr
   }
 }
 
-async function socketTarget(site: string, environment: NodeJS.ProcessEnv): Promise<Target> {
+async function socketTarget({ site = '.', user }: GatewayChoice, environment: NodeJS.ProcessEnv): Promise<Target> {
+  if (user !== undefined) {
+    throw new Fault('usage.url', 'On the gateway itself no user is needed.', {
+      remedy: 'Leave --user out, or name the gateway with --url.',
+    })
+  }
   const socketPath = socketPathOf(await stateFolderOf(site, environment))
   return { name: `the gateway at ${socketPath}`, options: { socketPath, host: 'localhost' }, send: httpRequest }
 }
 
-function urlTarget(url: string, environment: NodeJS.ProcessEnv): Target {
+async function urlTarget(url: string, user: string | undefined, terminal: Terminal): Promise<Target> {
   const parsed = URL.canParse(url) ? new URL(url) : undefined
   if (parsed === undefined || !/^https?:$/.test(parsed.protocol)) {
     throw new Fault('usage.url', `"${url}" is no address of a gateway.`, {
       remedy: 'Give it as http://10.1.7.5:8080 or https://edge-07.plant.example.',
     })
   }
-  const token = environment['LINESIDE_TOKEN']
-  const headers = token === undefined || token === '' ? {} : { authorization: `Bearer ${token}` }
+  const authorization = user === undefined ? tokenOf(terminal) : await basicOf(user, terminal)
+  const headers = authorization === undefined ? {} : { authorization }
   const { hostname, port, protocol } = parsed
   const options = { host: hostname.replace(/^\[|\]$/g, ''), headers, ...(port === '' ? {} : { port: Number(port) }) }
   return { name: `the gateway at ${parsed.origin}`, options, send: protocol === 'https:' ? httpsRequest : httpRequest }
+}
+
+function tokenOf({ environment }: Terminal): string | undefined {
+  const token = environment['LINESIDE_TOKEN']
+  return token === undefined || token === '' ? undefined : `Bearer ${token}`
+}
+
+async function basicOf(user: string, terminal: Terminal): Promise<string> {
+  const { passwordFrom } = await import('./password.ts')
+  const password = terminal.environment['LINESIDE_PASSWORD'] ?? (await passwordFrom('known', terminal))
+  return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
 async function responseTo({ name, options, send }: Target, { method, path, body }: Asking): Promise<IncomingMessage> {

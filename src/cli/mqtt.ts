@@ -71,7 +71,7 @@ async function placeOf(options: BrokerChoice, terminal: Terminal): Promise<MqttP
     throw new Fault('usage.url', 'On the gateway itself no user is needed.', { remedy: 'Leave --user out, or name the broker with --url.' })
   }
   const known = terminal.environment['LINESIDE_MQTT_PASSWORD']
-  const password = user === undefined ? undefined : (known ?? (await passwordFrom(stdin === true ? 'stdin' : 'terminal', terminal)))
+  const password = user === undefined ? undefined : (known ?? (await passwordFrom(stdin === true ? 'stdin' : 'known', terminal)))
   return {
     url,
     ...(user === undefined ? {} : { user }),

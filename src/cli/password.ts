@@ -2,17 +2,20 @@ import { createInterface } from 'node:readline'
 import { Fault } from '../base/fault.ts'
 import type { Terminal } from './terminal.ts'
 
-/** The first line of standard input, or what somebody types twice without seeing it. Throws `usage.password`. */
-export async function passwordFrom(source: 'stdin' | 'terminal', terminal: Terminal): Promise<string> {
+/** The first line of standard input, or what somebody types without seeing it: twice where it is to be a new one. Throws `usage.password`. */
+export async function passwordFrom(source: 'stdin' | 'terminal' | 'known', terminal: Terminal): Promise<string> {
   const input = terminal.input ?? process.stdin
   if (source === 'stdin') return await firstLine(input)
   if (input !== process.stdin || !process.stdin.isTTY) {
     throw new Fault('usage.password', 'There is no terminal to type a password on.', {
-      remedy: 'Use --stdin and send the password in, or let --random make one.',
+      remedy:
+        source === 'known'
+          ? 'Give it in the environment: the help of the command names the variable.'
+          : 'Use --stdin and send the password in, or let --random make one.',
     })
   }
   const first = await typed('Password: ', terminal)
-  if (first === (await typed('Again: ', terminal))) return first
+  if (source === 'known' || first === (await typed('Again: ', terminal))) return first
   throw new Fault('usage.password', 'The two are not the same.', { remedy: 'Try again.' })
 }
 

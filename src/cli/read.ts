@@ -9,7 +9,7 @@ export interface ReadOptions extends GatewayChoice {
 
 /** `lineside read`: one value; 1 where it is bad or stale, so that a script does not go on with it. */
 export async function read(tag: string, options: ReadOptions, terminal: Terminal): Promise<number> {
-  const gateway = await reachGateway(options, terminal.environment)
+  const gateway = await reachGateway(options, terminal)
   const row = await tagRow(gateway, tag)
   const isUsable = row.quality === 'good' || row.quality === 'uncertain'
   if (options.json === true) {

@@ -19,7 +19,7 @@ const redrawMs = 1_000
 
 /** `lineside tags`: the tags that match as they are now, or as they change. 1 where none matches. */
 export async function tags(glob: string | undefined, options: TagsOptions, terminal: Terminal): Promise<number> {
-  const gateway = await reachGateway(options, terminal.environment)
+  const gateway = await reachGateway(options, terminal)
   const isWanted = matcher(glob)
   const filter = filterFor(glob)
   const rows = (await allRows(gateway, filter)).filter(({ tag }) => isWanted(tag))

@@ -34,7 +34,7 @@ interface Row {
 
 /** `lineside upstream`: the brokers above the gateway, and the books of what was sent there. 1 where something is missing, or none has that name. */
 export async function upstream(name: string | undefined, options: UpstreamCommandOptions, terminal: Terminal): Promise<number> {
-  const gateway = await reachGateway(options, terminal.environment)
+  const gateway = await reachGateway(options, terminal)
   const rows = rowsIn(await gateway.get('/api/v1/upstreams')).filter((row) => name === undefined || row.upstream === name)
   if (options.json === true) terminal.out(`${JSON.stringify(rows, null, 2)}\n`)
   else if (rows.length > 0) terminal.out(rows.map((row) => textOf(row)).join('\n'))

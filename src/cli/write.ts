@@ -19,7 +19,7 @@ interface WriteRow {
 
 /** `lineside write`: asks for one write and tells how it ended; 0 only when it is done. */
 export async function write(tag: string, text: string, options: WriteOptions, terminal: Terminal): Promise<number> {
-  const gateway = await reachGateway(options, terminal.environment)
+  const gateway = await reachGateway(options, terminal)
   const row = await tagRow(gateway, tag)
   const result = (await gateway.post('/api/v1/writes', { tag, value: valueFromText(text, row) })) as WriteRow
   if (options.json === true) terminal.out(`${JSON.stringify(result, null, 2)}\n`)

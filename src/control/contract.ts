@@ -1,5 +1,6 @@
 import type { Command, CommandBatch, CommandResult } from '../model/command.ts'
 import type { DeviceStatus } from '../model/device.ts'
+import type { SiteEvent } from '../model/event.ts'
 import type { PackedChanges } from '../model/packed-changes.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { TagId, TagIndex, TagMeta } from '../model/tag.ts'
@@ -10,6 +11,8 @@ export interface ControlCalls {
   write(command: Command): CommandResult
   /** One result for each command, in order; answered when all have ended. */
   writeAll(batch: CommandBatch): readonly CommandResult[]
+  /** Something happened at one of north's doors. Answered when it is journalled, or when that must not hold anybody up any longer. */
+  record(event: SiteEvent): null
 }
 
 /** What control tells north; an answer says that it was taken in, with all that was told before it, and is what control waits for before it sends more. */

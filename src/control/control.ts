@@ -48,7 +48,7 @@ export interface ControlPorts {
 }
 
 export interface Control extends Running {
-  readonly calls: CommandPort & BatchRoad
+  readonly calls: CommandPort & BatchRoad & { record(event: SiteEvent): Promise<void> }
   metrics(): readonly Metric[]
 }
 
@@ -92,7 +92,7 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   parts.use(clock.after(startedMs, () => saveMemory(data.devices.map(({ driver }) => driver))))
   const started = parts.move()
   return {
-    calls: { write: (command) => road.write(command), writeAll: (batch) => road.writeAll(batch) },
+    calls: { write: (command) => road.write(command), writeAll: (batch) => road.writeAll(batch), record: journal },
     failure: firstFailure([flows, sinks.outbox, refreshing, settling, ...devices]),
     metrics: () => [...devices, table, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),

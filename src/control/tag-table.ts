@@ -23,7 +23,8 @@ export class TagTable {
   readonly #indexById: ReadonlyMap<TagId, TagIndex>
   readonly #refreshed: readonly number[]
   readonly #listeners = new Set<ChangeListener>()
-  #pending = new Map<TagIndex, Sample>()
+  /** What the listeners are told next, in this order; mostly there is one round. */
+  #rounds: Map<TagIndex, Sample>[] = []
   #isFlushPlanned = false
   #passedOn = 0
 
@@ -118,8 +119,7 @@ export class TagTable {
   #set(place: number, sample: Sample): void {
     this.#samples[place] = sample
     this.#passedOnMs[place] = sample.receivedMs
-    // A tag that changes twice in one turn (good, then stale at once) is passed on as it ended.
-    this.#pending.set(asTagIndex(place), sample)
+    this.#roundOf(asTagIndex(place), sample).set(asTagIndex(place), sample)
     if (this.#isFlushPlanned) return
     this.#isFlushPlanned = true
     setImmediate(() => this.flush())
@@ -128,13 +128,23 @@ export class TagTable {
   /** Tells the listeners now what they would be told at the end of this turn. */
   flush(): void {
     this.#isFlushPlanned = false
-    if (this.#pending.size === 0) return
-    const pending = this.#pending
-    this.#passedOn += pending.size
-    this.#pending = new Map()
-    const batch: Change[] = []
-    for (const [tag, sample] of pending) batch.push({ tag, sample })
-    for (const listener of this.#listeners) listener(batch)
+    const rounds = this.#rounds
+    this.#rounds = []
+    for (const round of rounds) {
+      this.#passedOn += round.size
+      const batch: Change[] = []
+      for (const [tag, sample] of round) batch.push({ tag, sample })
+      for (const listener of this.#listeners) listener(batch)
+    }
+  }
+
+  /** A tag that changes twice in one turn (good, then stale at once) is passed on as it ended; two measurements of it (a server's queue) are passed on one after the other. */
+  #roundOf(tag: TagIndex, { sourceMs }: Sample): Map<TagIndex, Sample> {
+    const last = this.#rounds.findLastIndex((round) => round.has(tag))
+    const place = last >= 0 && this.#rounds[last]?.get(tag)?.sourceMs !== sourceMs ? last + 1 : Math.max(0, last)
+    const round = this.#rounds[place] ?? new Map<TagIndex, Sample>()
+    this.#rounds[place] = round
+    return round
   }
 }
 

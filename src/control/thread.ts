@@ -18,6 +18,10 @@ async function startControlRoom({ data, log, connect }: RoomContext<ControlData>
     {
       write: async (command) => (await started.promise).calls.write(command),
       writeAll: async (batch) => (await started.promise).calls.writeAll(batch),
+      record: async (event) => {
+        await (await started.promise).calls.record(event)
+        return null
+      },
     },
     { name: 'control to north', unansweredMax: northCallsMax },
   )

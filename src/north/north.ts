@@ -8,19 +8,22 @@ import type { Metric } from '../base/metric.ts'
 import { firstFailure, type Running } from '../base/running.ts'
 import type { RuntimeCalls } from '../base/thread.ts'
 import type { BatchRoad, CommandRoad, ControlCalls, LocalMessage } from '../control/contract.ts'
+import type { AnonymousVisitors } from '../model/anonymous.ts'
 import type { Command, CommandBatch, CommandResult } from '../model/command.ts'
 import type { DeviceStatus } from '../model/device.ts'
+import type { SiteEvent } from '../model/event.ts'
 import type { ChangeBatch } from '../model/sample.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { StoreCalls } from '../store/contract.ts'
-import { startAccess } from './access/access.ts'
+import { type Access, startAccess } from './access/access.ts'
 import { startApi } from './api/api.ts'
 import type { ApiConfig } from './api/config.ts'
 import { type Broker, startBroker } from './broker/broker.ts'
 import type { MqttConfig } from './broker/config.ts'
 import type { SessionStore } from './broker/session-keeper.ts'
-import type { SparkplugHost } from './broker/sparkplug/host.ts'
+import type { SparkplugHost, SparkplugHostOptions } from './broker/sparkplug/host.ts'
 import { startTagTopics } from './broker/topics.ts'
+import { DoorEvents } from './door-events.ts'
 import { FirstValues } from './first-values.ts'
 import { LiveTagsCopy } from './live-tags.ts'
 import type { OpcuaServerConfig } from './opcua-server/config.ts'
@@ -69,13 +72,16 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const tags = new LiveTagsCopy(data.tags)
   const statuses = new Map<string, DeviceStatus>()
   const commands = commandRoad(ports)
-  const access = parts.use(startAccess({ ...data.mqtt, stateFolder: dirname(data.stateFolder), gateway: data, clock, log }))
-  const broker = parts.use(await startBroker({ config: data.mqtt, access, clock, log, ...keptBy(ports, data) }))
+  const events = parts.use(new DoorEvents(ports))
+  const told = { clock, log, record: (event: SiteEvent): void => events.record(event) }
+  const access = parts.use(startAccess({ stateFolder: dirname(data.stateFolder), gateway: data, ...told }))
+  const broker = parts.use(await openBroker(data, { ports, access, ...told }))
   const topics = parts.use(await startTagTopics({ ...data, broker, tags, commands, clock, log }))
   const above: { upstreams?: Upstreams } = {}
-  const host = parts.use(await openSparkplugHost(data, { broker, clock, log }))
+  const host = parts.use(await openSparkplugHost(data, { broker, ...told }))
   const api = parts.use(
     await startApi({
+      ...data,
       config: data.api,
       tags,
       devices: () => [...statuses.values()],
@@ -83,8 +89,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       metrics: () => runtime.call('metricsOfAll', null),
       upstreams: async () => (await above.upstreams?.rows()) ?? [],
       commands,
-      access,
-      socketPath: data.socketPath,
+      access: access.at('api', anonymousAtApi(data)),
       onMqtt: (socket) => broker.receivePrivate(socket),
       clock,
       log,
@@ -94,30 +99,55 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const upstreams = parts.use(await startUpstreams({ ...data, ...ports, live: tags, commands, publish: broker.publish }))
   above.upstreams = upstreams
   const first = data.opcua === undefined ? undefined : parts.use(new FirstValues(tags))
-  const opening = data.opcua && first && openOpcuaServer(data.opcua, { data, ports, tags, commands, fed: first.heard })
+  const opening = data.opcua && first && openOpcuaServer(data.opcua, { data, ports, access, tags, commands, fed: first.heard })
   const opcua = parts.use(new OpcuaPart(opening))
   const started = parts.move()
   return {
     failure: firstFailure([access, broker, host, api, upstreams, opcua]),
     opened: opcua.opened,
     changes: (batch) => tags.take(batch),
-    devices: (told) => {
-      for (const status of told) statuses.set(status.device, status)
-      topics.devices(told)
-      upstreams.devices(told)
-      first?.devices(told)
-    },
+    devices: (rows) => takeStatuses(rows, statuses, [topics, upstreams, ...(first === undefined ? [] : [first])]),
     publish: broker.publish,
     accepted: () => upstreams.accepted(),
-    metrics: () => metricsOf([access, broker, topics, host, api, upstreams, opcua]),
+    metrics: () => metricsOf([access, events, broker, topics, host, api, upstreams, opcua]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
 
-/** What the broker keeps, and what it need not: this gateway tells of itself anew at each start. */
-function keptBy({ store }: NorthPorts, { node }: NorthData): { readonly store: SessionStore; readonly transient: readonly string[] } {
+function takeStatuses(
+  rows: readonly DeviceStatus[],
+  statuses: Map<string, DeviceStatus>,
+  listeners: readonly { devices(rows: readonly DeviceStatus[]): void }[],
+): void {
+  for (const status of rows) statuses.set(status.device, status)
+  for (const listener of listeners) listener.devices(rows)
+}
+
+/** Without a rule of its own, HTTP follows that of the broker. */
+function anonymousAtApi({ api, mqtt }: NorthData): AnonymousVisitors | undefined {
+  if (api.anonymous === undefined) return mqtt.anonymous
+  return api.anonymous === false ? undefined : api.anonymous
+}
+
+interface BrokerContext {
+  readonly ports: NorthPorts
+  readonly access: Access
+  readonly clock: Clock
+  readonly log: Log
+  readonly record: (event: SiteEvent) => void
+}
+
+/** What this gateway says of itself it need not keep: it tells it anew at each start. */
+function openBroker({ mqtt, node }: NorthData, { ports, access, ...told }: BrokerContext): Promise<Broker> {
+  const { store } = ports
   const sessions: SessionStore = { keep: (changes) => store.call('keepSessions', changes), page: (ask) => store.call('sessionsPage', ask) }
-  return { store: sessions, transient: [`lineside/${node}/`] }
+  return startBroker({
+    ...told,
+    config: mqtt,
+    access: access.at('mqtt', mqtt.anonymous),
+    store: sessions,
+    transient: [`lineside/${node}/`],
+  })
 }
 
 function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {
@@ -125,7 +155,10 @@ function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly
 }
 
 /** Loaded only by a site that is a host to Sparkplug edge nodes. */
-async function openSparkplugHost({ mqtt, node }: NorthData, parts: { broker: Broker; clock: Clock; log: Log }): Promise<SparkplugHost> {
+async function openSparkplugHost(
+  { mqtt, node }: NorthData,
+  parts: Pick<SparkplugHostOptions, 'broker' | 'clock' | 'log' | 'record'>,
+): Promise<SparkplugHost> {
   if (mqtt.sparkplug === undefined) return { failure: new Promise(() => {}), metrics: () => [], [Symbol.asyncDispose]: async () => {} }
   const { startSparkplugHost } = await import('./broker/sparkplug/host.ts')
   return await startSparkplugHost({ ...parts, config: mqtt.sparkplug, node })
@@ -164,6 +197,7 @@ interface ServerContext {
   readonly fed: Promise<void>
   readonly data: NorthData
   readonly ports: NorthPorts
+  readonly access: Access
   readonly tags: LiveTagsCopy
   readonly commands: CommandRoad
 }
@@ -174,7 +208,10 @@ const feedMs = 1_500
 const handOverMs = 120
 
 /** Loaded only by a site that has one: the server's library costs some hundred megabytes. */
-async function openOpcuaServer(config: OpcuaServerConfig, { data, ports, tags, commands, fed }: ServerContext): Promise<OpcuaServer> {
+async function openOpcuaServer(
+  config: OpcuaServerConfig,
+  { data, ports, access, tags, commands, fed }: ServerContext,
+): Promise<OpcuaServer> {
   const { clock, log } = ports
   await Promise.race([fed.then(() => clock.sleep(handOverMs)), clock.sleep(feedMs)])
   const { startOpcuaServer } = await import('./opcua-server/server.ts')
@@ -182,6 +219,7 @@ async function openOpcuaServer(config: OpcuaServerConfig, { data, ports, tags, c
     config,
     site: data.site,
     node: data.node,
+    access: access.at('opcua', config.anonymous),
     tags,
     commands,
     clock,

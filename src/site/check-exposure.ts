@@ -56,12 +56,18 @@ function mqttDoubts({ mqtt }: Partial<SiteFile>): readonly Doubt[] {
 
 function apiDoubts({ api }: Partial<SiteFile>): readonly Doubt[] {
   if (api === undefined || isLoopback(api.host)) return []
+  const { anonymous, host } = api
+  const isAsked = anonymous === false || (anonymous !== undefined && !anonymous.isFromAnywhere)
   return [
     {
       path: ['api', 'host'],
       code: 'api.open',
-      message: `HTTP listens on ${api.host} without encryption and asks nobody who they are.`,
-      remedy: 'Listen on 127.0.0.1, behind a proxy that does both.',
+      message: isAsked
+        ? `HTTP listens on ${host} without encryption: passwords can be read on the way.`
+        : `HTTP listens on ${host} without encryption, and whoever reads needs no password.`,
+      remedy: isAsked
+        ? 'Listen on 127.0.0.1, behind a proxy that encrypts.'
+        : 'Listen on 127.0.0.1, behind a proxy that encrypts, and set `anonymous: false`.',
     },
   ]
 }

@@ -1,6 +1,6 @@
 import { type Backoff, backoffMs, type Chance } from '../base/chance.ts'
 import { type Clock, epochMs } from '../base/clock.ts'
-import { Fault, plainFault } from '../base/fault.ts'
+import { type Fault, plainFault } from '../base/fault.ts'
 import { Histogram } from '../base/histogram.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
@@ -8,10 +8,11 @@ import { type Running, startLoop } from '../base/running.ts'
 import type { DeviceState, DeviceStatus } from '../model/device.ts'
 import type { Reading } from '../model/tag.ts'
 import type { DeviceConfig } from './config.ts'
+import { connectionEnded, connectTimedOut, deviceAbsent, noMethods } from './device-faults.ts'
 import type { DeviceListener } from './device-listener.ts'
 import type { CallOutcome, Connection, Driver, LearntNote, MethodCall, RawWrite, SubscribedSource, WriteOutcome } from './driver.ts'
-import { pollScanClasses } from './polling.ts'
-import { type ScanCounts, scanMetrics } from './scan-counts.ts'
+import { pollScanClasses, silentCode } from './polling.ts'
+import { ofDevice, type ScanCounts, scanMetrics } from './scan-counts.ts'
 
 export interface DeviceOptions {
   readonly config: DeviceConfig
@@ -33,6 +34,11 @@ export interface Device extends Running {
   call(call: MethodCall, signal: AbortSignal): Promise<CallOutcome>
   status(): DeviceStatus
   metrics(): readonly Metric[]
+}
+
+interface Part {
+  readonly silence?: Fault | undefined
+  readonly missing?: Fault | undefined
 }
 
 /** An absent device costs one attempt in 0.35 to 0.7 s: soon enough to have it back within a second, rare enough to cost nothing. */
@@ -65,6 +71,10 @@ class LiveDevice implements Device {
     lateness: new Histogram(latenessBounds),
   }
   #connection: Connection | undefined
+  /** What keeps silent, and what the device does not give, though the rest answers. */
+  #part: Part = {}
+  /** Of the last loss. */
+  #toldCode: string | undefined
   #status: DeviceStatus
 
   constructor(options: DeviceOptions) {
@@ -85,26 +95,26 @@ class LiveDevice implements Device {
   }
 
   read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]> {
-    return this.#connection?.read(tags, signal) ?? Promise.reject(this.#absent())
+    return this.#connection?.read(tags, signal) ?? Promise.reject(deviceAbsent(this.#options.config.device))
   }
 
   async write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
     const connection = this.#connection
     if (connection !== undefined) return await connection.write(writes, signal)
-    const fault = this.#absent()
+    const fault = deviceAbsent(this.#options.config.device)
     return writes.map(() => ({ outcome: 'failed', fault }))
   }
 
   async call(call: MethodCall, signal: AbortSignal): Promise<CallOutcome> {
     const connection = this.#connection
-    if (connection === undefined) return { outcome: 'failed', fault: this.#absent() }
+    if (connection === undefined) return { outcome: 'failed', fault: deviceAbsent(this.#options.config.device) }
     return (await connection.call?.(call, signal)) ?? { outcome: 'failed', fault: noMethods(this.#options.config) }
   }
 
   metrics(): readonly Metric[] {
     const labels = { device: this.#options.config.device }
     return [
-      ...(this.#connection?.metrics?.().map((metric) => ({ ...metric, labels: { ...metric.labels, ...labels } })) ?? []),
+      ...(this.#connection?.metrics?.().map((metric) => ofDevice(metric, labels)) ?? []),
       {
         name: 'lineside_device_online',
         help: 'Whether the device answers, if only in part.',
@@ -173,7 +183,7 @@ class LiveDevice implements Device {
   async #connect(signal: AbortSignal): Promise<Connection> {
     const { config, driver, stateFolder, clock, log } = this.#options
     const limit = new AbortController()
-    using _timer = clock.after(connectTimeoutMs, () => limit.abort(connectTimedOut(config.device)))
+    using _timer = clock.after(connectTimeoutMs, () => limit.abort(connectTimedOut(config.device, connectTimeoutMs)))
     return await driver.connect(config.config, config.tags, {
       signal: AbortSignal.any([signal, limit.signal]),
       clock,
@@ -189,13 +199,24 @@ class LiveDevice implements Device {
     const until = AbortSignal.any([signal, stop.signal])
     const stopped = new Promise<void>((resolve) => until.addEventListener('abort', () => resolve(), { once: true }))
     this.#connection = connection
+    this.#part = {}
+    connection.onMissing?.((missing) => {
+      if (this.#connection === connection) this.#answers({ ...this.#part, missing })
+    })
     this.counts.connects += 1
     try {
       const { source, events } = connection
       void events?.listen((told) => this.#options.listener.events?.(told), until)
       const listening =
         source.kind === 'polled'
-          ? pollScanClasses({ ...this.#options, source, counts: this.counts, onAnswer: (silence) => this.#answers(silence), signal: until })
+          ? pollScanClasses({
+              ...this.#options,
+              source,
+              counts: this.counts,
+              onAnswer: (silence) => this.#answers({ ...this.#part, silence }, 'answered'),
+              onSilence: (fault) => this.#misses(fault),
+              signal: until,
+            })
           : this.#listen(source, until).then(() => stopped)
       await Promise.race([connection.failure, listening, stopped])
       until.throwIfAborted()
@@ -210,20 +231,29 @@ class LiveDevice implements Device {
   async #listen(source: SubscribedSource, signal: AbortSignal): Promise<void> {
     const { listener, clock } = this.#options
     await source.subscribe((readings) => listener.readings(readings, clock.now()), signal)
-    this.#answers(undefined)
+    this.#answers(this.#part, 'answered')
   }
 
-  /** A device is online when it has answered: one that takes connections and says nothing is not. One that keeps silent in part is degraded. */
-  #answers(silence: Fault | undefined): void {
+  /** A device is online when it has answered: one that takes connections and says nothing is not. One that answers only in part is degraded. */
+  #answers(part: Part, when?: 'answered'): void {
     const { state, sinceMs } = this.#status
-    const next = silence === undefined ? 'online' : 'degraded'
+    this.#part = part
+    if (state === 'connecting' && when !== 'answered') return
+    const why = part.silence ?? part.missing
+    const next = why === undefined ? 'online' : 'degraded'
     if (next === state) return
     const { log, config, clock } = this.#options
-    if (silence !== undefined) log.warn('The device answers only in part.', { device: config.device, ...errorFields(silence) })
+    if (why !== undefined) log.warn('The device answers only in part.', { device: config.device, ...errorFields(why) })
     else if (state === 'degraded')
       log.info('The device answers in full again.', { device: config.device, degradedMs: clock.now() - sinceMs })
     else log.info('The device is online.', { device: config.device, awayMs: clock.now() - sinceMs })
-    this.#enter(next, silence === undefined ? this.#status.lastFault : plainFault(silence))
+    this.#enter(next, why === undefined ? this.#status.lastFault : plainFault(why))
+  }
+
+  /** The first answer that is missed is a reason for tags that were never read, long before the device is taken for lost. */
+  #misses(fault: Fault): void {
+    const { state, lastFault } = this.#status
+    if (state === 'connecting' && lastFault?.code !== fault.code && lastFault?.code !== silentCode) this.#enter(state, plainFault(fault))
   }
 
   /** The first loss is news; the hundredth failed attempt in a row is not. */
@@ -231,7 +261,8 @@ class LiveDevice implements Device {
     const { log, config, listener } = this.#options
     const fault = plainFault(error)
     const wasOnline = this.#status.state !== 'connecting'
-    const isNews = wasOnline || this.#status.lastFault?.code !== fault.code
+    const isNews = wasOnline || this.#toldCode !== fault.code
+    this.#toldCode = fault.code
     if (this.#connection !== undefined) {
       this.counts.losses += 1
       listener.stale(this.#allTags)
@@ -264,29 +295,4 @@ class LiveDevice implements Device {
     listener.learnt?.(note)
     this.#enter(this.#status.state)
   }
-
-  #absent(): Fault {
-    const { device } = this.#options.config
-    return new Fault('device.absent', `The device ${device} is not connected.`, {
-      remedy: `Check its power, cable and address; the state of ${device} says what the last attempt met.`,
-      isRetryable: true,
-    })
-  }
-}
-
-function noMethods({ device, driver }: DeviceConfig): Fault {
-  return new Fault('device.no-methods', `The device ${device} has no methods that could be called: it speaks ${driver}.`, {
-    remedy: 'Call methods of OPC UA devices only; write a tag instead.',
-  })
-}
-
-function connectionEnded(device: string): Fault {
-  return new Fault('device.ended', `The connection to ${device} ended.`, { remedy: 'Wait: it is made again.', isRetryable: true })
-}
-
-function connectTimedOut(device: string): Fault {
-  return new Fault('device.connect-timeout', `The device ${device} did not accept a connection within ${connectTimeoutMs} ms.`, {
-    remedy: 'Check that the address is right and that no firewall drops the packets.',
-    isRetryable: true,
-  })
 }

@@ -16,6 +16,8 @@ export interface PollingOptions {
   readonly counts: PollCounts
   /** Called after each poll while the device answers, with what keeps silent though the rest answers. */
   readonly onAnswer: (silence: Fault | undefined) => void
+  /** Called after each poll of which nothing was answered. */
+  readonly onSilence: (fault: Fault) => void
   readonly signal: AbortSignal
 }
 
@@ -29,10 +31,14 @@ export interface PollCounts {
   readonly scans: Map<string, ScanCounts>
 }
 
+export const silentCode = 'device.silent'
 /** A device that answered nothing at all this many times running is taken for lost, and connected to anew. */
 const silentPollsMax = 3
 /** Values are stale when two polls have gone by without an answer. */
 const stalePolls = 2
+
+/** Between the moments at which polls begin. */
+const gridMs = 5
 
 /** When one class is silent, others that have not been answered for this long are polled at once: only they can tell whether the device is lost. */
 const answerAgeMsMax = 5_000
@@ -76,6 +82,7 @@ class ScanClass {
   #deafPolls = 0
   #answeredAt = 0
   #isDoubted = false
+  #wake: () => void = () => {}
 
   constructor(options: ScanClassOptions, scan: string, periodMs: number) {
     this.#options = options
@@ -92,13 +99,15 @@ class ScanClass {
 
   async run(): Promise<void> {
     const { clock, signal, chance } = this.#options
+    signal.addEventListener('abort', () => this.#wake(), { once: true })
     try {
       this.#watch()
       await this.#pollOnce()
       // The first poll is made at once; from there on devices keep a phase of their own, so that fifty of them spread over the period.
-      let due = clock.elapsed() + this.#periodMs * chance()
+      let due = onGrid(clock.elapsed() + this.#periodMs * chance())
       while (!signal.aborted) {
         due = await this.#sleepUntil(due)
+        if (signal.aborted) return
         this.#options.counts.lateness.observe(Math.max(0, clock.elapsed() - due) / 1_000)
         await this.#pollOnce()
         due = this.#nextDue(due)
@@ -114,9 +123,21 @@ class ScanClass {
     do {
       const nowAt = clock.elapsed()
       if (this.#isDoubted) return nowAt
-      await clock.sleep(Math.min(Math.max(0, due - nowAt), answerAgeMsMax), signal)
-    } while (clock.elapsed() < due)
+      // A timer counts whole milliseconds, and rounds down: a part of one would cost a second timer.
+      await this.#sleep(Math.min(Math.max(0, Math.ceil(due - nowAt)), answerAgeMsMax))
+    } while (clock.elapsed() < due && !signal.aborted)
     return due
+  }
+
+  /** Ends early with the signal. Its own, because a listener on the signal for each of a thousand sleeps a second costs as much as the timer. */
+  #sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.#options.clock.after(ms, resolve)
+      this.#wake = () => {
+        timer[Symbol.dispose]()
+        resolve()
+      }
+    })
   }
 
   /** A poll that took longer than its period leaves out those it overran, and says so, rather than chase them. */
@@ -183,6 +204,7 @@ class ScanClass {
     this.isAnswered = false
     this.#isDoubted = false
     this.#deafPolls += 1
+    this.#options.onSilence(fault)
     if (this.#deafPolls >= silentPollsMax && !this.#areOthersAnswered()) throw silenceFault(config.device, fault)
   }
 
@@ -225,8 +247,13 @@ class ScanClass {
   }
 }
 
+/** Polls that are due within a few milliseconds are due at the same one: waking up for each alone costs half as much as the poll. */
+function onGrid(dueMs: number): number {
+  return Math.ceil(dueMs / gridMs) * gridMs
+}
+
 function silenceFault(device: string, cause: Fault): Fault {
-  return new Fault('device.silent', `The device ${device} has not answered ${silentPollsMax} polls running: ${cause.message}`, {
+  return new Fault(silentCode, `The device ${device} has not answered ${silentPollsMax} polls running: ${cause.message}`, {
     remedy: cause.remedy,
     isRetryable: true,
     cause,

@@ -150,6 +150,22 @@ describe('lineside mqtt', () => {
   })
 })
 
+/** The event has gone through the journal and control to the broker. */
+async function tellsOfRefusals(port: number, admin: { readonly username: string; readonly password: string }): Promise<void> {
+  await using reader = await connectClient({ port }, admin)
+  await reader.mqtt.subscribeAsync('lineside/+/events/access.refused')
+  for (const wrong of ['one', 'two']) await expect(connectClient({ port }, { username: 'admin', password: wrong })).rejects.toThrow()
+  await vi.waitFor(() => expect(reader.got).toHaveLength(1), 10_000)
+  expect(JSON.parse(reader.got[0]?.payload ?? '')).toMatchObject({ subject: 'mqtt', data: { user: 'admin', times: 1 } })
+}
+
+async function usesItOverHttp(url: string, password: string): Promise<void> {
+  const remote = ['--url', url, '--user', 'admin']
+  expect(await lineside(['tags', ...remote], { environment: { LINESIDE_PASSWORD: password } })).toMatchObject({ code: 0 })
+  const refused = await lineside(['tags', ...remote], { environment: { LINESIDE_PASSWORD: 'wrong' } })
+  expect(refused).toMatchObject({ code: 1, error: expect.stringContaining('access.user-unknown') })
+}
+
 describe('the first start of a gateway', () => {
   it('makes an admin, shows his password once, and asks for it from then on', { timeout: 90_000 }, async () => {
     await using daemon = await DaemonProcess.start({ devices: { press: plcFile('press', await freePort()) } })
@@ -159,6 +175,8 @@ describe('the first start of a gateway', () => {
     expect(await readFile(join(state, 'first-password'), 'utf8')).toBe(`${password}\n`)
     await using _admin = await connectClient({ port: daemon.mqttPort }, { username: 'admin', password })
     await vi.waitFor(() => expect(rm(join(state, 'first-password'))).rejects.toThrow('ENOENT'))
+    await tellsOfRefusals(daemon.mqttPort, { username: 'admin', password })
+    await usesItOverHttp(daemon.url, password)
     await daemon.end('SIGTERM')
     await daemon.start()
     expect(daemon.lines.join('\n')).not.toContain('The first user')

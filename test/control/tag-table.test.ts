@@ -38,6 +38,24 @@ describe('the tag table', () => {
     ])
   })
 
+  it('passes on every measurement that a device reports at once, each in its turn', async () => {
+    const { batches, table, clock } = startTable({}, {})
+    const now = clock.now()
+    const reading = (tag: number, value: number, sourceMs: number): Reading => ({ tag, value, quality: 'good', sourceMs })
+    table.take(0, [reading(0, 1, now), reading(0, 2, now + 1), reading(1, 7, now), reading(0, 3, now + 2)], now)
+    table.stale(0, [0])
+    await clock.settle()
+    const told = batches.map((batch) => batch.map(({ tag, sample }) => [tag, sample.value, sample.quality]))
+    expect(told).toEqual([
+      [
+        [0, 1, 'good'],
+        [1, 7, 'good'],
+      ],
+      [[0, 2, 'good']],
+      [[0, 3, 'stale']],
+    ])
+  })
+
   it('scales raw values into engineering units', async () => {
     const { take, sample } = startTable({ scale: { raw: [0, 27648], to: [0, 150] } })
     await take(13824)

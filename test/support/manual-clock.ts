@@ -7,6 +7,8 @@ export interface ManualClock extends Clock {
   advance(ms: number): Promise<void>
   /** Lets what is ready run on, without time passing. */
   settle(): Promise<void>
+  /** `ms` pass in which nothing of ours runs: a machine that is too busy for us. All that fell due meanwhile is late. */
+  stall(ms: number): Promise<void>
   /** The wall clock jumps; intervals do not notice. */
   setWall(moment: EpochMs): void
 }
@@ -47,6 +49,14 @@ export function startManualClock(): ManualClock {
           reject(signal.reason)
         })
       }),
+    stall: async (ms) => {
+      await settle()
+      elapsedMs += ms
+      for (const timer of [...timers].filter(({ dueMs }) => dueMs <= elapsedMs).sort((a, b) => a.dueMs - b.dueMs)) {
+        if (timers.delete(timer)) timer.fire()
+      }
+      await settle()
+    },
     advance: async (ms) => {
       const target = elapsedMs + ms
       await settle()

@@ -1,6 +1,6 @@
 /** What makes the peer's address space rich: structures of its own, a matrix, an enumeration, methods, events and an alarm. */
 import { type AddressSpace, ensureDatatypeExtracted, type Namespace, type UADataType, type UAObject } from 'node-opcua-address-space'
-import { coerceNodeId, NodeId } from 'node-opcua-client'
+import { coerceNodeId, DataValue, NodeId } from 'node-opcua-client'
 import { StatusCodes } from 'node-opcua-status-code'
 import { DataType, Variant, VariantArrayType } from 'node-opcua-variant'
 
@@ -103,9 +103,26 @@ function addValues({ namespace, line }: RichContext): void {
     })
     variable.setValueFromSource(value)
   }
+  addTimeless(namespace, line)
   const mode = namespace.addEnumerationType({ browseName: 'ModeType', enumeration: ['Off', 'Manual', 'Automatic'] })
   const variable = namespace.addVariable({ componentOf: line, browseName: 'Mode', nodeId: 's=Mode', dataType: mode.nodeId })
   variable.setValueFromSource({ dataType: DataType.Int32, value: 2 })
+}
+
+/** Counts each time it is looked at, and its source tells no time: the library would put in its own. */
+function addTimeless(namespace: Namespace, line: UAObject): void {
+  const node = { componentOf: line, browseName: 'Timeless', nodeId: 's=Timeless', dataType: 'Int32', minimumSamplingInterval: 10 } as const
+  const variable = namespace.addVariable(node)
+  variable.setValueFromSource({ dataType: DataType.Int32, value: 0 })
+  let count = 0
+  const look = (): DataValue => {
+    count += 1
+    return new DataValue({ value: { dataType: DataType.Int32, value: count }, serverTimestamp: new Date(1_700_000_000_000) })
+  }
+  Object.assign(variable, {
+    readValue: look,
+    readValueAsync: (_context: unknown, done: (error: null, value: DataValue) => void) => done(null, look()),
+  })
 }
 
 function addMethods({ namespace, line }: RichContext): void {

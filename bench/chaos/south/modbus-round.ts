@@ -76,15 +76,18 @@ class Round {
     const device = await this.#startDevice(plant, folder)
     const stop = new AbortController()
     const asking = this.#askAlong(device, stop.signal)
-    await this.#calm(device)
-    for (let phase = 0; phase < phases && this.#losses.length === 0; phase += 1) {
-      await this.#trouble(plant, device)
+    try {
       await this.#calm(device)
+      for (let phase = 0; phase < phases && this.#losses.length === 0; phase += 1) {
+        await this.#trouble(plant, device)
+        await this.#calm(device)
+      }
+    } finally {
+      stop.abort() // also where the round itself fails: a device that is left alone tries to connect for ever, and keeps the process alive
+      await asking
+      const isLeft = await settlesPatiently(device[Symbol.asyncDispose](), { limitMs: slackMs, stallMs: timeoutMs / 3 })
+      if (!isLeft) this.lose(`the device could not be left within ${slackMs} ms`)
     }
-    stop.abort()
-    await asking
-    const isLeft = await settlesPatiently(device[Symbol.asyncDispose](), { limitMs: slackMs, stallMs: timeoutMs / 3 })
-    if (!isLeft) this.lose(`the device could not be left within ${slackMs} ms`)
     for (const what of device.openFor(0)) this.lose(`${what} was never answered`)
     this.#counts.values = device.values
     this.#counts.faults = plant.liar.done

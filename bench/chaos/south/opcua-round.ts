@@ -82,17 +82,21 @@ class Round {
     this.#port = await freePort()
     await this.#startServer()
     const device = await this.#startDevice()
-    await this.#calm(device)
-    for (let phase = 0; phase < phases && this.#losses.length === 0; phase += 1) {
-      const trouble = this.#chance.pick(troubles)
-      this.#phase = trouble
-      this.#counts.faults += 1
-      await this.#trouble(trouble, device)
-      this.#phase = `after ${trouble}`
+    try {
       await this.#calm(device)
+      for (let phase = 0; phase < phases && this.#losses.length === 0; phase += 1) {
+        const trouble = this.#chance.pick(troubles)
+        this.#phase = trouble
+        this.#counts.faults += 1
+        await this.#trouble(trouble, device)
+        this.#phase = `after ${trouble}`
+        await this.#calm(device)
+      }
+    } finally {
+      // Also where the round itself fails: a device that is left alone tries to connect for ever, and keeps the process alive.
+      const isLeft = await settlesPatiently(device[Symbol.asyncDispose](), { limitMs: leaveMs, stallMs })
+      if (!isLeft) this.lose(`the device could not be left within ${leaveMs} ms`)
     }
-    const isLeft = await settlesPatiently(device[Symbol.asyncDispose](), { limitMs: leaveMs, stallMs })
-    if (!isLeft) this.lose(`the device could not be left within ${leaveMs} ms`)
     for (const what of device.openFor(0)) this.lose(`${what} was never answered`)
     this.#counts.values = device.values
   }

@@ -64,7 +64,7 @@ export class BackOff {
 }
 
 /** Of IPv6 the network: a machine has as many addresses in it as it likes. */
-function network(address: string): string {
+export function networkOf(address: string): string {
   if (!address.includes(':') || address.startsWith('::ffff:')) return address
   const [front = '', back] = address.split('::')
   const groups = front.split(':').filter((group) => group !== '')
@@ -73,9 +73,9 @@ function network(address: string): string {
 }
 
 function addressKey(address: string): string {
-  return network(address)
+  return networkOf(address)
 }
 
 function userKey(address: string, user: string): string {
-  return `${network(address)} ${user.slice(0, 256)}`
+  return `${networkOf(address)} ${user.slice(0, 256)}`
 }

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { type Clock, isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { errorFields, type Log } from '../../base/log.ts'
@@ -9,16 +9,19 @@ import type { Health } from '../../base/thread.ts'
 import type { BatchRoad, LiveTags } from '../../control/contract.ts'
 import type { DeviceStatus } from '../../model/device.ts'
 import { asTagId } from '../../model/tag.ts'
-import { type ApiAccess, askerOf } from './asker.ts'
 import type { ApiConfig } from './config.ts'
 import { answerErrors, errorOptions } from './errors.ts'
 import { LiveStreams } from './live-streams.ts'
 import { type PrivateSocket, startPrivateSocket } from './private-socket.ts'
 import { plainQuery } from './query.ts'
 import { tagDetail, tagRows } from './tags.ts'
+import { type ApiAccess, type Intent, type Visitor, visitorOf } from './visitor.ts'
 
 export interface ApiOptions {
   readonly config: ApiConfig
+  /** The roots of the topics by which the access list knows what is told here. */
+  readonly site: string
+  readonly node: string
   readonly tags: LiveTags
   readonly devices: () => readonly DeviceStatus[]
   readonly health: () => Promise<Health>
@@ -50,7 +53,8 @@ const noCompiler = () => () => {
 
 /** Starts the HTTP API; ready when it listens. */
 export async function startApi(options: ApiOptions): Promise<Api> {
-  const { config } = options
+  const { config, access } = options
+  const isOpenToRead = config.anonymous === undefined
   const server = fastify({
     logger: false,
     bodyLimit: bodyBytesMax,
@@ -60,22 +64,27 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     ...errorOptions,
     schemaController: { compilersFactory: { buildValidator: noCompiler, buildSerializer: noCompiler } },
   })
-  const streams = new LiveStreams({ tags: options.tags, clock: options.clock })
+  const streams = new LiveStreams(options)
+  const changing = access.onChange(() => streams.dropRevoked())
   server.addHook('onSend', async (_request, reply) => {
     reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
   })
   answerErrors(server)
-  routeHealth(server, options)
-  routeTags(server, options.tags)
-  server.get('/api/v1/devices', () => ({ items: options.devices().map(deviceRow) }))
-  server.get('/api/v1/upstreams', async () => ({ items: await options.upstreams() }))
-  server.get('/api/v1/tags/live', (request, reply) => {
-    const { filter } = plainQuery(request.query, ['filter']) // may throw, so before the reply is taken over
-    reply.hijack()
-    streams.open({ response: reply.raw, filter })
-  })
   let local: PrivateSocket | undefined
-  routeWrites(server, options, (socket) => local?.has(socket) ?? false)
+  const visit: Visit = (request, intent) =>
+    visitorOf(request, intent, { access, isPrivate: (socket) => local?.has(socket) ?? false, isOpenToRead })
+  routeHealth(server, options, visit)
+  server.register(async (scope) => {
+    const visitors = guard(scope, visit)
+    routeStates(scope, options, visitors)
+    routeTags(scope, options, visitors)
+    scope.get('/api/v1/tags/live', (request, reply) => {
+      const { filter } = plainQuery(request.query, ['filter']) // may throw, so before the reply is taken over
+      reply.hijack()
+      streams.open({ response: reply.raw, filter, visitor: visitors(request) })
+    })
+  })
+  routeWrites(server, options, visit)
   await listen(server, config)
   local = await openSocket(server, options)
   const failed = Promise.withResolvers<never>()
@@ -86,6 +95,7 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     failure: failed.promise,
     metrics: () => streams.metrics(),
     [Symbol.asyncDispose]: async () => {
+      changing[Symbol.dispose]()
       streams[Symbol.dispose]()
       await local?.[Symbol.asyncDispose]()
       await server.close()
@@ -114,41 +124,91 @@ async function listen(server: FastifyInstance, { host, port }: ApiConfig): Promi
   }
 }
 
-function routeHealth(server: FastifyInstance, options: ApiOptions): void {
+type Visit = (request: FastifyRequest, intent: Intent) => Promise<Visitor>
+type Visitors = (request: FastifyRequest) => Visitor
+
+/** Nobody gets as far as a route of this scope who may not read here. */
+function guard(scope: FastifyInstance, visit: Visit): Visitors {
+  const visitors = new WeakMap<FastifyRequest, Visitor>()
+  scope.addHook('onRequest', async (request) => {
+    visitors.set(request, await visit(request, 'read'))
+  })
+  return (request) => {
+    const visitor = visitors.get(request)
+    if (visitor === undefined) throw new Error(`nobody has looked at who asks for ${request.url}`)
+    return visitor
+  }
+}
+
+/** Whoever watches over the process has no password; what the devices do is for those who may read. */
+function routeHealth(server: FastifyInstance, options: ApiOptions, visit: Visit): void {
   server.get('/health/live', () => ({ status: 'live' }))
-  server.get('/health/ready', async (_request, reply) => {
+  server.get('/health/ready', async (request, reply) => {
+    const visitor = await visit(request, 'read').catch((error: unknown) => {
+      if (error instanceof Fault) return undefined
+      throw error
+    })
     const health = await options.health()
     reply.code(health.isReady ? 200 : 503)
-    return { status: health.isReady ? 'ready' : 'starting', rooms: health.rooms, devices: options.devices().map(deviceRow) }
+    const devices = visitor === undefined ? {} : { devices: deviceRows(options, visitor) }
+    return { status: health.isReady ? 'ready' : 'starting', rooms: health.rooms, ...devices }
   })
-  server.get('/metrics', async (_request, reply) => {
+}
+
+function routeStates(scope: FastifyInstance, options: ApiOptions, visitors: Visitors): void {
+  const own = `lineside/${options.node}`
+  scope.get('/metrics', async (request, reply) => {
+    if (!visitors(request).mayRead(`${own}/metrics`)) throw notToRead('the metrics', `${own}/metrics`)
     reply.type('text/plain; version=0.0.4; charset=utf-8')
     return prometheusText(await options.metrics())
   })
+  scope.get('/api/v1/devices', (request) => ({ items: deviceRows(options, visitors(request)) }))
+  scope.get('/api/v1/upstreams', async (request) => {
+    const rows = await options.upstreams()
+    return { items: rows.filter(({ upstream }) => visitors(request).mayRead(`${own}/upstream/${upstream}`)) }
+  })
 }
 
-function deviceRow({ sinceMs, ...status }: DeviceStatus): Readonly<Record<string, unknown>> {
-  return { ...status, since: isoTime(sinceMs) }
+function deviceRows({ devices, node }: ApiOptions, visitor: Visitor): readonly unknown[] {
+  return devices()
+    .filter(({ device }) => visitor.mayRead(`lineside/${node}/devices/${device}`))
+    .map(({ sinceMs, ...status }) => ({ ...status, since: isoTime(sinceMs) }))
 }
 
-function routeTags(server: FastifyInstance, tags: LiveTags): void {
-  server.get('/api/v1/tags', (request) => tagRows(tags, plainQuery(request.query, ['filter', 'cursor', 'limit'])))
-  server.get('/api/v1/tags/*', (request) => {
+function routeTags(scope: FastifyInstance, { tags, site }: ApiOptions, visitors: Visitors): void {
+  scope.get('/api/v1/tags', (request) => {
+    const { seesAll, mayRead } = visitors(request)
+    const query = plainQuery(request.query, ['filter', 'cursor', 'limit'])
+    return tagRows(tags, query, seesAll ? undefined : (id) => mayRead(`${site}/${id}`))
+  })
+  scope.get('/api/v1/tags/*', (request) => {
     const { '*': id = '' } = request.params as { readonly '*'?: string }
+    if (!visitors(request).mayRead(`${site}/${id}`)) throw notToRead(id.slice(0, 200), `${site}/${id}`.slice(0, 300))
     return tagDetail(tags, asTagId(id))
   })
 }
 
+function notToRead(what: string, topic: string): Fault {
+  return new Fault('access.read', `This user may not read ${what}.`, {
+    remedy: `Ask an admin for a rule that covers ${topic}: \`lineside user list\` shows what each may read.`,
+  })
+}
+
 /** In a scope of its own: here a body is read as it came, for numbers beyond 2^53 must arrive as they are. */
-function routeWrites(server: FastifyInstance, options: ApiOptions, isPrivate: (socket: object) => boolean): void {
-  const { tags, commands, access } = options
+function routeWrites(server: FastifyInstance, { tags, commands, site }: ApiOptions, visit: Visit): void {
   server.register(async (scope) => {
     scope.removeAllContentTypeParsers() // a page of another site may send text without asking first, but no JSON
     scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
     scope.post<{ Body: Buffer }>('/api/v1/writes', async (request) => {
-      const by = await askerOf(request, { access, isPrivate })
+      const { by, mayWrite } = await visit(request, 'change')
       const { answerWrites } = await import('./writes.ts')
-      return await answerWrites({ body: request.body ?? Buffer.alloc(0), by, tags, commands })
+      return await answerWrites({
+        body: request.body ?? Buffer.alloc(0),
+        by,
+        mayWrite: (id) => mayWrite(`${site}/${id}/set`),
+        tags,
+        commands,
+      })
     })
   })
 }

@@ -41,6 +41,7 @@ const withoutHost = {
 }
 
 function sendProblem(reply: FastifyReply, problem: HttpProblem): FastifyReply {
+  if (problem.status === 401) reply.header('www-authenticate', 'Basic realm="Lineside", charset="UTF-8"') // RFC 7617
   return reply.code(problem.status).type(problemType).send(problem)
 }
 

@@ -8,6 +8,7 @@ import type { ChangeBatch } from '../../model/sample.ts'
 import { asTagIndex, type TagIndex } from '../../model/tag.ts'
 import { matchesFilter } from '../../model/topic.ts'
 import { tagRow } from './tags.ts'
+import type { Visitor } from './visitor.ts'
 
 const streamsMax = 100
 /** Proxies drop a silent connection after a minute or so. */
@@ -17,20 +18,24 @@ const unreadBytesMax = 256 * 1024
 
 interface Stream {
   readonly response: ServerResponse
-  readonly filter: string | undefined
+  readonly visitor: Visitor
+  /** By tag, 1: it is told. Absent: all are. */
+  readonly shown: Uint8Array | undefined
   readonly waiting: KeepLatestQueue<TagIndex, true>
 }
 
 /** Live values as server-sent events: first every tag, then each change; a slow reader gets the latest values and harms nobody. */
 export class LiveStreams implements Disposable {
   readonly #tags: LiveTags
+  readonly #site: string
   readonly #streams = new Set<Stream>()
   readonly #listening: Disposable
   readonly #heartbeat: AsyncDisposable
   #overtaken = 0
 
-  constructor(options: { readonly tags: LiveTags; readonly clock: Clock }) {
+  constructor(options: { readonly tags: LiveTags; readonly site: string; readonly clock: Clock }) {
     this.#tags = options.tags
+    this.#site = options.site
     this.#listening = options.tags.onChanges((batch) => this.#take(batch))
     this.#heartbeat = startLoop(async (signal) => {
       while (!signal.aborted) {
@@ -40,7 +45,15 @@ export class LiveStreams implements Disposable {
     })
   }
 
-  open({ response, filter }: { readonly response: ServerResponse; readonly filter: string | undefined }): void {
+  open({
+    response,
+    filter,
+    visitor,
+  }: {
+    readonly response: ServerResponse
+    readonly filter: string | undefined
+    readonly visitor: Visitor
+  }): void {
     if (this.#streams.size >= streamsMax) {
       response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '10' })
       response.end(
@@ -55,13 +68,18 @@ export class LiveStreams implements Disposable {
       )
       return
     }
-    const stream: Stream = { response, filter, waiting: new KeepLatestQueue() }
+    const stream: Stream = { response, visitor, shown: this.#shownTo(visitor, filter), waiting: new KeepLatestQueue() }
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' })
     response.on('close', () => this.#streams.delete(stream))
     response.on('drain', () => this.#send(stream))
     this.#streams.add(stream)
     for (const place of this.#tags.metas.keys()) this.#offer(stream, asTagIndex(place))
     this.#send(stream)
+  }
+
+  /** Whoever may not come in any more has to go. */
+  dropRevoked(): void {
+    for (const { response, visitor } of this.#streams) if (!visitor.isValid()) response.destroy()
   }
 
   metrics(): readonly Metric[] {
@@ -82,6 +100,13 @@ export class LiveStreams implements Disposable {
     for (const { response } of this.#streams) response.destroy()
   }
 
+  #shownTo({ seesAll, mayRead }: Visitor, filter: string | undefined): Uint8Array | undefined {
+    if (seesAll && filter === undefined) return undefined
+    const isShown = (id: string): boolean =>
+      (filter === undefined || matchesFilter(id, filter)) && (seesAll || mayRead(`${this.#site}/${id}`))
+    return Uint8Array.from(this.#tags.metas, ({ id }) => (isShown(id) ? 1 : 0))
+  }
+
   #take(batch: ChangeBatch): void {
     for (const stream of this.#streams) {
       for (const { tag } of batch) this.#offer(stream, tag)
@@ -90,8 +115,8 @@ export class LiveStreams implements Disposable {
   }
 
   #offer(stream: Stream, tag: TagIndex): void {
+    if (stream.shown !== undefined && stream.shown[tag] !== 1) return
     const before = stream.waiting.overtaken
-    if (stream.filter !== undefined && !matchesFilter(this.#tags.metas[tag]?.id ?? '', stream.filter)) return
     stream.waiting.push(tag, true)
     this.#overtaken += stream.waiting.overtaken - before
   }

@@ -34,6 +34,9 @@ const statusByCode: Readonly<Record<string, number>> = {
   'access.user-unknown': 401,
   'access.anonymous-remote': 403,
   'access.origin': 403,
+  'access.read': 403,
+  'access.write': 403,
+  'access.back-off': 429,
   'api.tag-unknown': 404,
 }
 

@@ -11,13 +11,14 @@ const limitDefault = 1_000
 export function tagRows(
   tags: LiveTags,
   query: { readonly filter?: string; readonly cursor?: string; readonly limit?: string },
+  isShown: (id: string) => boolean = () => true,
 ): Readonly<Record<string, unknown>> {
   const limit = Math.min(limitMax, wholeNumber('limit', query.limit, limitDefault))
   const items: unknown[] = []
   let place = wholeNumber('cursor', query.cursor, 0)
   for (; place < tags.metas.length && items.length < limit; place += 1) {
     const id = tags.metas[place]?.id ?? ''
-    if (query.filter === undefined || matchesFilter(id, query.filter)) items.push(tagRow(tags, asTagIndex(place)))
+    if ((query.filter === undefined || matchesFilter(id, query.filter)) && isShown(id)) items.push(tagRow(tags, asTagIndex(place)))
   }
   return { items, ...(place < tags.metas.length ? { next: String(place) } : {}) }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { parseIsoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
+import { issueText } from '../../base/issue-text.ts'
 import type { BatchRoad, LiveTags } from '../../control/contract.ts'
 import type { Asker, Command, CommandBatch, CommandResult } from '../../model/command.ts'
 import { parseExactJson, tagValueOf } from '../../model/json-value.ts'
@@ -33,15 +34,19 @@ const batchSchema = z.strictObject({
 export interface WriteRequest {
   readonly body: Buffer
   readonly by: Asker
+  /** Whether the asker's own rules let him write this tag; his role is for the command road to judge. */
+  readonly mayWrite: (id: string) => boolean
   readonly tags: LiveTags
   readonly commands: BatchRoad
 }
 
-/** Carries out what a body asks for, one write or many, and tells how each ended. Throws `api.bad-body` before anything is asked of anybody. */
-export async function answerWrites({ body, by, tags, commands }: WriteRequest): Promise<unknown> {
+/** Carries out what a body asks for, one write or many, and tells how each ended. Throws `api.bad-body` or `access.write` before anything is asked of anybody. */
+export async function answerWrites({ body, by, mayWrite, tags, commands }: WriteRequest): Promise<unknown> {
   const asked = parseBody(body)
   const isBatch = typeof asked === 'object' && asked !== null && 'writes' in asked
   const { writes, together } = isBatch ? parsed(batchSchema, asked) : { writes: [parsed(writeSchema, asked)], together: false }
+  const forbidden = writes.find(({ tag }) => !mayWrite(tag))
+  if (forbidden !== undefined) throw notToWrite(by.name, forbidden.tag)
   const batch: CommandBatch = { commands: writes.map((write) => commandOf(write, { by, tags })), isTogether: together }
   const results = await commands.writeAll(batch)
   const rows = results.map((result, place) => resultRow(batch.commands[place], result))
@@ -58,7 +63,7 @@ function parseBody(body: Buffer): unknown {
 
 function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const result = schema.safeParse(value)
-  if (!result.success) throw badBody(z.prettifyError(result.error).slice(0, 500))
+  if (!result.success) throw badBody(issueText(result.error, 'the body').slice(0, 500))
   return result.data
 }
 
@@ -80,6 +85,12 @@ function commandOf(
 
 function resultRow(command: Command | undefined, { value, ...rest }: CommandResult): Readonly<Record<string, unknown>> {
   return { tag: command?.tag, ...rest, ...(value === undefined ? {} : { value: jsonValue(value) }) }
+}
+
+function notToWrite(name: string, tag: string): Fault {
+  return new Fault('access.write', `The rules of "${name}" do not let him write ${tag.slice(0, 200)}; nothing was written.`, {
+    remedy: 'Ask an admin for a rule (`lineside user add NAME --write FILTER`) that covers the topic …/set of this tag.',
+  })
 }
 
 function badBody(why: string): Fault {

@@ -27,7 +27,7 @@ const receivedMax = 1_000
 /** Where a message goes that nobody is to get. No client may subscribe to it. */
 const nowhere = '$nowhere'
 /** MQTT 3.4 and 3.5. */
-const puback = 0x40
+export const puback = 0x40
 const pubrec = 0x50
 
 /**
@@ -78,6 +78,13 @@ export class Acceptance {
     takeOver(packet)
     done(null)
     return true
+  }
+
+  /** Whether the disk has no say in this QoS 1 message: nobody depends on it, and nothing of its client waits that it could overtake. */
+  isFree(client: ConnectedClient, topic: string): boolean {
+    const { sessions, keeper } = this.#options
+    if (client.waiting > 0 || client.isRefused || !sessions.isRestored) return false
+    return sessions.subscriptions.match(topic).length === 0 && !(keeper.isFailing && this.#isFull(client))
   }
 
   /** `done` lets aedes go on with the packet, as it is then. */
@@ -164,8 +171,14 @@ function tooManyReceived(): Error {
   return new Error(`${receivedMax} QoS 2 messages wait to be released`)
 }
 
-function acknowledge({ aedes, wire }: ConnectedClient, type: number, packetId: number): void {
-  if (!aedes.closed && wire.stream.writable) wire.stream.write(Buffer.from([type, 2, packetId >> 8, packetId & 0xff]))
+export function acknowledge({ aedes, wire }: ConnectedClient, type: number, packetId: number): void {
+  if (aedes.closed || !wire.stream.writable) return
+  const target = wire.outgoing.room(4)
+  const at = wire.outgoing.length
+  target[at] = type
+  target[at + 1] = 2
+  target.writeUInt16BE(packetId, at + 2)
+  wire.outgoing.took(4)
 }
 
 function ignore(): void {}

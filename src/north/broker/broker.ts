@@ -8,6 +8,7 @@ import type { Log } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import { firstFailure, type Running, startLoop } from '../../base/running.ts'
 import type { LocalMessage } from '../../control/contract.ts'
+import type { SiteEvent } from '../../model/event.ts'
 import { Acceptance } from './acceptance.ts'
 import { Clients } from './clients.ts'
 import type { MqttConfig } from './config.ts'
@@ -54,6 +55,8 @@ export interface BrokerOptions {
   readonly store: SessionStore
   /** Retained topics below these are told anew at each start by who publishes them: they are not stored. */
   readonly transient?: readonly string[]
+  /** Into the journal. */
+  readonly record?: (event: SiteEvent) => void
 }
 
 const aedesLimits = {
@@ -76,8 +79,8 @@ writeToStream.cacheNumbers = false
 
 export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const { config, clock, log, access } = options
-  const incidents = new Incidents({ log, clock })
-  const router = new Router<ConnectedClient>()
+  const incidents = new Incidents(options)
+  const router = new Router<ConnectedClient>({ deliver: (client, packet, qos) => clients.deliver(client, packet, qos) })
   const doorway = new Doorway({ limits: config.limits, incidents, clock, receive: ({ stream }) => void aedes.handle(stream) })
   await using parts = new AsyncDisposableStack()
   const keeping = parts.use(await startKeeping({ transient: [], ...options, onMended: () => clients.dropRefused() }))
@@ -176,22 +179,16 @@ async function* both(first: Iterable<unknown>, second: AsyncIterable<unknown>): 
   yield* second
 }
 
-function sysCounts({
-  clients,
-  doorway,
-  keeping,
-}: {
-  readonly clients: Clients
-  readonly doorway: Doorway
-  readonly keeping: Keeping
-}): SysCounts {
+function sysCounts({ clients, doorway, keeping }: Pick<Sweeping, 'clients' | 'doorway' | 'keeping'>): SysCounts {
   const { retained, counts, all } = keeping.sessions
-  const { connected, connectedMax, received, receivedBytes, sent, sentBytes, dropped } = clients.counts
+  const { connected, connectedMax, connects, received, receivedBytes, sent, sentBytes, dropped } = clients.counts
   const { sockets, bytesRead, bytesWritten, packets, replies } = doorway.traffic()
   const publishSent = sent + clients.valuesSent
   return {
     clientsConnected: connected,
     clientsMaximum: connectedMax,
+    connects,
+    expired: counts.expired,
     sessions: all.size,
     subscriptions: clients.subscriptions(),
     sockets,

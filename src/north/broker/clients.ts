@@ -3,26 +3,23 @@ import type { Aedes, AedesOptions, AedesPublishPacket, AuthenticateError, Client
 import type { Clock } from '../../base/clock.ts'
 import type { Metric } from '../../base/metric.ts'
 import { type Acceptance, divert } from './acceptance.ts'
-import { isOrdinaryEnd, lower, type Message, qosFor, subscriptionsOf, unsubscribe, willOf } from './aedes-client.ts'
+import { isOrdinaryEnd, lower, qosFor, subscriptionsOf, unsubscribe, willOf } from './aedes-client.ts'
 import type { MqttConfig } from './config.ts'
 import { ConnectedClient } from './connected-client.ts'
+import { Delivery } from './delivery.ts'
 import type { DoorKeeper, Receive } from './door-keeper.ts'
 import type { Doorway } from './doorway.ts'
 import { Entry } from './entry.ts'
 import { type Incidents, incidentKinds } from './incidents.ts'
+import { Lanes } from './lanes.ts'
+import { isOffered, readAs } from './offered.ts'
+import { Ownership } from './ownership.ts'
 import type { Persistence } from './persistence.ts'
+import type { PublishBytes } from './publish-bytes.ts'
 import type { Router } from './router.ts'
 import type { Sessions } from './sessions.ts'
 import type { MessageCounts } from './sys.ts'
 import type { ValueFanOut } from './values.ts'
-
-/** Wildcards, which only a will can bring this far, and control characters: mosquitto's clients hang up where they are sent one. */
-const unfit = /[+#]|\p{Cc}/u
-
-interface Owner {
-  readonly prefix: string
-  readonly receive: Receive
-}
 
 export interface ClientsOptions {
   readonly config: MqttConfig
@@ -44,8 +41,19 @@ export class Clients {
   readonly #connected = new Set<ConnectedClient>()
   readonly #broken = new WeakSet<Client>()
   readonly #entry: Entry
-  readonly #owners: Owner[] = []
-  readonly #counts: MessageCounts = { connected: 0, connectedMax: 0, received: 0, receivedBytes: 0, sent: 0, sentBytes: 0, dropped: 0 }
+  readonly #ownership = new Ownership()
+  readonly #delivery: Delivery
+  readonly #lanes: Lanes
+  readonly #counts: MessageCounts = {
+    connected: 0,
+    connectedMax: 0,
+    connects: 0,
+    received: 0,
+    receivedBytes: 0,
+    sent: 0,
+    sentBytes: 0,
+    dropped: 0,
+  }
   #values: ValueFanOut | undefined
 
   constructor(options: ClientsOptions) {
@@ -53,6 +61,9 @@ export class Clients {
     const isFull = (id: string): boolean =>
       this.#connected.size >= options.config.limits.clientsMax && !this.#connected.values().some(({ aedes }) => aedes.id === id)
     this.#entry = new Entry({ ...options, isFull })
+    const { limits } = options.config
+    this.#delivery = new Delivery({ ...options, limits, counts: this.#counts, drop: (client, sentence) => this.#drop(client, sentence) })
+    this.#lanes = new Lanes({ ...options, ownership: this.#ownership, counts: this.#counts })
   }
 
   get counts(): Readonly<MessageCounts> {
@@ -84,9 +95,14 @@ export class Clients {
         const connected = client === null ? undefined : this.#known.get(client)
         if (client === null || connected === undefined) return done(null)
         const { acceptance } = this.#options
+        if (packet.qos === 1) connected.inAedes.add(packet)
         if (acceptance.refuses(connected, packet, done)) return
-        if (!acceptance.isRepeated(connected, packet)) this.#publish(client, packet)
+        if (!acceptance.isRepeated(connected, packet)) this.#publish(connected, packet)
         acceptance.admit(connected, packet, done)
+      },
+      published: (packet, client, done) => {
+        if (client !== null) this.#known.get(client)?.inAedes.delete(packet)
+        done()
       },
       authorizeSubscribe: (client, subscription, done) => done(null, this.#maySubscribe(client, subscription) ? subscription : null),
       authorizeForward: (client, packet) => this.#forward(client, packet),
@@ -94,6 +110,7 @@ export class Clients {
   }
 
   follow(aedes: Aedes): void {
+    this.#lanes.follow(aedes)
     aedes.on('connackSent', (_packet, client) => this.#ready(client))
     aedes.on('subscribe', (subscriptions, client) => this.#subscribed(client, subscriptions))
     aedes.on('unsubscribe', (filters, client) => {
@@ -114,9 +131,12 @@ export class Clients {
   }
 
   own(prefix: string, receive: Receive): Disposable {
-    const owner = { prefix, receive }
-    this.#owners.push(owner)
-    return { [Symbol.dispose]: () => void this.#owners.splice(this.#owners.indexOf(owner), 1) }
+    return this.#ownership.own(prefix, receive)
+  }
+
+  /** To a client without a session. */
+  deliver(client: ConnectedClient, packet: PublishBytes, qos: number): void {
+    this.#delivery.deliver(client, packet, qos)
   }
 
   serve(values: ValueFanOut): void {
@@ -139,7 +159,7 @@ export class Clients {
     for (const { isRefused, aedes, wire } of this.#connected) {
       if (!isRefused) continue
       this.#options.incidents.note(incidentKinds.kept, { client: aedes.id })
-      wire.stream.end() // when it has what was written to it: acknowledgements
+      wire.outgoing.end() // when it has what was written to it: acknowledgements
     }
   }
 
@@ -169,9 +189,11 @@ export class Clients {
     doorway.arrived(wire)
     const admission = await this.#entry.enter({ client, wire, ...shown })
     if (!('isAdmitted' in admission)) return admission
-    const connected = new ConnectedClient({ aedes: client, wire, admission, now: clock.elapsed() })
+    const isNameless = this.#entry.isNameless(client)
+    const connected = new ConnectedClient({ aedes: client, isNameless, wire, admission, now: clock.elapsed() })
     this.#known.set(client, connected)
     this.#connected.add(connected)
+    this.#counts.connects += 1
     this.#counts.connectedMax = Math.max(this.#counts.connectedMax, this.#connected.size)
     if (!client.clean) sessions.arrive(client.id, connected)
     wire.stream.on('close', () => {
@@ -179,7 +201,8 @@ export class Clients {
       sessions.leave(client.id, connected)
     })
     const will = willOf(client)
-    if (will !== undefined && this.#verdict(connected, will, this.#ownerOf(will.topic)) === 'passOn') sessions.wills.permit(will)
+    if (will !== undefined && this.#ownership.verdict(connected, will, this.#ownership.ownerOf(will.topic)) === 'passOn')
+      sessions.wills.permit(will)
     return undefined
   }
 
@@ -188,6 +211,7 @@ export class Clients {
     const client = this.#known.get(aedes)
     if (client === undefined) return
     client.isIntroduced = true
+    this.#lanes.open(client)
     client.wire.stream.on('drain', () => this.#values?.catchUp(client.reader))
     const restored = this.#stillAllowed(client)
     for (const filter of restored) client.filters.add(filter)
@@ -198,7 +222,7 @@ export class Clients {
   /** Its user's rights may have changed since the session was left. */
   #stillAllowed({ aedes, admission }: ConnectedClient): readonly string[] {
     const restored = Object.keys(subscriptionsOf(aedes))
-    const forbidden = restored.filter((filter) => !admission.rights.mayRead(filter))
+    const forbidden = restored.filter((filter) => !admission.rights.mayRead(readAs(filter)))
     if (forbidden.length === 0) return restored
     this.#options.incidents.note(incidentKinds.notSubscribed, { client: aedes.id, filter: forbidden[0]?.slice(0, 200) })
     unsubscribe(aedes, forbidden)
@@ -222,9 +246,7 @@ export class Clients {
     const client = this.#known.get(aedes)
     if (client === undefined) return false
     const isFull = !client.filters.has(topic) && client.filters.size >= this.#options.config.limits.subscriptionsMax
-    // `$share/…` is not offered: taken literally it would look granted and never deliver. Of the other `$` topics there is `$SYS` alone.
-    const isOffered = !topic.startsWith('$') || topic === '$SYS' || topic.startsWith('$SYS/')
-    if (isFull || !isOffered || !client.admission.rights.mayRead(topic)) {
+    if (isFull || !isOffered(topic) || !client.admission.rights.mayRead(readAs(topic))) {
       this.#options.incidents.note(incidentKinds.notSubscribed, { client: aedes.id, filter: topic.slice(0, 200) })
       return false
     }
@@ -234,30 +256,16 @@ export class Clients {
   }
 
   /** Changes the packet where it may not be published as it is: an error would close the connection, and the client would come back and try again. */
-  #publish(aedes: Client, packet: PublishPacket): void {
+  #publish(client: ConnectedClient, packet: PublishPacket): void {
     this.#counts.received += 1
     this.#counts.receivedBytes += packet.payload.length
-    const owner = this.#ownerOf(packet.topic)
-    const client = this.#known.get(aedes)
+    const owner = this.#ownership.ownerOf(packet.topic)
     // A closed client publishes its will: it must not command anything, least of all because a cable broke.
-    const isTaken = client !== undefined && this.#verdict(client, packet, owner) === 'passOn'
+    const isTaken = this.#ownership.verdict(client, packet, owner) === 'passOn'
     if (isTaken && owner !== undefined) packet.retain = false
     if (isTaken) return
-    this.#options.incidents.note(incidentKinds.notPublished, { client: aedes.id, topic: packet.topic.slice(0, 200) })
+    this.#options.incidents.note(incidentKinds.notPublished, { client: client.aedes.id, topic: packet.topic.slice(0, 200) })
     divert(packet)
-  }
-
-  #ownerOf(topic: string): Owner | undefined {
-    return this.#owners.find(({ prefix }) => topic.startsWith(prefix))
-  }
-
-  #verdict(client: ConnectedClient, { topic, payload }: Message, owner: Owner | undefined): 'passOn' | 'discard' {
-    if (unfit.test(topic) || topic === '') return 'discard'
-    const { role, rights } = client.admission
-    const mayWrite = rights.mayWrite(topic)
-    if (owner === undefined) return mayWrite && !topic.startsWith('$') ? 'passOn' : 'discard'
-    if (client.aedes.closed || !client.isIntroduced || (rights.hasOwnWriteRules && !mayWrite)) return 'discard'
-    return owner.receive({ topic, payload: Buffer.from(payload), by: { name: client.name, role } }) // which tells who may not, and why
   }
 
   /** The last look before a packet is written to a client: its socket has room, and the QoS is one it was granted. */
@@ -268,14 +276,9 @@ export class Clients {
     const session = packet.qos > 0 && !aedes.clean && !packet.retain ? this.#options.sessions.find(aedes.id) : undefined
     const isOfBacklog = packet.messageId !== undefined
     if (!isOfBacklog && session?.isSendingBacklog === true) return null // it waits there for its turn
-    const { unreadBytesMax, unacknowledgedMax } = this.#options.config.limits
-    const unread = client.wire.unreadBytes
     // aedes looks the granted QoS up by the topic, so that it finds none for a filter with wildcards.
     const qos = packet.qos > 0 && (packet.retain || packet.qos === 2) ? lower(packet.qos, qosFor(aedes, packet.topic)) : packet.qos
-    if (unread > unreadBytesMax) this.#drop(client, incidentKinds.overrun)
-    else if (qos > 0 && !isOfBacklog && client.unacknowledged >= unacknowledgedMax) this.#drop(client, incidentKinds.unacknowledged)
-    else if (packet.qos === 0 && unread > unreadBytesMax / 4) this.#options.incidents.note(incidentKinds.skipped, { client: aedes.id })
-    else {
+    if (this.#delivery.whyNot(client, packet.qos, isOfBacklog ? 'ofBacklog' : 'new') === undefined) {
       packet.qos = qos
       if (isOfBacklog && session?.findNumber(packet.brokerCounter)?.isRepeat === true) packet.dup = true
       if (qos > 0) client.unacknowledged += 1

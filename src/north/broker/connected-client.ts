@@ -9,6 +9,8 @@ const stallMs = 10_000
 
 export interface ConnectedClientOptions {
   readonly aedes: Client
+  /** It has sent no id of its own. */
+  readonly isNameless: boolean
   readonly wire: Wire
   readonly admission: Admitted
   readonly now: MonotonicMs
@@ -19,10 +21,18 @@ export class ConnectedClient {
   readonly aedes: Client
   readonly wire: Wire
   readonly admission: Admitted
-  /** Of the user, else of the client. */
+  /** Of the user, else of the client, else where it comes from. */
   readonly name: string
   readonly reader: ValueReader
   readonly filters = new Set<string>()
+  /** It has no session. */
+  readonly isPlain: boolean
+  /** Messages that are on their way to it through aedes. */
+  underway = 0
+  /** QoS 1 messages of it that are on their way through aedes. */
+  readonly inAedes = new Set<object>()
+  /** Where it was last seen to be allowed to publish. */
+  lastOpen = { topic: '', generation: -1 }
   /** Messages that it has got and not acknowledged. */
   unacknowledged = 0
   /** Messages of this client that wait for the disk, and of those of QoS 2 their identifiers. */
@@ -35,11 +45,12 @@ export class ConnectedClient {
   #taken = 0
   #movedAt: MonotonicMs
 
-  constructor({ aedes, wire, admission, now }: ConnectedClientOptions) {
+  constructor({ aedes, isNameless, wire, admission, now }: ConnectedClientOptions) {
     this.aedes = aedes
     this.wire = wire
     this.admission = admission
-    this.name = admission.name ?? aedes.id
+    this.isPlain = aedes.clean
+    this.name = admission.name ?? (isNameless ? `anonymous@${wire.address ?? 'nowhere'}` : aedes.id)
     this.reader = new ValueReader(wire.stream)
     this.#movedAt = now
   }

@@ -32,14 +32,21 @@ export interface Claim {
 /** The CONNECT of each client: whether it may come in, and as whom. */
 export class Entry {
   readonly #options: EntryOptions
+  readonly #nameless = new WeakSet<Client>()
   readonly #claims = new WeakMap<Client, 'fits' | 'doesNotFit'>()
 
   constructor(options: EntryOptions) {
     this.#options = options
   }
 
+  /** Whether the client has sent no id of its own, so that what aedes calls it says nothing to anybody. */
+  isNameless(client: Client): boolean {
+    return this.#nameless.has(client)
+  }
+
   /** What aedes would let pass: no name, and yet a session under it. */
   claim(client: Client, { clientId, clean }: { readonly clientId: string; readonly clean?: boolean | undefined }): void {
+    if (clientId === '') this.#nameless.add(client)
     const isNameless = clientId === '' && clean === false
     this.#claims.set(client, isNameless || clientId.length > clientIdMax ? 'doesNotFit' : 'fits')
   }

@@ -1,5 +1,6 @@
 import type { Clock, MonotonicMs } from '../../base/clock.ts'
 import type { Log, LogFields } from '../../base/log.ts'
+import type { SiteEvent } from '../../model/event.ts'
 
 /** Each a sentence for the log and, by its key, a label in the metrics. */
 export const incidentKinds = {
@@ -27,6 +28,10 @@ export const incidentKinds = {
   notSubscribed: 'A subscription of an MQTT client was refused.',
 } as const
 
+/** Connections that the broker ended, for the journal. */
+const journalled: ReadonlyMap<string, string> = new Map(
+  (['stalled', 'overrun', 'unacknowledged', 'revoked', 'notKept'] as const).map((kind) => [incidentKinds[kind], kind]),
+)
 const pauseMs = 60_000
 
 interface Incident {
@@ -35,15 +40,21 @@ interface Incident {
   loggedAt: MonotonicMs | undefined
 }
 
-/** What clients do wrong: counted each time, told to the log once a minute for each kind. The kinds are constant sentences, so memory is bounded. */
+/** What clients do wrong: counted each time, told to the log, and where a connection was ended to the journal, once a minute for each kind. The kinds are constant sentences, so memory is bounded. */
 export class Incidents {
   readonly #log: Log
   readonly #clock: Clock
+  readonly #record: (event: SiteEvent) => void
   readonly #byKind = new Map<string, Incident>()
 
-  constructor(options: { readonly log: Log; readonly clock: Clock }) {
-    this.#log = options.log
-    this.#clock = options.clock
+  constructor({
+    log,
+    clock,
+    record = () => {},
+  }: { readonly log: Log; readonly clock: Clock; readonly record?: (event: SiteEvent) => void }) {
+    this.#log = log
+    this.#clock = clock
+    this.#record = record
   }
 
   note(sentence: string, fields: LogFields): void {
@@ -52,7 +63,13 @@ export class Incidents {
     incident.count += 1
     const now = this.#clock.elapsed()
     if (incident.loggedAt !== undefined && now - incident.loggedAt < pauseMs) return
-    this.#log.warn(sentence, { ...fields, times: incident.count - incident.countLogged })
+    const times = incident.count - incident.countLogged
+    this.#log.warn(sentence, { ...fields, times })
+    const reason = journalled.get(sentence)
+    if (reason !== undefined) {
+      const { client, ...data } = fields
+      this.#record({ type: 'mqtt.client-dropped', subject: String(client), timeMs: this.#clock.now(), data: { reason, ...data, times } })
+    }
     incident.loggedAt = now
     incident.countLogged = incident.count
   }

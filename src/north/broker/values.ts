@@ -1,3 +1,5 @@
+import { writeRemainingLength } from './publish-bytes.ts'
+
 /** Topics that each hold one current value: what a broker would otherwise keep as retained messages. */
 export interface ValueSource {
   /** By place. Never changes. */
@@ -209,17 +211,4 @@ function matchesLevels(levels: readonly string[], wanted: readonly string[]): bo
     if (depth >= levels.length || (level !== '+' && level !== levels[depth])) return false
   }
   return levels.length === wanted.length
-}
-
-/** MQTT 2.2.3: seven bits a byte, least first. Returns the place behind it. */
-function writeRemainingLength(target: Buffer, offset: number, length: number): number {
-  let place = offset
-  let rest = length
-  do {
-    const more = rest > 127 ? 0x80 : 0
-    target[place] = (rest & 0x7f) | more
-    rest = Math.floor(rest / 128)
-    place += 1
-  } while (rest > 0)
-  return place
 }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { Clock } from '../../base/clock.ts'
 import type { MqttLimits } from './config.ts'
 import { type Incidents, incidentKinds } from './incidents.ts'
+import { Outgoing } from './outgoing.ts'
 import { PacketGate } from './packet-gate.ts'
 import { TokenBucket } from './token-bucket.ts'
 
@@ -25,6 +26,7 @@ export class Wire {
   readonly stream: Duplex
   readonly certificate: readonly string[]
   readonly gate: PacketGate
+  readonly outgoing: Outgoing
 
   constructor({ door, socket, stream = socket, certificate = [] }: WireOptions, limits: MqttLimits) {
     this.door = door
@@ -32,6 +34,7 @@ export class Wire {
     this.stream = stream
     this.certificate = certificate
     this.gate = new PacketGate({ packetBytesMax: limits.packetBytesMax })
+    this.outgoing = new Outgoing(stream)
   }
 
   get address(): string | undefined {
@@ -40,7 +43,7 @@ export class Wire {
 
   /** Bytes that wait for the far side to read. */
   get unreadBytes(): number {
-    return this.stream.writableLength + (this.stream === this.socket ? 0 : this.socket.writableLength)
+    return this.outgoing.length + this.stream.writableLength + (this.stream === this.socket ? 0 : this.socket.writableLength)
   }
 
   /** Bytes that the kernel has taken so far. */
@@ -85,7 +88,8 @@ export function guardReading(wire: Wire, { limits, incidents, clock }: Guarding)
     if (!(chunk instanceof Uint8Array)) return chunk
     const before = gate.packets
     if (!gate.admits(chunk)) {
-      incidents.note(incidentKinds.tooLarge, { address, packetBytesMax: limits.packetBytesMax })
+      const { refusedTopic: topic } = gate
+      incidents.note(incidentKinds.tooLarge, { address, packetBytesMax: limits.packetBytesMax, ...(topic === undefined ? {} : { topic }) })
       wire.destroy()
       return null
     }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Role } from '../../model/tag.ts'
+import { type AnonymousVisitors, anonymousSchema } from '../../model/anonymous.ts'
 
 export const serverSecurities = [
   'None',
@@ -17,14 +17,7 @@ export interface OpcuaServerConfig {
   readonly host: string
   readonly security: readonly ServerSecurity[]
   /** Absent: nobody without a user. */
-  readonly anonymous?: AnonymousClients
-}
-
-/** Who comes without a user. */
-export interface AnonymousClients {
-  readonly role: Role
-  /** Also from other machines; else over the loopback interface only. */
-  readonly isFromAnywhere: boolean
+  readonly anonymous?: AnonymousVisitors
 }
 
 const encryptedByDefault: ServerSecurity[] = [
@@ -32,19 +25,6 @@ const encryptedByDefault: ServerSecurity[] = [
   'Aes128_Sha256_RsaOaep/SignAndEncrypt',
   'Aes256_Sha256_RsaPss/SignAndEncrypt',
 ]
-
-const anonymousSchema = z
-  .union([
-    z.boolean(),
-    z.strictObject({
-      role: z.enum(['viewer', 'operator', 'engineer', 'admin']).default('viewer').describe('What they may do.'),
-      anywhere: z.boolean().default(false).describe('Also from other machines, not only from this one.'),
-    }),
-  ])
-  .default(false)
-  .describe(
-    'Whether clients may come without a user: true lets them read from this machine; { role: operator } lets them write as well; anywhere: true lets them come from others.',
-  )
 
 /** `opcua:` of lineside.yaml. */
 export const opcuaServerConfigSchema: z.ZodType<OpcuaServerConfig> = z
@@ -57,13 +37,13 @@ export const opcuaServerConfigSchema: z.ZodType<OpcuaServerConfig> = z
       .max(serverSecurities.length)
       .default(encryptedByDefault)
       .describe('Endpoints offered, policy and mode. None is readable and forgeable on the way.'),
-    anonymous: anonymousSchema,
+    anonymous: anonymousSchema
+      .prefault(false)
+      .describe(
+        'Whether clients may come without a user: true lets them read from this machine; { role: operator } lets them write as well; anywhere: true lets them come from others.',
+      ),
   })
-  .transform(({ anonymous, ...rest }) => {
-    if (anonymous === false) return rest
-    const { role, anywhere } = anonymous === true ? { role: 'viewer' as const, anywhere: false } : anonymous
-    return { ...rest, anonymous: { role, isFromAnywhere: anywhere } }
-  })
+  .transform(({ anonymous, ...rest }) => (anonymous === false ? rest : { ...rest, anonymous }))
 
 /** What is doubtful in a config that is valid; paths are inside `opcua:`. Pure. */
 export function doubtsOfOpcuaServer(config: OpcuaServerConfig): readonly OpcuaServerDoubt[] {

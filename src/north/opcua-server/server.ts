@@ -15,6 +15,7 @@ import { anyApplication, noCertificateUsers, ownCertificate, type ServerCertific
 import type { OpcuaServerConfig } from './config.ts'
 import { keepEndpoints, modesOf, policiesOf } from './endpoints.ts'
 import { clampRequest, limits } from './limits.ts'
+import { guardReading } from './reads.ts'
 import { type OpcuaAccess, Sessions } from './sessions.ts'
 import { dateOf, statusOf, variantOf } from './values.ts'
 import { bindWrites } from './writes.ts'
@@ -46,7 +47,7 @@ export async function startOpcuaServer(parts: OpcuaServerParts): Promise<OpcuaSe
   const applicationUri = `urn:lineside:${parts.node}` // also the URI of namespace 1, where every tag lives (OPC 10000-5, 6.3.1)
   const host = advertisedHost(parts.config)
   const certificate = await ownCertificate(parts.stateFolder, { applicationUri, host }, parts.clock)
-  const sessions = new Sessions(parts.config, parts.access)
+  const sessions = new Sessions({ config: parts.config, site: parts.site, access: parts.access })
   const server = new OPCUAServer(libraryOptions(parts, { applicationUri, host, certificate, sessions }))
   const running = new LiveServer(server, sessions, parts)
   await running.open()
@@ -63,6 +64,7 @@ class LiveServer implements OpcuaServer {
   readonly #unseen = new Set<TagIndex>()
   #variables: readonly TagVariable[] = []
   #changes: Disposable | undefined
+  #revoking: Disposable | undefined
 
   constructor(server: OPCUAServer, sessions: Sessions, parts: OpcuaServerParts) {
     this.#server = server
@@ -80,6 +82,7 @@ class LiveServer implements OpcuaServer {
       await this.#server.initialize()
       this.#build(addressSpaceOf(this.#server))
       this.#sessions.guard(this.#server)
+      this.#revoking = this.#sessions.follow(this.#server)
       keepEndpoints(this.#server, config.security)
       this.#server.on('request', (request: object) => this.#onRequest(request))
       this.#changes = tags.onChanges((batch) => this.#onChanges(batch))
@@ -93,6 +96,7 @@ class LiveServer implements OpcuaServer {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#changes?.[Symbol.dispose]()
+    this.#revoking?.[Symbol.dispose]()
     await this.#server.shutdown(limits.shutdownMs)
   }
 
@@ -122,10 +126,11 @@ class LiveServer implements OpcuaServer {
   #build(addressSpace: AddressSpace): void {
     const { tags, site, commands, log } = this.#parts
     this.#variables = buildTree(addressSpace, site, tags.metas)
+    guardReading(this.#variables, (session, tag) => this.#sessions.mayRead(session, tag))
     for (const [place, variable] of this.#variables.entries()) {
       const meta = tags.metas[place]
       if (meta?.write !== undefined) {
-        const askerOf = (session: object | undefined) => this.#sessions.askerOf(session)
+        const askerOf = (session: object | undefined, tag: string) => this.#sessions.askerOf(session, tag)
         bindWrites(variable, meta, { commands, log, askerOf, onResult: (status) => this.#count(status) })
       }
       this.#show(asTagIndex(place))

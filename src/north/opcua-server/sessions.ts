@@ -6,6 +6,8 @@ import type { OpcuaServerConfig } from './config.ts'
 /** The access list, as this server needs it. Without one, nobody has a user. */
 export interface OpcuaAccess {
   admit(credentials: OpcuaCredentials): OpcuaAdmission | Promise<OpcuaAdmission>
+  /** Called when somebody may have lost his rights. */
+  onChange(listener: () => void): Disposable
 }
 
 export interface OpcuaCredentials {
@@ -14,11 +16,43 @@ export interface OpcuaCredentials {
   readonly remoteAddress?: string
 }
 
-export type OpcuaAdmission = { readonly isAdmitted: true; readonly role: Role } | { readonly isAdmitted: false }
+export type OpcuaAdmission = Admitted | { readonly isAdmitted: false }
+
+interface Admitted {
+  readonly isAdmitted: true
+  readonly role: Role
+  /** Absent: by the role alone. */
+  readonly rights?: Rights
+  /** False once the user was changed or removed. */
+  isValid?(): boolean
+}
+
+/** By MQTT topic: the access list speaks of these at every door. */
+interface Rights {
+  mayRead(filter: string): boolean
+  mayWrite(topic: string): boolean
+  readonly hasOwnWriteRules: boolean
+}
+
+interface Visitor {
+  readonly asker: Asker
+  readonly admission: Admitted
+  /** Whether there is anything on the site that he may not read. */
+  readonly isLimited: boolean
+}
 
 /** Of the library's server: the one place where it decides whether a session may be activated. */
 interface Authorizer {
   isUserAuthorized(channel: Channel, session: object, token: Token, callback: AuthorizedCallback): void
+}
+
+interface Session {
+  readonly authenticationToken: unknown
+}
+
+interface SessionKeeper {
+  on(event: 'session_closed', listener: (session: Session) => void): void
+  readonly engine: { closeSession(token: unknown, isWithSubscriptions: boolean, reason: 'Forcing'): void }
 }
 
 interface Channel {
@@ -32,19 +66,50 @@ interface Token {
 
 type AuthorizedCallback = (error: Error | null, isAuthorized?: boolean, status?: unknown) => void
 
+interface SessionsOptions {
+  readonly config: OpcuaServerConfig
+  /** The root of the tags' topics. */
+  readonly site: string
+  readonly access: OpcuaAccess | undefined
+}
+
 /** Who is behind each session. Forgotten with the session. */
 export class Sessions {
   readonly #access: OpcuaAccess
-  readonly #askers = new WeakMap<object, Asker>()
+  readonly #site: string
+  readonly #visitors = new Map<Session, Visitor>()
   readonly #addresses = new WeakMap<object, string>()
   refused = 0
 
-  constructor(config: OpcuaServerConfig, access: OpcuaAccess | undefined) {
+  constructor({ config, site, access }: SessionsOptions) {
     this.#access = access ?? anonymousOnly(config)
+    this.#site = site
   }
 
-  askerOf(session: object | undefined): Asker | undefined {
-    return session === undefined ? undefined : this.#askers.get(session)
+  /** Who asks for a write of this tag; undefined for a session that was never let in, or may not write it by its own rules. */
+  askerOf(session: object | undefined, tag: string): Asker | undefined {
+    const visitor = session === undefined ? undefined : this.#visitors.get(session as Session)
+    const rights = visitor?.admission.rights
+    return rights?.hasOwnWriteRules === true && !rights.mayWrite(`${this.#site}/${tag}/set`) ? undefined : visitor?.asker
+  }
+
+  /** Whether the user of this session may read the tag. The server itself, which has no session, may. */
+  mayRead(session: object | undefined, tag: string): boolean {
+    const visitor = session === undefined ? undefined : this.#visitors.get(session as Session)
+    return visitor?.isLimited !== true || visitor.admission.rights?.mayRead(`${this.#site}/${tag}`) !== false
+  }
+
+  /** Ends the sessions of those who may not come in any more, as soon as that is known. */
+  follow(server: object): Disposable {
+    const library = server as SessionKeeper
+    library.on('session_closed', (session) => void this.#visitors.delete(session))
+    return this.#access.onChange(() => {
+      for (const [session, { admission }] of [...this.#visitors]) {
+        if (admission.isValid?.() !== false) continue
+        this.#visitors.delete(session)
+        library.engine.closeSession(session.authenticationToken, true, 'Forcing')
+      }
+    })
   }
 
   /** Each activation is decided anew: a session may change its user. */
@@ -52,7 +117,7 @@ export class Sessions {
     const library = server as Authorizer
     const authorize = library.isUserAuthorized.bind(library)
     const isUserAuthorized = (channel: Channel, session: object, token: Token, callback: AuthorizedCallback): void => {
-      this.#askers.delete(session)
+      this.#visitors.delete(session as Session)
       this.#addresses.set(session, channel.remoteAddress)
       if (token.schema.name === 'UserNameIdentityToken')
         authorize(channel, session, token, callback) // decrypts, then asks `isValidUser`
@@ -70,9 +135,13 @@ export class Sessions {
   async #admit(session: object, { name, ...who }: { readonly name: string } & OpcuaCredentials): Promise<boolean> {
     const remoteAddress = this.#addresses.get(session)
     const admission = await this.#ask({ ...who, ...(remoteAddress === undefined ? {} : { remoteAddress }) })
-    if (admission.isAdmitted) this.#askers.set(session, { road: 'opcua', name, role: admission.role })
-    else this.refused += 1
-    return admission.isAdmitted
+    if (!admission.isAdmitted) {
+      this.refused += 1
+      return false
+    }
+    const asker: Asker = { road: 'opcua', name, role: admission.role }
+    this.#visitors.set(session as Session, { asker, admission, isLimited: admission.rights?.mayRead('#') === false })
+    return true
   }
 
   async #ask(credentials: OpcuaCredentials): Promise<OpcuaAdmission> {
@@ -91,6 +160,7 @@ function anonymousOnly({ anonymous }: OpcuaServerConfig): OpcuaAccess {
       const isNear = anonymous.isFromAnywhere || isLoopback(remoteAddress)
       return isNear ? { isAdmitted: true, role: anonymous.role } : { isAdmitted: false }
     },
+    onChange: () => ({ [Symbol.dispose]: () => {} }),
   }
 }
 

@@ -11,8 +11,8 @@ import { tagValueOf } from './values.ts'
 export interface WriteOptions {
   readonly commands: CommandRoad
   readonly log: Log
-  /** undefined for a session that was never let in. */
-  readonly askerOf: (session: object | undefined) => Asker | undefined
+  /** undefined for a session that was never let in, or may not write this tag. */
+  readonly askerOf: (session: object | undefined, tag: string) => Asker | undefined
   readonly onResult: (status: CommandResult['status']) => void
 }
 
@@ -45,7 +45,7 @@ export function bindWrites(variable: TagVariable, meta: TagMeta, options: WriteO
       callback(null, StatusCodes.BadWriteNotSupported)
       return
     }
-    answer(variable, meta, { data, asker: options.askerOf(context?.session), options }).then(
+    answer(variable, meta, { data, asker: options.askerOf(context?.session, meta.id), options }).then(
       (status) => callback(null, status),
       (error: unknown) => {
         options.log.error('A write of an OPC UA client ended in a bug.', { tag: meta.id, error: String(error) })

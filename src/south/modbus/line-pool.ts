@@ -14,6 +14,8 @@ export interface LineRecord {
 
 /** A line as one of its lessees has it. Disposing of it gives it back. */
 export interface LeasedLine extends Line, LineRecord {
+  /** Of all who share the line just now, one alone: who speaks for it. */
+  readonly isFirst: boolean
   readonly counts: LineCounts
 }
 
@@ -39,7 +41,9 @@ interface Shared {
   readonly opening: Promise<Line>
   /** Rejects when nobody on the line answers any more. */
   readonly deaf: PromiseWithResolvers<never>
-  lessees: number
+  /** To the breaker, which outlives the line. */
+  listening?: Disposable
+  readonly lessees: Set<object>
 }
 
 /** One owner for each serial port and each connection: whoever comes second shares it, and it is closed when the last one leaves. */
@@ -54,15 +58,22 @@ export class LinePool {
     signal.throwIfAborted()
     const shared = this.#lines.get(key) ?? this.#open(options)
     if (shared.terms !== terms) throw otherTerms(key)
-    shared.lessees += 1
+    const lessee = {}
+    shared.lessees.add(lessee)
     const leave = async (): Promise<void> => {
-      shared.lessees -= 1
-      if (shared.lessees === 0) await this.#close(key, shared)
+      shared.lessees.delete(lessee)
+      if (shared.lessees.size === 0) await this.#close(key, shared)
       else if (this.#lines.get(key) !== shared) await this.#closing.get(key)
     }
     try {
       const line = await unlessAborted(shared.opening, signal)
-      return new Lease({ ...shared.record, line, failure: Promise.race([line.failure, shared.deaf.promise]), leave })
+      return new Lease({
+        ...shared.record,
+        line,
+        failure: Promise.race([line.failure, shared.deaf.promise]),
+        leave,
+        isFirst: () => shared.lessees.values().next().value === lessee,
+      })
     } catch (error) {
       await leave()
       throw error
@@ -76,14 +87,14 @@ export class LinePool {
     const opening = before.then(() => open(record, stop.signal))
     const deaf = Promise.withResolvers<never>()
     deaf.promise.catch(() => {}) // seen by the lessees
-    const shared: Shared = { record, terms, stop, opening, deaf, lessees: 0 }
+    const shared: Shared = { record, terms, stop, opening, deaf, lessees: new Set() }
     this.#lines.set(key, shared)
     const forget = (): void => {
       if (this.#lines.get(key) === shared) this.#lines.delete(key)
     }
     opening.then((line) => {
       // Each of several lessees alone would leave a deaf line and join it again, and nobody would ever open it anew.
-      record.units.reopened(() => {
+      shared.listening = record.units.reopened(() => {
         deaf.reject(deafLine(line.peer))
         void this.#close(key, shared)
       })
@@ -103,6 +114,7 @@ export class LinePool {
     const closing = Promise.all([before, shared.opening.then((line) => line[Symbol.asyncDispose]()).catch(() => {})]).then(() => {})
     this.#closing.set(key, closing)
     await closing
+    shared.listening?.[Symbol.dispose]()
     if (this.#closing.get(key) === closing) this.#closing.delete(key)
   }
 
@@ -126,6 +138,7 @@ interface Lent {
   readonly units: UnitBreaker
   readonly counts: LineCounts
   readonly leave: () => Promise<void>
+  readonly isFirst: () => boolean
 }
 
 class Lease implements LeasedLine {
@@ -154,6 +167,10 @@ class Lease implements LeasedLine {
 
   get inflightMax(): number {
     return this.#lent.line.inflightMax
+  }
+
+  get isFirst(): boolean {
+    return this.#lent.isFirst()
   }
 
   get units(): UnitBreaker {

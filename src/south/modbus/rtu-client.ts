@@ -205,7 +205,8 @@ class RtuClient implements Line {
   #limitMs({ ask, timeoutMs }: Exchange): number {
     const { characterMs } = this.#options
     const requestMs = (1 + ask.pdu.length + 2) * characterMs
-    return ask.unit === broadcastUnit ? requestMs : requestMs + timeoutMs + rtuAnswerBytes(ask) * characterMs
+    const answerMs = ask.unit === broadcastUnit ? 0 : timeoutMs + rtuAnswerBytes(ask) * characterMs
+    return requestMs + Math.max(0, answerMs) // whatever a caller asks for, no timer is set into the past
   }
 
   #due(exchange: Exchange, dueAt: MonotonicMs): void {

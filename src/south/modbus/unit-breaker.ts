@@ -17,6 +17,9 @@ interface Silence {
   readonly probeAt: MonotonicMs
 }
 
+/** Out here, since a function that was made where another one was known would hold on to it. */
+const nobody = (): void => {}
+
 /**
  * Several units behind one line: a dead one may cost its neighbours one timeout a period. It belongs to the line and not to a device,
  * and outlives connections, so that a device that is connected to anew does not cost another timeout. A line with a single unit is
@@ -32,7 +35,7 @@ export class UnitBreaker {
   /** Units that were silent since anybody answered. */
   readonly #silentRun = new Set<number>()
   #silentRunTimes = 0
-  #deaf: () => void = () => {}
+  #deaf: () => void = nobody
 
   constructor(options: { readonly clock: Clock }) {
     this.#clock = options.clock
@@ -93,11 +96,19 @@ export class UnitBreaker {
     return [...this.#users.keys()].every((unit) => this.#silentRun.has(unit) || (this.#silences.get(unit)?.times ?? 0) >= silencesMax)
   }
 
-  /** The line is opened anew: the silence may have been its own, so every unit has its chances again. `deaf` is called when all are silent on this one too. */
-  reopened(deaf: () => void): void {
+  /**
+   * The line is opened anew: the silence may have been its own, so every unit has its chances again. `deaf` is called when all are silent on this
+   * one too; it holds the line and who asked for it, so it is to be disposed of with them.
+   */
+  reopened(deaf: () => void): Disposable {
     this.#deaf = deaf
     this.heard()
     this.#silences.clear()
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#deaf === deaf) this.#deaf = nobody
+      },
+    }
   }
 
   #leave(units: ReadonlySet<number>): void {

@@ -3,7 +3,7 @@ import { statusName, statusOf } from './quality.ts'
 import type { Requests } from './requests.ts'
 
 /** Of one node in one answer; the rest comes by continuation points. Times the nodes of a request, it bounds what one answer can hold. */
-const referencesPerNodeMax = 500
+const referencesPerNodeMax = 100
 const hierarchical = 'i=33'
 /** ReferenceType, IsForward, NodeClass and BrowseName (OPC 10000-4, 5.9.2). */
 const resultMask = 0b1111

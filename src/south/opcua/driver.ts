@@ -25,8 +25,10 @@ import { badAnswer, connectionLost } from './faults.ts'
 import { limitedBy } from './makes.ts'
 import { callMethod } from './methods.ts'
 import { connectionMetrics } from './metrics.ts'
+import { MissingNodes } from './missing.ts'
 import { Monitoring } from './monitoring.ts'
 import { Nodes } from './nodes.ts'
+import { OwnTime } from './own-time.ts'
 import { polledSource } from './polled.ts'
 import { Requests } from './requests.ts'
 import { NamespacePins, readLimits, resolveTags, type ServerLimits } from './resolve.ts'
@@ -52,12 +54,16 @@ export const opcuaDriver: Driver<OpcuaConfig, OpcuaAddress> = {
   },
 }
 
+/** In a keep-alive: how finely it is looked whether our own loop runs. */
+const ownTimeSteps = 4
+
 /** A session from its beginning to its loss; who talks to the server does it through `requests`. */
 class Life implements AsyncDisposable {
   readonly failure: Promise<never>
   readonly url: string
   readonly requests: Requests
   readonly clock: Clock
+  readonly ownTime: OwnTime
   readonly #channel: Channel
   readonly #end = new AbortController()
   readonly #reject: (fault: Fault) => void
@@ -67,14 +73,15 @@ class Life implements AsyncDisposable {
     this.#channel = channel
     this.url = channel.url
     this.clock = context.clock
-    this.#heardMs = this.clock.elapsed()
+    this.ownTime = new OwnTime(this.clock, { stepMs: config.opcua.keepalive / ownTimeSteps, until: this.#end.signal })
+    this.#heardMs = this.ownTime.elapsed()
     const { promise, reject } = Promise.withResolvers<never>()
     promise.catch(() => {}) // seen by whoever watches
     this.failure = promise
     this.#reject = reject
     this.requests = new Requests({
       session: channel.session,
-      clock: this.clock,
+      clock: this.ownTime,
       timeoutMs: config.connection.timeout,
       ended: this.#end.signal,
     })
@@ -90,7 +97,7 @@ class Life implements AsyncDisposable {
   }
 
   hear(): void {
-    this.#heardMs = this.clock.elapsed()
+    this.#heardMs = this.ownTime.elapsed()
   }
 
   lose(error: unknown): void {
@@ -162,18 +169,27 @@ class OpcuaConnection implements Connection {
   readonly #decoder: Decoder
   readonly #monitoring: Monitoring | undefined
   readonly #feed: EventFeed | undefined
+  readonly #missing: MissingNodes
 
   constructor(prepared: Prepared) {
     const { life, config, tags, context, nodes, subscription } = prepared
     this.#prepared = prepared
     this.failure = life.failure
     this.#decoder = new Decoder(tags, context.log)
+    this.#missing = new MissingNodes(tags.map(({ id }) => id))
     const read = (wanted: readonly number[], signal: AbortSignal): Promise<readonly Reading[]> => this.read(wanted, signal)
     if (subscription === undefined) {
       if (config.opcua.events !== undefined) context.log.warn('The OPC UA server gives no subscription, so its events do not come.')
-      this.source = polledSource({ tags, nodes, retryMs: config.opcua.retry, read, clock: life.clock })
+      this.source = polledSource({ tags, nodes, retryMs: config.opcua.retry, read, clock: life.clock, missing: this.#missing })
     } else {
-      this.#monitoring = new Monitoring({ ...prepared, ...this.#tools(), subscription, make: prepared.info.make, read })
+      this.#monitoring = new Monitoring({
+        ...prepared,
+        ...this.#tools(),
+        subscription,
+        make: prepared.info.make,
+        read,
+        missing: this.#missing,
+      })
       this.source = { kind: 'subscribed', subscribe: (report, signal) => this.#subscribe(report, signal) }
       this.#feed = this.#openEvents(subscription)
       if (this.#feed !== undefined) this.events = this.#feed
@@ -216,6 +232,10 @@ class OpcuaConnection implements Connection {
       builtInType: (dataType: NodeId) => builtInTypeOf(requests, dataType),
     }
     return await callMethod(call, context, signal)
+  }
+
+  onMissing(tell: (fault: Fault | undefined) => void): void {
+    this.#missing.listen(tell)
   }
 
   metrics(): readonly Metric[] {
@@ -267,7 +287,8 @@ class OpcuaConnection implements Connection {
   #watch(subscription: Subscription | undefined): void {
     const { life, config } = this.#prepared
     const heartbeat = subscription === undefined ? {} : { heartbeatMs: subscription.heartbeatMs }
-    const options = { requests: life.requests, clock: life.clock, url: life.url, keepaliveMs: config.opcua.keepalive, ...heartbeat }
+    const { clock, ownTime } = life
+    const options = { requests: life.requests, clock, ownTime, url: life.url, keepaliveMs: config.opcua.keepalive, ...heartbeat }
     watchForSilence({ ...options, heardMs: () => life.heardMs }, life.ended).catch((error: unknown) => {
       if (!life.ended.aborted) life.lose(error)
     })

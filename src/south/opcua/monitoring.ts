@@ -6,6 +6,7 @@ import type { Reading } from '../../model/tag.ts'
 import { Changes } from './changes.ts'
 import type { Decoder } from './decoder.ts'
 import { type Item, type ItemsOptions, itemsOf } from './items.ts'
+import type { MissingNodes } from './missing.ts'
 import { badTooManyMonitoredItems } from './quality.ts'
 import type { Requests } from './requests.ts'
 import type { ServerLimits } from './resolve.ts'
@@ -18,11 +19,16 @@ export interface MonitoringOptions extends ItemsOptions {
   readonly limits: ServerLimits
   readonly decoder: Decoder
   readonly read: (tags: readonly number[], signal: AbortSignal) => Promise<readonly Reading[]>
+  readonly missing: MissingNodes
   readonly clock: Clock
   readonly log: Log
 }
 
 type Report = (readings: readonly Reading[]) => void
+
+function isTimeless({ value }: MonitoredValue): boolean {
+  return !value.sourceTimestamp && value.statusCode.isGoodish()
+}
 
 /** Dead bands that a server does not know, or not for this node: it is asked without one. */
 const filterRefusals: ReadonlySet<number> = new Set([0x8043_0000, 0x8044_0000, 0x8045_0000, 0x808e_0000])
@@ -37,6 +43,7 @@ export class Monitoring {
   readonly #surplus = new Set<NumberedItem>()
   readonly #opaque = new KeepLatestQueue<NumberedItem, DataValue>()
   #isDecoding = false
+  #hasTimes = true
   #report: Report = () => {}
 
   constructor(options: MonitoringOptions) {
@@ -49,9 +56,11 @@ export class Monitoring {
 
   /** Resolves when every tag has been asked for. */
   async start(report: Report, until: AbortSignal): Promise<void> {
-    const { tags, nodes, subscription } = this.#options
+    const { tags, nodes, subscription, missing } = this.#options
     this.#report = (readings) => {
-      if (readings.length > 0 && !until.aborted) report(readings)
+      if (readings.length === 0 || until.aborted) return
+      report(readings)
+      missing.take(readings)
     }
     this.#report(nodes.absent().map((tag) => ({ tag, value: null, quality: 'bad', status: nodes.statusOf(tag) })))
     subscription.onValues((values) => this.#take(values))
@@ -124,7 +133,17 @@ export class Monitoring {
       else for (const tag of item.tags) readings.push(decoder.reading(tag, value))
     }
     this.#report(readings)
+    if (this.#hasTimes && values.some(isTimeless)) this.#askServerTime()
     if (this.#opaque.size > 0 && !this.#isDecoding) void this.#decodeForever()
+  }
+
+  /** Once: there are values whose source says no time, and the server's is nearer to the truth than that of the report's arrival. */
+  #askServerTime(): void {
+    const { subscription, limits, log } = this.#options
+    this.#hasTimes = false
+    subscription.askServerTime(limits.monitor).catch((error: unknown) => {
+      log.warn("The OPC UA server's own times cannot be had; values without a time bear that of their arrival.", errorFields(error))
+    })
   }
 
   /** Structures wait for their type to be learnt, each with its newest value; nothing else waits for them. */

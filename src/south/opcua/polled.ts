@@ -4,6 +4,7 @@ import type { Reading, Tag } from '../../model/tag.ts'
 import type { PolledSource, PollResult } from '../driver.ts'
 import { Changes } from './changes.ts'
 import type { OpcuaAddress } from './config.ts'
+import type { MissingNodes } from './missing.ts'
 import type { Nodes } from './nodes.ts'
 
 export interface PolledOptions {
@@ -12,12 +13,13 @@ export interface PolledOptions {
   /** ms between two looks for nodes that were not there. */
   readonly retryMs: number
   readonly read: (tags: readonly number[], signal: AbortSignal) => Promise<readonly Reading[]>
+  readonly missing: MissingNodes
   readonly clock: Clock
 }
 
 /** Reads the tags of each scan class, for a server that does not report by itself. */
 export function polledSource(options: PolledOptions): PolledSource {
-  const { tags, nodes, retryMs, read, clock } = options
+  const { tags, nodes, retryMs, read, clock, missing } = options
   const byScan = Map.groupBy(tags.keys(), (tag) => tags[tag]?.scan ?? '')
   const changes = new Changes()
   let lookedMs = clock.elapsed()
@@ -30,7 +32,9 @@ export function polledSource(options: PolledOptions): PolledSource {
     const wanted = byScan.get(scan) ?? []
     try {
       await lookAgain()
-      return { readings: changes.among(await read(wanted, signal)) }
+      const readings = changes.among(await read(wanted, signal))
+      missing.take(readings)
+      return { readings }
     } catch (error) {
       if (error instanceof Fault && error.code === 'opcua.no-answer') return { readings: [], silence: { tags: wanted, fault: error } }
       throw error

@@ -5,7 +5,7 @@ import { badAnswer, errorText, noAnswer } from './faults.ts'
 
 export interface RequestsOptions {
   readonly session: ClientSession
-  readonly clock: Clock
+  readonly clock: Pick<Clock, 'after'>
   readonly timeoutMs: number
   /** Aborted when the connection is lost or closed; its reason is the Fault. */
   readonly ended: AbortSignal
@@ -33,19 +33,20 @@ export class Requests {
     // By way of setImmediate: an answer that came while our own loop was held up is read before it is given up.
     using _timer = clock.after(timeoutMs, () => setImmediate(() => reject(noAnswer(what, timeoutMs))))
     givenUp.catch(() => {})
-    const any = signal === undefined ? ended : AbortSignal.any([ended, signal])
-    const abort = (): void => reject(any.reason)
-    if (any.aborted) abort()
-    any.addEventListener('abort', abort, { once: true })
+    const signals = signal === undefined ? [ended] : [ended, signal]
+    // Not AbortSignal.any: what it makes lives until the next full collection, and there are thousands of requests between two of those.
+    const aborted = (): AbortSignal | undefined => signals.find((one) => one.aborted)
+    const abort = (): void => reject(aborted()?.reason)
+    for (const one of signals) one.addEventListener('abort', abort, { once: true })
     try {
-      any.throwIfAborted()
+      aborted()?.throwIfAborted()
       const answer = send(this.session)
       answer.catch(() => {}) // it may fail after its deadline
       return await Promise.race([answer, givenUp])
     } catch (error) {
-      throw any.aborted ? any.reason : badAnswer(what, error)
+      throw aborted()?.reason ?? badAnswer(what, error)
     } finally {
-      any.removeEventListener('abort', abort)
+      for (const one of signals) one.removeEventListener('abort', abort)
     }
   }
 

@@ -21,7 +21,7 @@ async function startAccess(folder: string) {
   const users = openUsers({ stateFolder: folder, clock, log })
   const access = openAccess({ users, clock, gateway: { site: 'acme', node: 'edge' } })
   const admit = (user: string, password: string, remoteAddress = '10.1.7.20') =>
-    access.admit({ user, password: Buffer.from(password), remoteAddress })
+    access.at('mqtt', undefined).admit({ user, password: Buffer.from(password), remoteAddress })
   const hashed = () => access.metrics().find(({ name }) => name.endsWith('checked_total'))?.value
   return { access, users, admit, hashed, log, [Symbol.asyncDispose]: () => users[Symbol.asyncDispose]() }
 }
@@ -183,10 +183,14 @@ describe('checking credentials', () => {
     await addUser(state.path, { name: 'scale', role: 'engineer', certificates: ['scale.plant.example'] })
     await using access = await startAccess(state.path)
     const certificate = ['scale', 'scale.plant.example']
-    expect(await access.access.admit({ certificate })).toMatchObject({ isAdmitted: true, name: 'scale', role: 'engineer' })
-    expect(await access.access.admit({ certificate, user: 'scale' })).toMatchObject({ isAdmitted: true })
-    expect(await access.access.admit({ certificate, user: 'admin' })).toMatchObject({ isAdmitted: false })
-    expect(await access.access.admit({ certificate: ['scale'] })).toMatchObject({ isAdmitted: false })
+    expect(await access.access.at('mqtt', undefined).admit({ certificate })).toMatchObject({
+      isAdmitted: true,
+      name: 'scale',
+      role: 'engineer',
+    })
+    expect(await access.access.at('mqtt', undefined).admit({ certificate, user: 'scale' })).toMatchObject({ isAdmitted: true })
+    expect(await access.access.at('mqtt', undefined).admit({ certificate, user: 'admin' })).toMatchObject({ isAdmitted: false })
+    expect(await access.access.at('mqtt', undefined).admit({ certificate: ['scale'] })).toMatchObject({ isAdmitted: false })
     expect(await access.admit('scale', '')).toMatchObject({ isAdmitted: false })
   })
 })

@@ -4,10 +4,14 @@ import { join } from 'node:path'
 import { epochMs, systemClock } from '../../../src/base/clock.ts'
 import type { CommandBatch, CommandResult } from '../../../src/model/command.ts'
 import type { DeviceStatus } from '../../../src/model/device.ts'
+import type { SiteEvent } from '../../../src/model/event.ts'
 import type { Sample } from '../../../src/model/sample.ts'
 import { asTagId, asTagIndex, type TagMeta } from '../../../src/model/tag.ts'
 import { type AnonymousRule, openAccess } from '../../../src/north/access/access.ts'
+import { Refusals } from '../../../src/north/access/refusals.ts'
+import { openUsers } from '../../../src/north/access/users.ts'
 import { startApi } from '../../../src/north/api/api.ts'
+import type { ApiConfig } from '../../../src/north/api/config.ts'
 import { LiveTagsCopy } from '../../../src/north/live-tags.ts'
 import { keptLog } from '../../support/quiet-log.ts'
 
@@ -36,7 +40,9 @@ const good: Omit<Sample, 'value'> = {
 const values = [42.5, true, 2n ** 60n, 'A\u001b[2J', new Uint8Array([1, 2]), [1, 2, 3], null]
 
 /** The API over tags that stand still; it asks no control room, `asked` is what it would have asked and `answer` what it is told. */
-export async function startTestApi(options: { readonly anonymous?: AnonymousRule; readonly path?: (folder: string) => string } = {}) {
+export async function startTestApi(
+  options: { readonly anonymous?: AnonymousRule; readonly path?: (folder: string) => string; readonly own?: ApiConfig['anonymous'] } = {},
+) {
   const folder = await mkdtemp(join(tmpdir(), 'lineside-api-'))
   const socketPath = options.path?.(folder) ?? join(folder, 'lineside.sock')
   const tags = new LiveTagsCopy(metas)
@@ -57,8 +63,15 @@ export async function startTestApi(options: { readonly anonymous?: AnonymousRule
     lastFault: { code: 'modbus.refused', message: 'Cannot connect to 10.0.0.7:502.', remedy: 'Look.', isRetryable: true },
   }
   const log = keptLog()
+  const events: SiteEvent[] = []
+  const refusals = new Refusals({ clock: systemClock, log, record: (event) => events.push(event) })
+  const users = openUsers({ stateFolder: folder, clock: systemClock, log })
+  const list = openAccess({ users, clock: systemClock, gateway: { site: 'acme/line-1', node: 'edge' }, refusals })
+  const { own } = options
   const api = await startApi({
-    config: { port: 0, host: '127.0.0.1' },
+    config: { port: 0, host: '127.0.0.1', ...(own === undefined ? {} : { anonymous: own }) },
+    site: 'acme/line-1',
+    node: 'edge',
     tags,
     upstreams: async () => [],
     devices: () => [{ device: 'press', state: 'online', sinceMs: good.sourceMs, learnt: ['reads at most 64 registers at once'] }, oven],
@@ -70,7 +83,7 @@ export async function startTestApi(options: { readonly anonymous?: AnonymousRule
         return control.answer(batch)
       },
     },
-    access: openAccess({ anonymous: options.anonymous }),
+    access: list.at('api', own === undefined ? options.anonymous : own === false ? undefined : own),
     socketPath,
     clock: systemClock,
     log,
@@ -78,6 +91,8 @@ export async function startTestApi(options: { readonly anonymous?: AnonymousRule
   return {
     api,
     asked,
+    events,
+    list,
     control,
     folder,
     socketPath,
@@ -92,6 +107,8 @@ export async function startTestApi(options: { readonly anonymous?: AnonymousRule
       }),
     [Symbol.asyncDispose]: async () => {
       await api[Symbol.asyncDispose]()
+      refusals[Symbol.dispose]()
+      await users[Symbol.asyncDispose]()
       await rm(folder, { recursive: true, force: true })
     },
   }

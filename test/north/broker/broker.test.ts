@@ -88,6 +88,9 @@ describe('a subscriber that stops reading', () => {
       },
       { timeout: 15_000, interval: 1 },
     )
+    expect(gateway.events).toMatchObject([
+      { type: 'mqtt.client-dropped', subject: 'stalled', data: { reason: 'overrun', address: '127.0.0.1', times: 1 } },
+    ])
     stalled.destroy()
   })
 })
@@ -118,9 +121,10 @@ describe('the broker', () => {
     await using gateway = await startGateway({ mqtt: { anonymous: { role: 'operator' }, limits: { packet: '1KiB' } } })
     const socket = await connectSocket(gateway)
     socket.resume()
-    socket.write(Buffer.concat([connectPacket('large'), Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f])]))
+    socket.write(Buffer.concat([connectPacket('large'), Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3]), Buffer.from('a/b')]))
     await once(socket, 'close')
     expect(incident(gateway, 'tooLarge')).toBe(1)
+    expect(gateway.log.lines.find(({ level }) => level === 'warn')?.fields).toMatchObject({ topic: 'a/b', packetBytesMax: 1_024 })
   })
 
   it.each([
@@ -282,7 +286,13 @@ describe('the broker', () => {
   it('says what to do when its port is taken', async () => {
     await using gateway = await startGateway()
     const config = mqttConfigSchema.parse({ port: gateway.port })
-    const second = startBroker({ config, access: openAccess({}), clock: systemClock, log: memoryLog(), store: forgetfulStore() })
+    const second = startBroker({
+      config,
+      access: openAccess({}).at('mqtt', undefined),
+      clock: systemClock,
+      log: memoryLog(),
+      store: forgetfulStore(),
+    })
     await expect(second).rejects.toMatchObject({ code: 'mqtt.cannot-listen' })
   })
 })

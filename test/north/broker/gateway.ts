@@ -5,6 +5,7 @@ import { type Clock, epochMs, systemClock } from '../../../src/base/clock.ts'
 import type { Log } from '../../../src/base/log.ts'
 import type { CommandRoad } from '../../../src/control/contract.ts'
 import type { Command } from '../../../src/model/command.ts'
+import type { SiteEvent } from '../../../src/model/event.ts'
 import type { Sample } from '../../../src/model/sample.ts'
 import { asTagId, asTagIndex, type TagMeta, type TagValue } from '../../../src/model/tag.ts'
 import { openAccess } from '../../../src/north/access/access.ts'
@@ -58,6 +59,7 @@ export async function startGateway(
   const log = memoryLog()
   const { clock = systemClock } = options
   const asked: Command[] = []
+  const events: SiteEvent[] = []
   const commands: CommandRoad = {
     write: async (command) => {
       asked.push(command)
@@ -68,9 +70,18 @@ export async function startGateway(
   const stack = new AsyncDisposableStack()
   const { stateFolder } = options
   const users = stateFolder === undefined ? {} : { users: stack.use(openUsers({ stateFolder, clock, log })) }
-  const access = openAccess({ anonymous: config.anonymous, ...users, clock, gateway: { site, node } })
+  const list = openAccess({ ...users, clock, gateway: { site, node } })
+  const access = list.at('mqtt', config.anonymous)
   const broker = stack.use(
-    await startBroker({ config, access, clock, log, store: options.store ?? forgetfulStore(), transient: [`lineside/${node}/`] }),
+    await startBroker({
+      config,
+      access,
+      clock,
+      log,
+      record: (event) => events.push(event),
+      store: options.store ?? forgetfulStore(),
+      transient: [`lineside/${node}/`],
+    }),
   )
   const topics = stack.use(await startTagTopics({ broker, site, node, tags, commands, clock, log }))
   return {
@@ -79,7 +90,8 @@ export async function startGateway(
     tags,
     log,
     asked,
-    access,
+    events,
+    access: list,
     port: broker.port,
     /** Lets a tag have a new value. */
     set: (id: string, value: TagValue) => tags.take([{ tag: tags.find(asTagId(id)) ?? asTagIndex(-1), sample: sample(value) }]),

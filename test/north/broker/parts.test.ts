@@ -77,7 +77,7 @@ describe('a set payload', () => {
 
 describe('access without users', () => {
   const admit = (anonymous: unknown, credentials: object) =>
-    openAccess({ anonymous: mqttConfigSchema.parse({ anonymous }).anonymous }).admit(credentials)
+    openAccess({}).at('mqtt', mqttConfigSchema.parse({ anonymous }).anonymous).admit(credentials)
 
   it.each([
     [false, '127.0.0.1', 'access.anonymous'],

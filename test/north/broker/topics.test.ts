@@ -155,6 +155,15 @@ describe('a set topic', () => {
     expect(client.mqtt.connected).toBe(true)
   })
 
+  it('is asked for by its user, its client id, or where there is neither by its address', async () => {
+    await using gateway = await startGateway()
+    for (const clientId of ['scale-3', '']) {
+      await using client = await connectClient(gateway, { clientId })
+      await client.mqtt.publishAsync(`${setpoint}/set`, '1', { qos: 1 })
+    }
+    await vi.waitFor(() => expect(gateway.asked.map(({ by }) => by.name)).toEqual(['scale-3', 'anonymous@127.0.0.1']))
+  })
+
   it('refuses a viewer, with the reason, and lets the connection stand', async () => {
     await using gateway = await startGateway({ mqtt: { anonymous: true } })
     await using client = await connectClient(gateway)

@@ -96,6 +96,23 @@ function codeOf(promise: Promise<unknown>): Promise<string> {
   )
 }
 
+describe('the timers of the RTU client', () => {
+  it.each([-5_000, 0, 5])('are never set into the past, though an answer is wanted within %i ms', async (wantedMs) => {
+    const set: number[] = []
+    const after = (ms: number, callback: () => void): Disposable => {
+      set.push(ms)
+      return systemClock.after(ms, callback)
+    }
+    const clock = { ...systemClock, after }
+    const { channel } = fakeChannel()
+    await using client = startRtuClient({ channel, baud, characterMs, timeoutMs, pauseMs: 0, broadcastPauseMs: 0, clock })
+    const ask = askRead({ unit: 1, area: 'hr', start: 0, count: 1 })
+    const options = { urgency: 'poll', timeoutMs: wantedMs } as const
+    expect(await Promise.all([1, 2].map(() => codeOf(client.ask(ask, options))))).toEqual(['modbus.no-answer', 'modbus.no-answer'])
+    expect(Math.min(...set)).toBeGreaterThanOrEqual(0)
+  })
+})
+
 describe.each([
   ['a socket', overSocket],
   ['a serial port', overSerial],
@@ -327,9 +344,10 @@ describe('a serial port', () => {
     await using server = await startRtuFaultServer(honestly)
     await using line = await startSerialLine({ port: server.port })
     const reader = new Worker(new URL('../../support/serial-reader-process.ts', import.meta.url), { workerData: { path: line.path } })
-    const [value] = await once(reader, 'message')
-    expect(value).toBe(4711)
-    expect(await once(reader, 'exit')).toEqual([0])
+    const told: unknown[] = []
+    reader.on('message', (value) => told.push(value))
+    const [code] = await once(reader, 'exit') // rejects with what the thread throws
+    expect({ told, code }).toEqual({ told: [4711], code: 0 })
   })
 
   it('belongs to one owner, and is set as was asked', async () => {

@@ -312,6 +312,6 @@ describe('a browse of 100,000 nodes', () => {
     const rows = readFileSync(join(folder.path, 'tags.csv'), 'utf8').trim().split('\r\n').slice(1)
     const nodes = new Set(rows.map((row) => row.split(',')[1]))
     expect({ rows: rows.length, nodes: nodes.size }).toEqual({ rows: 100_009, nodes: 100_009 })
-    expect(Math.max(...peaks)).toBeLessThan(320)
+    expect(Math.max(...peaks)).toBeLessThan(265) // 220 here, and 227 for twice as many nodes; 328 before V8 was told to collect
   }, 600_000)
 })

@@ -13,7 +13,7 @@ import { type KeptLog, keptLog } from '../../support/quiet-log.ts'
 /** A node of the peer. */
 export const plant = (name: string, more: Partial<OpcuaAddress> = {}): OpcuaAddress => ({ node: `nsu=urn:test:plant;s=${name}`, ...more })
 
-function tagsAt(addresses: readonly OpcuaAddress[]): readonly Tag<OpcuaAddress>[] {
+export function tagsAt(addresses: readonly OpcuaAddress[]): readonly Tag<OpcuaAddress>[] {
   return addresses.map((address, place) => ({ id: asTagId(`plc/t${place}`), device: 'plc', path: `t${place}`, scan: 'normal', address }))
 }
 

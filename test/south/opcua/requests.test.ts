@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import type { ClientSession } from 'node-opcua-client'
 import { describe, expect, it } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
@@ -57,5 +58,30 @@ describe('the requests of a session', () => {
     const next = polite.askInTurn('y', async () => 5)
     await expect(failing).rejects.toMatchObject({ code: 'opcua.request-failed' })
     expect(await next).toBe(5)
+  })
+
+  it('leave nothing behind at the signals that outlive them', async () => {
+    const [ended, signal] = [new AbortController().signal, new AbortController().signal]
+    const all = new Requests({ session: {} as ClientSession, clock: systemClock, timeoutMs: 5_000, ended })
+    const listeners = (): readonly number[] => [ended, signal].map((one) => getEventListeners(one, 'abort').length)
+    const answer = Promise.withResolvers<number>()
+    const asked = all.ask('x', () => answer.promise, signal)
+    expect(listeners()).toEqual([1, 1])
+    answer.resolve(5)
+    expect(await asked).toBe(5)
+    expect(listeners()).toEqual([0, 0])
+    // A signal that is made of others is held by them until the next full collection.
+    expect([ended, signal].flatMap((one) => Object.getOwnPropertySymbols(one).map(String)).join()).not.toContain('kDependantSignals')
+  })
+
+  it.each(['the connection', 'the asker'])('are given up when %s gives up', async (who) => {
+    const [connection, asker] = [new AbortController(), new AbortController()]
+    const all = new Requests({ session: {} as ClientSession, clock: systemClock, timeoutMs: 5_000, ended: connection.signal })
+    const never = new Promise<number>(() => {})
+    const asked = all.ask('x', () => never, asker.signal)
+    const end = who === 'the connection' ? connection : asker
+    end.abort(new Error(`${who} ended`))
+    await expect(asked).rejects.toThrow(`${who} ended`)
+    await expect(all.ask('y', () => never, asker.signal)).rejects.toThrow(`${who} ended`)
   })
 })

@@ -71,6 +71,13 @@ describe('the values of OPC UA', () => {
     expect(await connection.read([0], until())).toMatchObject([{ value: null, quality: 'bad', status: 0x80070000 }])
   })
 
+  it("bear the server's time where their source gives none", async () => {
+    await using parts = new AsyncDisposableStack()
+    const latest = await latestOf(await connect(parts, rich.url, [plant('Timeless'), plant('Float')]))
+    await soon(() => latest.get(1)?.value).toBe(1.5)
+    await soon(() => latest.get(0)?.sourceMs).toBe(1_700_000_000_000)
+  })
+
   it('come out of structures by path, as fields are named by the engineering tool', async () => {
     await using parts = new AsyncDisposableStack()
     const connection = await connect(parts, rich.url, fields)

@@ -1,0 +1,58 @@
+import { join } from 'node:path'
+import { startProgram } from '../line/process.ts'
+import { until } from '../line/until.ts'
+import { buildProgram } from '../south/native.ts'
+
+/** What mqtt-load.c is asked for; its own words there. */
+export interface LoadPlan {
+  readonly port: number
+  readonly publishers?: number
+  readonly subscribers?: number
+  readonly qos?: 0 | 1
+  readonly window?: number
+  readonly rate?: number
+  readonly warm?: number
+  readonly run?: number
+  readonly count?: number
+  readonly keep?: 0 | 1
+  readonly away?: 0 | 1
+  readonly stalled?: number
+}
+
+export interface LoadResult {
+  readonly sent: number
+  readonly received: number
+  readonly acknowledged: number
+  readonly disordered: number
+  readonly twice: number
+  readonly seconds: number
+  readonly p50Us: number
+  readonly p99Us: number
+}
+
+export class Load {
+  readonly #program: string
+
+  constructor(folder: string) {
+    this.#program = buildProgram(join(import.meta.dirname, 'mqtt-load.c'), folder)
+  }
+
+  async run(plan: LoadPlan): Promise<LoadResult> {
+    const args = Object.entries(plan).map(([name, value]) => `${name}=${value}`)
+    await using program = startProgram({ program: this.#program, args })
+    await program.ended
+    if (program.exitCode !== 0) throw new Error(`mqtt-load ${args.join(' ')} failed: ${program.said}`)
+    return JSON.parse(program.said) as LoadResult
+  }
+
+  /** So many clients that are connected, have subscribed, and do nothing. */
+  async stayConnected(port: number, clients: number): Promise<AsyncDisposable> {
+    const program = startProgram({ program: this.#program, args: [`port=${port}`, `idle=${clients}`], hasInput: true })
+    let isReady = false
+    program.onLine((line) => {
+      isReady ||= line === 'ready'
+    })
+    await until(() => isReady, { what: `${clients} clients to be connected`, timeoutMs: 60_000, program })
+    return program
+  }
+}

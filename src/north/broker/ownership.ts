@@ -1,0 +1,55 @@
+import type { Message } from './aedes-client.ts'
+import type { ConnectedClient } from './connected-client.ts'
+import type { Receive } from './door-keeper.ts'
+
+/** Wildcards, which only a will can bring this far, and control characters: mosquitto's clients hang up where they are sent one. */
+const unfit = /[+#]|\p{Cc}/u
+
+export interface Owner {
+  readonly prefix: string
+  readonly receive: Receive
+}
+
+/** Whose topics are whose, and who may publish where. */
+export class Ownership {
+  readonly #owners: Owner[] = []
+  #generation = 0
+
+  /** Grows with every change. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  own(prefix: string, receive: Receive): Disposable {
+    const owner = { prefix, receive }
+    this.#owners.push(owner)
+    this.#owners.sort((one, other) => other.prefix.length - one.prefix.length) // the nearest owner counts
+    this.#generation += 1
+    const end = (): void => {
+      this.#owners.splice(this.#owners.indexOf(owner), 1)
+      this.#generation += 1
+    }
+    return { [Symbol.dispose]: end }
+  }
+
+  ownerOf(topic: string): Owner | undefined {
+    return this.#owners.find(({ prefix }) => topic.startsWith(prefix))
+  }
+
+  verdict(client: ConnectedClient, { topic, payload }: Message, owner: Owner | undefined): 'passOn' | 'discard' {
+    if (owner === undefined) return this.isOpen(client, topic) ? 'passOn' : 'discard'
+    if (isUnfit(topic)) return 'discard'
+    const { role, rights } = client.admission
+    if (client.aedes.closed || !client.isIntroduced || (rights.hasOwnWriteRules && !rights.mayWrite(topic))) return 'discard'
+    return owner.receive({ topic, payload: Buffer.from(payload), by: { name: client.name, role } }) // which tells who may not, and why
+  }
+
+  /** Whether the topic is nobody's, and this client may publish there. */
+  isOpen(client: ConnectedClient, topic: string): boolean {
+    return !isUnfit(topic) && !topic.startsWith('$') && this.ownerOf(topic) === undefined && client.admission.rights.mayWrite(topic)
+  }
+}
+
+function isUnfit(topic: string): boolean {
+  return topic === '' || unfit.test(topic)
+}
