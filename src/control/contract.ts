@@ -4,15 +4,18 @@ import type { SiteEvent } from '../model/event.ts'
 import type { PackedChanges } from '../model/packed-changes.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { TagId, TagIndex, TagMeta } from '../model/tag.ts'
+import type { FlowCalls } from './flow-contract.ts'
 
 /** What north may ask of control. */
-export interface ControlCalls {
+export interface ControlCalls extends FlowCalls {
   /** The one command road; answered when the command has ended. */
   write(command: Command): CommandResult
   /** One result for each command, in order; answered when all have ended. */
   writeAll(batch: CommandBatch): readonly CommandResult[]
   /** Something happened at one of north's doors. Answered when it is journalled, or when that must not hold anybody up any longer. */
   record(event: SiteEvent): null
+  /** A message on the embedded broker that flows listen to. */
+  message(message: { readonly topic: string; readonly payload: string }): null
 }
 
 /** What control tells north; an answer says that it was taken in, with all that was told before it, and is what control waits for before it sends more. */

@@ -20,8 +20,9 @@ import { loadDriver, loadsSlowly, saveMemory } from './drivers.ts'
 import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
-import type { FlowConfig } from './flows/config.ts'
-import { startFlows } from './flows/flows.ts'
+import type { FlowDefinition } from './flows/definition.ts'
+import { type Flows, startFlows } from './flows/flows.ts'
+import type { FlowPort } from './flows/port.ts'
 import { compileInterlocks } from './interlocks.ts'
 import { JournalSink } from './journal-sink.ts'
 import { type OutboxSink, startOutboxSink, type Wanted } from './outbox-sink.ts'
@@ -35,7 +36,9 @@ export interface ControlData {
   readonly devices: readonly DeviceConfig[]
   /** All tags, a device's own side by side in the order of its device file. */
   readonly tags: readonly TagMeta[]
-  readonly flows: readonly FlowConfig[]
+  readonly flows: readonly FlowDefinition[]
+  /** The main sequence of the site. */
+  readonly pipeline?: readonly string[]
   readonly upstreams: Readonly<Record<string, Wanted>>
 }
 
@@ -48,7 +51,9 @@ export interface ControlPorts {
 }
 
 export interface Control extends Running {
-  readonly calls: CommandPort & BatchRoad & { record(event: SiteEvent): Promise<void> }
+  readonly calls: CommandPort &
+    BatchRoad &
+    FlowPort & { record(event: SiteEvent): Promise<void>; message(topic: string, payload: string): void }
   metrics(): readonly Metric[]
 }
 
@@ -67,12 +72,18 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const table = new TagTable(data.tags, clock)
   const sinks = openSinks(data, ports, parts)
   const places = new Map<string, DevicePlace>()
-  const journal = (event: SiteEvent): Promise<void> => sinks.events.record(event)
+  const heard: { flows?: Flows } = {}
+  const journal = (event: SiteEvent): Promise<void> => {
+    heard.flows?.hear(event)
+    return sinks.events.record(event)
+  }
   const record = (event: SiteEvent): void => void journal(event)
   const road = new CommandRoad({ table, devices: places, journal, interlock: compileInterlocks(table), clock, log })
   const events = (ask: { readonly type: string; readonly rowsMax: number }) => store.call('events', ask)
   const settling = parts.use(await recoverCommands({ road, table, devices: places, events, clock, log }))
-  const flows = parts.use(await startFlows({ data, table, road, store, north, outbox: sinks.outbox, record, clock, log }))
+  const flows = parts.use(
+    await startFlows({ data, table, devices: places, road, store, north, outbox: sinks.outbox, record, clock, chance: ports.chance, log }),
+  )
   const feeds = openFeeds({ table, places, north })
   table.onChanges((batch) => {
     feeds.take(batch)
@@ -92,7 +103,13 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   parts.use(clock.after(startedMs, () => saveMemory(data.devices.map(({ driver }) => driver))))
   const started = parts.move()
   return {
-    calls: { write: (command) => road.write(command), writeAll: (batch) => road.writeAll(batch), record: journal },
+    calls: {
+      write: (command) => road.write(command),
+      writeAll: (batch) => road.writeAll(batch),
+      record: journal,
+      message: flows.message,
+      ...flows.calls,
+    },
     failure: firstFailure([flows, sinks.outbox, refreshing, settling, ...devices]),
     metrics: () => [...devices, table, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),

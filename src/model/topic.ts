@@ -10,3 +10,8 @@ export function matchesFilter(topic: string, filter: string): boolean {
   }
   return topicLevels.length === filterLevels.length
 }
+
+/** As flows write it: below the site's path, or with `/` in front from the root of all topics. */
+export function fullFilter(topic: string, site: string): string {
+  return topic.startsWith('/') ? topic.slice(1) : `${site}/${topic}`
+}

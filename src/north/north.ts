@@ -25,6 +25,7 @@ import type { SparkplugHost, SparkplugHostOptions } from './broker/sparkplug/hos
 import { startTagTopics } from './broker/topics.ts'
 import { DoorEvents } from './door-events.ts'
 import { FirstValues } from './first-values.ts'
+import { FlowTopics } from './flow-topics.ts'
 import { LiveTagsCopy } from './live-tags.ts'
 import type { OpcuaServerConfig } from './opcua-server/config.ts'
 import type { OpcuaServer } from './opcua-server/server.ts'
@@ -43,6 +44,8 @@ export interface NorthData {
   readonly opcua?: OpcuaServerConfig
   readonly api: ApiConfig
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>
+  /** Topic filters that flows begin with. */
+  readonly flowTopics: readonly string[]
 }
 
 export interface NorthPorts {
@@ -76,6 +79,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const told = { clock, log, record: (event: SiteEvent): void => events.record(event) }
   const access = parts.use(startAccess({ stateFolder: dirname(data.stateFolder), gateway: data, ...told }))
   const broker = parts.use(await openBroker(data, { ports, access, ...told }))
+  const flowTopics = parts.use(new FlowTopics({ ...data, ...ports, filters: data.flowTopics, broker })) // before those whose prefix holds its own
   const topics = parts.use(await startTagTopics({ ...data, broker, tags, commands, clock, log }))
   const above: { upstreams?: Upstreams } = {}
   const host = parts.use(await openSparkplugHost(data, { broker, ...told }))
@@ -109,7 +113,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     devices: (rows) => takeStatuses(rows, statuses, [topics, upstreams, ...(first === undefined ? [] : [first])]),
     publish: broker.publish,
     accepted: () => upstreams.accepted(),
-    metrics: () => metricsOf([access, events, broker, topics, host, api, upstreams, opcua]),
+    metrics: () => metricsOf([access, events, broker, flowTopics, topics, host, api, upstreams, opcua]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { ControlData } from '../control/control.ts'
+import { fullFilter } from '../model/topic.ts'
 import type { NorthData } from '../north/north.ts'
 import type { Site } from '../site/site.ts'
 import { socketPathOf } from '../site/socket-path.ts'
@@ -27,6 +28,9 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     ...(site.opcua === undefined ? {} : { opcua: site.opcua }),
     api: site.api,
     upstreams: site.upstreams,
+    flowTopics: site.flows.flatMap(({ on }) =>
+      on.flatMap((trigger) => (trigger.kind === 'topic' ? [fullFilter(trigger.topic, site.site)] : [])),
+    ),
   }
   const control: ControlData = {
     site: site.site,

@@ -8,8 +8,12 @@ export interface StoreCalls {
   append(events: readonly SiteEvent[]): null
   /** To the journal of runs, in order. */
   recordRuns(records: readonly RunRecord[]): null
-  /** All runs that have begun and not ended, oldest first, with their records in order. */
-  openRuns(ask: null): readonly OpenRun[]
+  /** The next runs that have begun and not ended, oldest first, with their records in order. */
+  openRuns(ask: { readonly afterId: number }): OpenRuns
+  /** Newest first. */
+  runs(ask: RunsAsk): readonly RunRow[]
+  /** null where the journal does not know it. */
+  run(ask: { readonly run: string }): KeptRun | null
   /** To the outbox; the answer means "accepted". The last id of the rows. */
   accept(messages: readonly OutgoingMessage[]): { readonly lastId: number }
   /** The oldest unsent rows of one upstream with an id above `afterId`, in order; `only` some of them. */
@@ -32,36 +36,84 @@ export interface StoreNews {
   accepted(ask: null): null
 }
 
-/** A step of a run's life. `intent` stands before an effect, `outcome` after it. */
+/** A step of a run's life. `intent` stands before an effect, `outcome` after it; a `decision` says which way the run goes on, and who said so. */
 export type RunRecord =
   | {
       readonly kind: 'begun'
       readonly run: string
       readonly flow: string
       readonly timeMs: EpochMs
+      /** Kept once, however many runs begin with it. */
       readonly definition: string
       readonly input: string
     }
+  | StepRecord
+  | {
+      readonly kind: 'ended'
+      readonly run: string
+      readonly timeMs: EpochMs
+      readonly state: Exclude<RunState, 'settled'>
+      readonly data: string
+    }
+  /** A person has brought in order what the run left `unsettled`. */
+  | { readonly kind: 'settled'; readonly run: string; readonly timeMs: EpochMs }
+  /** A person lets an ended run go on. */
+  | { readonly kind: 'reopened'; readonly run: string; readonly timeMs: EpochMs }
+
+/** What happened in a run; these are what it is rebuilt from. */
+export type StepRecord =
   | { readonly kind: 'intent'; readonly run: string; readonly step: string; readonly timeMs: EpochMs; readonly data: string }
   | {
       readonly kind: 'outcome'
       readonly run: string
       readonly step: string
       readonly timeMs: EpochMs
-      readonly status: 'done' | 'failed' | 'unknown'
+      readonly status: StepStatus
       readonly data: string
     }
-  | {
-      readonly kind: 'ended'
-      readonly run: string
-      readonly timeMs: EpochMs
-      readonly state: 'completed' | 'failed' | 'unsettled'
-      readonly data: string
-    }
+  | { readonly kind: 'decision'; readonly run: string; readonly step: string; readonly timeMs: EpochMs; readonly data: string }
 
-export interface OpenRun {
-  readonly begun: Extract<RunRecord, { kind: 'begun' }>
-  readonly records: readonly Exclude<RunRecord, { kind: 'begun' | 'ended' }>[]
+/** retrying: an attempt failed, and another one may follow. unknown: nobody can say whether it was done. */
+export type StepStatus = 'done' | 'failed' | 'unknown' | 'skipped' | 'retrying'
+
+/** unsettled: something could not be undone, or nobody knows whether it was done: a person must look. */
+export type RunState = 'completed' | 'failed' | 'cancelled' | 'unsettled' | 'settled'
+
+export interface RunRow {
+  readonly id: number
+  readonly run: string
+  readonly flow: string
+  /** Of its definition: the hash of the text, where it is kept by that. */
+  readonly version: string
+  readonly begunMs: EpochMs
+  readonly input: string
+  readonly endedMs?: EpochMs
+  readonly state?: RunState
+  /** Of the record that ended it. */
+  readonly outcome?: string
+}
+
+export interface KeptRun extends RunRow {
+  readonly records: readonly StepRecord[]
+  /** Where one run is asked for; among many it stands once for all of a version. */
+  readonly definition?: string
+}
+
+export interface OpenRuns {
+  readonly runs: readonly KeptRun[]
+  /** By `version`. */
+  readonly definitions: Readonly<Record<string, string>>
+  /** Where the next look begins. */
+  readonly nextAfterId: number
+  readonly isEnd: boolean
+}
+
+export interface RunsAsk {
+  readonly flow?: string
+  readonly state?: RunState
+  /** Of the last row of the page before. */
+  readonly beforeId?: number
+  readonly rowsMax: number
 }
 
 /** What the outbox does with a row while it waits: keeps all in order (`events`), the last of a topic (`state`), or thins them when space runs short. */

@@ -1,9 +1,9 @@
 import { epochMs } from '../base/clock.ts'
-import { Fault } from '../base/fault.ts'
 import type { SiteEvent } from '../model/event.ts'
-import type { OpenRun, RunRecord } from './contract.ts'
+import type { RunRecord } from './contract.ts'
 import { type Db, numberPragma, type Schema } from './database.ts'
 import type { EventRow, SizedRow } from './rows.ts'
+import { openRunTables, type RunTables, runsMigration } from './runs.ts'
 
 export type JournalEvent = SiteEvent & { readonly id: number }
 
@@ -11,7 +11,7 @@ export type JournalEvent = SiteEvent & { readonly id: number }
 export interface Journal {
   append(rows: readonly EventRow[]): void
   record(rows: readonly SizedRow<RunRecord>[]): void
-  openRuns(): readonly OpenRun[]
+  readonly runs: Pick<RunTables, 'open' | 'one' | 'list'>
   events(ask: { readonly type?: string; readonly rowsMax: number }): readonly JournalEvent[]
   /** Takes the oldest events and ended runs away while the file is over its limit. Gives the number of rows taken. */
   trim(): number
@@ -37,6 +37,7 @@ export const journalSchema: Schema = {
        step TEXT NOT NULL, time_ms INTEGER NOT NULL, status TEXT, data TEXT NOT NULL
      ) STRICT;
      CREATE INDEX run_records_by_run ON run_records (run);`,
+    runsMigration,
   ],
 }
 
@@ -47,6 +48,7 @@ const answerCharsMax = 8 * 1024 ** 2
 const sizeCheckBytes = 256 * 1024
 /** Events go in steps, and a commit does at most so many steps: trimming must not be felt. It outpaces any writer all the same. */
 const trimRows = 1_000
+const trimRuns = 20
 const trimStepsMax = 10
 
 export function openJournal(db: Db, limits: { readonly bytesMax: number }): Journal {
@@ -57,7 +59,7 @@ export function openJournal(db: Db, limits: { readonly bytesMax: number }): Jour
   const span = db.prepare<[], { first: number | null; last: number | null }>(
     'SELECT (SELECT min(id) FROM events) AS first, (SELECT max(id) FROM events) AS last',
   )
-  const trimmer = openTrimmer(db, limits.bytesMax)
+  const trimmer = openTrimmer(db, { bytesMax: limits.bytesMax, runs })
   return {
     append: (rows) => {
       for (const { type, subject, timeMs, data, bytes } of rows) {
@@ -71,7 +73,7 @@ export function openJournal(db: Db, limits: { readonly bytesMax: number }): Jour
         trimmer.wrote(bytes)
       }
     },
-    openRuns: runs.open,
+    runs,
     events: ({ type, rowsMax }) => {
       const count = Math.max(0, Math.min(rowsMax, answerRowsMax))
       return bounded(type === undefined ? newest.iterate(count) : newestOfType.iterate(type, count))
@@ -113,105 +115,19 @@ function parseData(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-interface RunTables {
-  record(record: RunRecord): void
-  open(): readonly OpenRun[]
-  countOpen(): number
-}
-
-function openRunTables(db: Db): RunTables {
-  // A call whose answer was lost is asked again: the same run begins once.
-  const begin = db.prepare<[string, string, number, string, string]>(
-    'INSERT INTO runs (run, flow, begun_ms, definition, input) VALUES (?, ?, ?, ?, ?) ON CONFLICT (run) DO NOTHING',
-  )
-  const add = db.prepare<[string, number, string | null, string, string]>(
-    'INSERT INTO run_records (run, step, time_ms, status, data) SELECT id, ?, ?, ?, ? FROM runs WHERE run = ?',
-  )
-  const end = db.prepare<[number, string, string, string]>(
-    'UPDATE runs SET ended_ms = coalesce(ended_ms, ?), state = coalesce(state, ?), outcome = coalesce(outcome, ?) WHERE run = ?',
-  )
-  const open = db.prepare<[], RunColumns>('SELECT id, run, flow, begun_ms, definition, input FROM runs WHERE ended_ms IS NULL ORDER BY id')
-  const records = db.prepare<[], RecordColumns>(
-    'SELECT run_records.* FROM runs JOIN run_records ON run_records.run = runs.id WHERE runs.ended_ms IS NULL ORDER BY run_records.id',
-  )
-  const count = db.prepare<[], { count: number }>('SELECT count(*) AS count FROM runs WHERE ended_ms IS NULL')
-  return {
-    record: (row) => {
-      switch (row.kind) {
-        case 'begun':
-          begin.run(row.run, row.flow, row.timeMs, row.definition, row.input)
-          return
-        case 'intent':
-          known(add.run(row.step, row.timeMs, null, row.data, row.run).changes, row.run)
-          return
-        case 'outcome':
-          known(add.run(row.step, row.timeMs, row.status, row.data, row.run).changes, row.run)
-          return
-        case 'ended':
-          known(end.run(row.timeMs, row.state, row.data, row.run).changes, row.run)
-          return
-        default:
-          row satisfies never
-      }
-    },
-    open: () => openRunsOf(open.all(), records.all()),
-    countOpen: () => count.get()?.count ?? 0,
-  }
-}
-
-interface RunColumns {
-  readonly id: number
-  readonly run: string
-  readonly flow: string
-  readonly begun_ms: number
-  readonly definition: string
-  readonly input: string
-}
-
-interface RecordColumns {
-  readonly run: number
-  readonly step: string
-  readonly time_ms: number
-  readonly status: 'done' | 'failed' | 'unknown' | null
-  readonly data: string
-}
-
-function openRunsOf(runs: readonly RunColumns[], rows: readonly RecordColumns[]): readonly OpenRun[] {
-  const byRun = Map.groupBy(rows, (row) => row.run)
-  return runs.map(({ id, run, flow, begun_ms, definition, input }) => ({
-    begun: { kind: 'begun', run, flow, timeMs: epochMs(begun_ms), definition, input },
-    records: (byRun.get(id) ?? []).map((row) => recordOf(run, row)),
-  }))
-}
-
-function recordOf(run: string, { step, time_ms, status, data }: RecordColumns): OpenRun['records'][number] {
-  const timeMs = epochMs(time_ms)
-  return status === null ? { kind: 'intent', run, step, timeMs, data } : { kind: 'outcome', run, step, timeMs, status, data }
-}
-
-function known(changes: number, run: string): void {
-  if (changes > 0) return
-  throw new Fault('store.run-unknown', `The journal knows no run "${run}".`, {
-    remedy: 'Record that the run has begun before its steps; it may also have been lost with a damaged journal (see store.file-set-aside).',
-  })
-}
-
 interface Trimmer {
   wrote(bytes: number): void
   trim(): number
 }
 
 /** Whatever is oldest goes first: events by their order, ended runs by their end. Open runs stay, whatever the limit. */
-function openTrimmer(db: Db, bytesMax: number): Trimmer {
+function openTrimmer(db: Db, { bytesMax, runs }: { readonly bytesMax: number; readonly runs: RunTables }): Trimmer {
   const oldestEvent = db.prepare<[], { id: number; time_ms: number }>('SELECT id, time_ms FROM events ORDER BY id LIMIT 1')
   const dropEvents = db.prepare<[number]>('DELETE FROM events WHERE id < ?')
-  const dropRuns = db.prepare<[number]>(
-    'DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE ended_ms IS NOT NULL AND ended_ms <= ? ORDER BY ended_ms LIMIT 20)',
-  )
   const step = (): number => {
     const oldest = oldestEvent.get()
-    const runs = dropRuns.run(oldest?.time_ms ?? Number.MAX_SAFE_INTEGER).changes
-    return runs > 0 || oldest === undefined ? runs : dropEvents.run(oldest.id + trimRows).changes
+    const dropped = runs.dropEnded({ untilMs: oldest?.time_ms ?? Number.MAX_SAFE_INTEGER, runsMax: trimRuns })
+    return dropped > 0 || oldest === undefined ? dropped : dropEvents.run(oldest.id + trimRows).changes
   }
   let bytesSince = sizeCheckBytes // a limit may have been lowered since the last start
   return {

@@ -81,13 +81,17 @@ function runTextBytes(record: RunRecord, place: number): number {
         nameBytes('flow', record.flow, place) + textBytes('definition', record.definition, place) + textBytes('input', record.input, place)
       )
     case 'intent':
+    case 'decision':
       return nameBytes('step', record.step, place) + textBytes('data', record.data, place)
     case 'outcome':
-      oneOf(record.status, ['done', 'failed', 'unknown'], place)
+      oneOf(record.status, ['done', 'failed', 'unknown', 'skipped', 'retrying'], place)
       return nameBytes('step', record.step, place) + textBytes('data', record.data, place)
     case 'ended':
-      oneOf(record.state, ['completed', 'failed', 'unsettled'], place)
+      oneOf(record.state, ['completed', 'failed', 'cancelled', 'unsettled'], place)
       return textBytes('data', record.data, place)
+    case 'settled':
+    case 'reopened':
+      return 0
     default:
       record satisfies never
       throw invalid(place, 'its kind is unknown')

@@ -77,7 +77,9 @@ function storeCalls(parts: StoreParts, { clock }: StoreOptions): StorePort {
       await journalWriter.submit({ rows: rows.length, bytes, run: (tables) => tables.record(rows) })
       return null
     },
-    openRuns: async () => journal.read((tables) => tables.openRuns()),
+    openRuns: async (ask) => journal.read(({ runs }) => runs.open(ask)),
+    runs: async (ask) => journal.read(({ runs }) => runs.list(ask)),
+    run: async (ask) => journal.read(({ runs }) => runs.one(ask)),
     accept: async (messages) => {
       const { rows, bytes } = messageRows(messages)
       return await outboxWriter.submit({ rows: rows.length, bytes, run: (tables) => tables.accept(rows, clock.now()) })

@@ -59,7 +59,7 @@ describe('the group commit', () => {
     ])
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
     expect(results[1]).toMatchObject({ reason: { code: 'store.run-unknown', isRetryable: false } })
-    expect((await store.openRuns(null)).map((run) => run.begun.run)).toEqual(['one'])
+    expect((await store.openRuns({ afterId: 0 })).runs.map(({ run }) => run)).toEqual(['one'])
     expect(await store.events({ rowsMax: 10 })).toHaveLength(1)
   })
 

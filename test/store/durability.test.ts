@@ -7,10 +7,11 @@ import { MessageChannel, Worker } from 'node:worker_threads'
 import { describe, expect, it } from 'vitest'
 import { createDoor } from '../../src/base/door.ts'
 import type { RoomBirth, RoomCalls, RuntimeCalls } from '../../src/base/thread.ts'
-import type { StoreCalls } from '../../src/store/contract.ts'
+import type { KeptRun, StoreCalls } from '../../src/store/contract.ts'
 import { numberPragma, openDatabase } from '../../src/store/database.ts'
 import { journalSchema } from '../../src/store/journal.ts'
 import { outboxSchema } from '../../src/store/outbox-schema.ts'
+import type { Store } from '../../src/store/store.ts'
 import { makeStateFolder } from '../support/state-folder.ts'
 import { bodies, event, messages, openTestStore, roomy } from '../support/store-samples.ts'
 
@@ -93,7 +94,7 @@ describe("the store's thread", () => {
     await worker.terminate()
     room.close()
     await using store = await openTestStore(folder.path)
-    expect(await store.openRuns(null)).toEqual([])
+    expect((await store.openRuns({ afterId: 0 })).runs).toEqual([])
   })
 })
 
@@ -132,8 +133,18 @@ async function expectAllKept(path: string, acknowledged: Acknowledged): Promise<
   const events = (await store.events({ type: 'test.written', rowsMax: 10_000 })).map(({ data }) => Number(data['number']))
   const reach = events.length === 10_000 ? Math.min(...events) : 0
   expect(new Set(acknowledged.event.filter((number) => number >= reach)).difference(new Set(events)).size, 'lost events').toBe(0)
-  const open = await store.openRuns(null)
-  const runs = new Set(open.filter(({ records }) => records.length === 1).map(({ begun }) => Number(begun.run.slice(4))))
+  const open = await allOpenRuns(store)
+  const runs = new Set(open.filter(({ records }) => records.length === 1).map(({ run }) => Number(run.slice(4))))
   expect(new Set(acknowledged.run).difference(runs).size, 'lost runs').toBe(0)
-  return Math.max(0, ...kept, ...events, ...open.map(({ begun }) => Number(begun.run.slice(4)))) + 1
+  return Math.max(0, ...kept, ...events, ...open.map(({ run }) => Number(run.slice(4)))) + 1
+}
+
+async function allOpenRuns(store: Store): Promise<readonly KeptRun[]> {
+  const found: KeptRun[] = []
+  for (let afterId = 0; ; ) {
+    const page = await store.openRuns({ afterId })
+    found.push(...page.runs)
+    if (page.isEnd) return found
+    afterId = page.nextAfterId
+  }
 }

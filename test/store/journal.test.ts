@@ -25,9 +25,15 @@ describe('the journal of runs', () => {
       await store.recordRuns([begun('c'), ended('a'), intent('b', 'report')])
     }
     await using store = await openTestStore(folder.path)
-    expect(await store.openRuns(null)).toEqual([
-      { begun: begun('b'), records: [intent('b', 'open'), outcome('b', 'open'), intent('b', 'report')] },
-      { begun: begun('c'), records: [] },
+    const { runs, definitions, isEnd } = await store.openRuns({ afterId: 0 })
+    expect(runs).toMatchObject([
+      { run: 'b', flow: 'reject', input: '{}', records: [intent('b', 'open'), outcome('b', 'open'), intent('b', 'report')] },
+      { run: 'c', records: [] },
+    ])
+    expect([Object.values(definitions), runs.map(({ version }) => definitions[version]), isEnd]).toEqual([
+      ['{"v":1}'],
+      ['{"v":1}', '{"v":1}'],
+      true,
     ])
     expect(metric(store, 'lineside_store_open_runs')).toBe(2)
   })
@@ -37,7 +43,7 @@ describe('the journal of runs', () => {
     await using store = await openTestStore(folder.path)
     await store.recordRuns([begun('a'), ended('a')])
     await store.recordRuns([begun('a')])
-    expect(await store.openRuns(null)).toEqual([])
+    expect((await store.openRuns({ afterId: 0 })).runs).toEqual([])
   })
 })
 
@@ -77,7 +83,9 @@ describe('the journal of events', () => {
       await store.recordRuns(names.flatMap((run, n) => (n === 0 ? [begun(run, input)] : [begun(run, input), ended(run)])))
       await store.append([event('a')])
     }
-    expect((await store.openRuns(null)).map((run) => run.begun.run)).toEqual(Array.from({ length: 20 }, (_, call) => `run-${call * 25}`))
+    expect((await store.openRuns({ afterId: 0 })).runs.map(({ run }) => run)).toEqual(
+      Array.from({ length: 20 }, (_, call) => `run-${call * 25}`),
+    )
     expect(metric(store, 'lineside_store_trimmed_rows_total')).toBeGreaterThan(200)
   })
 })

@@ -1,26 +1,43 @@
+import type { Chance } from '../../base/chance.ts'
 import type { Clock } from '../../base/clock.ts'
 import type { Door } from '../../base/door.ts'
 import { Fault } from '../../base/fault.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import type { Command, CommandResult } from '../../model/command.ts'
 import type { SiteEvent } from '../../model/event.ts'
-import type { TagId, TagMeta, TagValue } from '../../model/tag.ts'
-import type { OpenRun, StoreCalls } from '../../store/contract.ts'
+import { asTagId, type TagId, type TagMeta, type TagValue } from '../../model/tag.ts'
+import type { StoreCalls } from '../../store/contract.ts'
 import type { NorthCalls } from '../contract.ts'
-import { isSameValue, type TagTable } from '../tag-table.ts'
-import type { FlowConfig } from './config.ts'
-import type { Run, RunPorts } from './run.ts'
+import type { DevicePlace } from '../errand.ts'
+import { isSameValue, scaledValue, type TagTable } from '../tag-table.ts'
+import type { FlowDefinition } from './definition.ts'
+import type { DeviceChoice, StepPorts } from './step-ports.ts'
+import type { Watchers } from './watchers.ts'
 
 export interface FlowsOptions {
-  readonly data: { readonly site: string; readonly flows: readonly FlowConfig[]; readonly tags: readonly TagMeta[] }
+  readonly data: FlowsData
   readonly table: TagTable
+  /** By name; a device that is only being started is not in it yet. */
+  readonly devices: ReadonlyMap<string, DevicePlace>
   readonly road: { write(command: Command): Promise<CommandResult> }
   readonly store: Door<StoreCalls>
   readonly north: Door<NorthCalls>
   readonly outbox: { acceptMessage(topic: string, payload: string): Promise<void> }
   readonly record: (event: SiteEvent) => void
   readonly clock: Clock
+  readonly chance: Chance
   readonly log: Log
+}
+
+/** What flows are told of the site. Plain data. */
+export interface FlowsData {
+  readonly site: string
+  readonly node: string
+  readonly flows: readonly FlowDefinition[]
+  readonly tags: readonly TagMeta[]
+  readonly devices: readonly { readonly device: string; readonly capabilities: readonly string[] }[]
+  /** The main sequence of the site. */
+  readonly pipeline?: readonly string[]
 }
 
 const retryPauseMs = 200
@@ -29,40 +46,67 @@ const publishMs = 30_000
 /** How long a resumed run waits for the device that can tell what happened. */
 const settleMs = 30_000
 
-export async function openRuns({ store, clock, log }: FlowsOptions, stop: AbortSignal): Promise<readonly OpenRun[]> {
-  return await untilAnswered(() => store.call('openRuns', null), { clock, log, stop, what: 'The store does not tell the open runs yet.' })
-}
+type OwnPorts = Omit<StepPorts, 'runFlow' | 'request' | 'query'>
 
-export function runPorts({ data, table, road, store, north, outbox, clock, log }: FlowsOptions, stop: AbortSignal): RunPorts {
+/** What steps do to the world, by way of everything else that the control room has. */
+export function stepPorts(
+  options: FlowsOptions,
+  { watchers, life }: { readonly watchers: Watchers; readonly life: AbortSignal },
+): OwnPorts {
+  const { table, clock, chance, devices, record } = options
+  const load = new Map<string, number>()
   return {
-    tags: table,
     clock,
-    write: (command) => road.write(command),
-    keep: async (records) => {
-      await untilAnswered(() => store.call('recordRuns', records), {
-        clock,
-        log,
-        stop,
-        what: 'The journal does not answer; runs wait for it.',
-      })
+    chance,
+    tags: table,
+    watch: (tags, look) => watchers.watch(tags, look),
+    write: (command) => busy(load, String(command.tag).split('/')[0] ?? '', () => options.road.write(command)),
+    readsNow: (tag, value) => readsNow(tag, { value, table, clock, life }),
+    readFresh: (tags, stop) => readFresh(tags, { ...options, stop }),
+    publish: (message) => publish(message, { ...options, life }),
+    record,
+    call: async (name, call, stop) => {
+      const place = devices.get(name)
+      if (place === undefined) return { outcome: 'failed', fault: noSuchDevice(name) }
+      return await busy(load, name, () => place.device.call(call, stop))
     },
-    publish: async ({ topic, payload, isRetained }) => {
-      const fullTopic = `${data.site}/${topic}`
-      await outbox.acceptMessage(fullTopic, payload)
-      const limit = clock.elapsed() + publishMs
-      await untilAnswered(() => north.call('publish', [{ topic: fullTopic, payload, qos: 1, isRetained }]), {
-        clock,
-        log,
-        stop,
-        limit,
-        what: 'The broker does not answer; a flow waits for it.',
-      })
-    },
-    readsNow: (tag, value) => readsNow(tag, { value, table, clock, stop }),
+    devicesWith: (capability) => choices(options, { capability, load }),
   }
 }
 
-interface Patience {
+async function busy<Result>(load: Map<string, number>, device: string, work: () => Promise<Result>): Promise<Result> {
+  load.set(device, (load.get(device) ?? 0) + 1)
+  try {
+    return await work()
+  } finally {
+    const left = (load.get(device) ?? 1) - 1
+    if (left === 0) load.delete(device)
+    else load.set(device, left)
+  }
+}
+
+function choices(
+  { data, devices }: FlowsOptions,
+  { capability, load }: { readonly capability: string; readonly load: ReadonlyMap<string, number> },
+): readonly DeviceChoice[] {
+  return data.devices
+    .filter(({ capabilities }) => capabilities.includes(capability))
+    .map(({ device }) => ({ device, isHealthy: devices.get(device)?.device.status().state === 'online', load: load.get(device) ?? 0 }))
+}
+
+async function publish(
+  { topic, payload, isRetained }: { readonly topic: string; readonly payload: string; readonly isRetained: boolean },
+  { data, outbox, north, clock, log, life }: FlowsOptions & { readonly life: AbortSignal },
+): Promise<void> {
+  const fullTopic = topic.startsWith('/') ? topic.slice(1) : `${data.site}/${topic}`
+  await outbox.acceptMessage(fullTopic, payload)
+  const limit = clock.elapsed() + publishMs
+  const what = 'The broker does not answer; a flow waits for it.'
+  const ask = (): Promise<null> => north.call('publish', [{ topic: fullTopic, payload, qos: 1, isRetained }])
+  await untilAnswered(ask, { clock, log, stop: life, limit, what })
+}
+
+export interface Patience {
   readonly clock: Clock
   readonly log: Log
   readonly stop: AbortSignal
@@ -72,7 +116,7 @@ interface Patience {
 }
 
 /** Asks again while the fault says that it may help, telling the log once. */
-async function untilAnswered<Answer>(ask: () => Promise<Answer>, { clock, log, stop, what, limit }: Patience): Promise<Answer> {
+export async function untilAnswered<Answer>(ask: () => Promise<Answer>, { clock, log, stop, what, limit }: Patience): Promise<Answer> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await ask()
@@ -85,26 +129,25 @@ async function untilAnswered<Answer>(ask: () => Promise<Answer>, { clock, log, s
   }
 }
 
+interface Hearing {
+  readonly table: TagTable
+  readonly clock: Clock
+  readonly life: AbortSignal
+}
+
 /** After a start, devices need a moment: a resumed run must not fail because it was faster than they. */
-export async function devicesHeard(
-  run: Run,
-  { table, clock, stop }: { readonly table: TagTable; readonly clock: Clock; readonly stop: AbortSignal },
-): Promise<void> {
+export async function devicesHeard(tags: readonly string[], { table, clock, life }: Hearing): Promise<void> {
+  const known = tags.map(asTagId).filter((tag) => table.find(tag) !== undefined)
   const limit = clock.elapsed() + settleMs
-  const tags = run.flow.steps.flatMap((step) => (step.kind === 'write' ? step.writes.map(({ tag }) => tag) : []))
-  while (clock.elapsed() < limit && tags.some((tag) => !isHeard(table, tag))) await clock.sleep(retryPauseMs, stop)
+  while (clock.elapsed() < limit && known.some((tag) => !isHeard(table, tag))) await clock.sleep(retryPauseMs, life)
 }
 
 /** Waits until the device can be heard, then compares. */
-async function readsNow(
-  tag: TagId,
-  context: { readonly value: unknown; readonly table: TagTable; readonly clock: Clock; readonly stop: AbortSignal },
-): Promise<boolean | undefined> {
-  const { table, clock, stop } = context
+async function readsNow(tag: TagId, { table, clock, life, value }: Hearing & { readonly value: TagValue }): Promise<boolean | undefined> {
   const limit = clock.elapsed() + settleMs
   while (clock.elapsed() < limit) {
-    if (isHeard(table, tag)) return isSameValue(table.sampleOf(tag)?.value ?? null, context.value as TagValue)
-    await clock.sleep(retryPauseMs, stop)
+    if (isHeard(table, tag)) return isSameValue(table.sampleOf(tag)?.value ?? null, value)
+    await clock.sleep(retryPauseMs, life)
   }
   return undefined
 }
@@ -112,4 +155,37 @@ async function readsNow(
 function isHeard(table: TagTable, tag: TagId): boolean {
   const quality = table.sampleOf(tag)?.quality
   return quality === 'good' || quality === 'uncertain'
+}
+
+/** One read a device, and whoever looks at the tags then sees the same. */
+async function readFresh(
+  tags: readonly TagId[],
+  { table, devices, clock, stop }: FlowsOptions & { readonly stop: AbortSignal },
+): Promise<readonly (TagValue | undefined)[]> {
+  const places = tags.map((tag) => ({ tag, place: table.find(tag), device: tag.split('/')[0] ?? '' }))
+  const values = new Map<TagId, TagValue | undefined>()
+  for (const [name, asked] of Map.groupBy(places, ({ device }) => device)) {
+    const at = devices.get(name)
+    if (at === undefined) throw noSuchDevice(name)
+    const known = asked.flatMap(({ tag, place }) => (place === undefined ? [] : [{ tag, place }]))
+    const readings = await at.device.read(
+      known.map(({ place }) => place - at.first),
+      stop,
+    )
+    table.take(at.first, readings, clock.now())
+    table.flush()
+    for (const [position, { tag, place }] of known.entries()) {
+      const reading = readings[position]
+      const isUsable = reading !== undefined && reading.value !== null && (reading.quality === 'good' || reading.quality === 'uncertain')
+      values.set(tag, isUsable && reading.value !== null ? scaledValue(reading.value, table.metas[place]?.scale) : undefined)
+    }
+  }
+  return tags.map((tag) => values.get(tag))
+}
+
+function noSuchDevice(device: string): Fault {
+  return new Fault('flow.no-device', `There is no device ${device} here, or it is only being started.`, {
+    remedy: 'Look at the name that the flow computes; the devices of the site are those of its folder devices/.',
+    isRetryable: true,
+  })
 }

@@ -1,177 +1,195 @@
-import type { Clock } from '../../base/clock.ts'
-import { Fault, type PlainFault, plainFault } from '../../base/fault.ts'
-import type { Command, CommandResult } from '../../model/command.ts'
-import type { ExpressionScope } from '../../model/expression.ts'
-import { asTagId, type TagId, type TagValue } from '../../model/tag.ts'
-import { checkedTemplate, payloadText } from '../../model/template.ts'
-import type { OpenRun, RunRecord } from '../../store/contract.ts'
-import type { FlowConfig, FlowStep, PublishStep, WriteStep } from './config.ts'
-import type { TagView } from './trigger.ts'
+import type { EpochMs } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import type { RunRecord, StepRecord } from '../../store/contract.ts'
+import type { Breakers } from './breaker.ts'
+import type { CompiledFlow } from './compiled.ts'
+import type { Question, RunFacts } from './effect.ts'
+import { Stopped } from './faults.ts'
+import type { Frame } from './frame.ts'
+import type { RunStart } from './kept.ts'
+import { type Answer, type By, type Cause, type Decision, Past } from './past.ts'
+import type { RunJournal } from './run-journal.ts'
+import type { StepPorts } from './step-ports.ts'
+import { onAbort } from './stop.ts'
+import type { Turn } from './turn.ts'
 
-/** What a run does to the world. */
-export interface RunPorts {
-  /** Resolves when the records are on disk; waits for as long as the store is away. */
-  readonly keep: (records: readonly RunRecord[]) => Promise<void>
-  readonly write: (command: Command) => Promise<CommandResult>
-  /** Resolves when the message is kept for every upstream that wants it, and the broker has it. */
-  readonly publish: (message: { readonly topic: string; readonly payload: string; readonly isRetained: boolean }) => Promise<void>
-  /** Whether the tag reads this value now; undefined when its device cannot be heard for a while. */
-  readonly readsNow: (tag: TagId, value: TagValue) => Promise<boolean | undefined>
-  readonly tags: TagView
-  readonly clock: Clock
-}
-
-/** One run: which flow (as it was when the run began), by what, and how far it has come. */
-export interface Run {
+export interface RunOptions {
   readonly id: string
-  readonly flow: FlowConfig
-  readonly trigger: Readonly<Record<string, unknown>>
-  /** Whether it began in an earlier life of the daemon. */
+  readonly flow: CompiledFlow
+  readonly start: RunStart
+  readonly begunMs: EpochMs
+  /** What an earlier life kept of it. */
+  readonly past: readonly StepRecord[]
   readonly isResumed: boolean
-  /** The records of that earlier life; empty for a new run. */
-  readonly past: OpenRun['records']
+  readonly ports: StepPorts
+  readonly journal: RunJournal
+  readonly breakers: Breakers
+  readonly turn: Turn
+  /** Told what happens in it. */
+  readonly tell: (type: string, run: Run, data: Readonly<Record<string, unknown>>) => void
+  readonly log: Log
+  /** Ends with the daemon. */
+  readonly life: AbortSignal
 }
 
-export interface RunEnd {
-  readonly state: 'completed' | 'failed' | 'unsettled'
-  readonly step?: string
-  readonly fault?: PlainFault
-}
+type Untold<Of> = Of extends unknown ? Omit<Of, 'run' | 'timeMs'> : never
+type Asked = Question & { readonly key: string; readonly sinceMs: EpochMs; readonly answer: (answer: Answer) => void }
 
-/** A step that ended otherwise than done. */
-class StepEnd extends Error {
-  readonly state: 'failed' | 'unsettled'
-  readonly fault: PlainFault
+/** One run of a flow: where it stands, and who may say what to it. How it goes on is in carry-out.ts and below. */
+export class Run {
+  readonly id: string
+  readonly flow: CompiledFlow
+  readonly start: RunStart
+  readonly begunMs: EpochMs
+  readonly isResumed: boolean
+  readonly past: Past
+  readonly ports: StepPorts
+  readonly breakers: Breakers
+  readonly life: AbortSignal
+  readonly facts: RunFacts
+  readonly #options: RunOptions
+  readonly #forward = new AbortController()
+  readonly #asked = new Map<string, Asked>()
+  readonly #left = new Set<string>()
+  readonly #onProgress = new Set<() => void>()
+  #resumed = Promise.withResolvers<void>()
+  #cancelled: Cause | undefined
 
-  constructor(state: 'failed' | 'unsettled', fault: PlainFault) {
-    super(fault.message)
-    this.state = state
-    this.fault = fault
+  constructor(options: RunOptions) {
+    this.#options = options
+    this.id = options.id
+    this.flow = options.flow
+    this.start = options.start
+    this.begunMs = options.begunMs
+    this.isResumed = options.isResumed
+    this.past = new Past(options.past)
+    this.ports = options.ports
+    this.breakers = options.breakers
+    this.life = options.life
+    const { parent } = options.start
+    const { name, definition } = options.flow
+    const { depth, holder } = parent === undefined ? { depth: 0, holder: options.id } : { depth: parent.depth + 1, holder: parent.holder }
+    this.facts = { id: options.id, flow: name, version: definition.version, depth, holder, log: options.log }
   }
-}
 
-/** Runs the steps that are not known done, each with its intent kept before the effect and its outcome after. */
-export async function executeRun(run: Run, ports: RunPorts): Promise<RunEnd> {
-  for (const step of run.flow.steps) {
+  /** Aborted when nothing new may begin on the way forward: on a failure, a cancel, at the end of its time, with the daemon. */
+  get forward(): AbortSignal {
+    return this.#forward.signal
+  }
+
+  /** What a person or the clock has ended it with. */
+  get cancelled(): Cause | undefined {
+    return this.#cancelled
+  }
+
+  get left(): readonly string[] {
+    return [...this.#left]
+  }
+
+  get questions(): readonly Asked[] {
+    return [...this.#asked.values()]
+  }
+
+  /** Resolves when it is on disk, and all before it. */
+  async keep(record: Untold<RunRecord>): Promise<void> {
+    await this.#options.journal.keep(this.#record(record))
+  }
+
+  /** Goes to the disk with whatever is kept next. */
+  note(record: Untold<RunRecord>): void {
+    this.#options.journal.note(this.#record(record))
+  }
+
+  decide(key: string, decision: Decision): void {
+    this.note({ kind: 'decision', step: key, data: JSON.stringify(decision) })
+  }
+
+  tell(type: string, step: string, data: Readonly<Record<string, unknown>> = {}): void {
+    this.#options.tell(type, this, { step, ...data })
+  }
+
+  /** Before each beginning: not while the run is paused, not after it was stopped, not too many in one turn of the loop, not more than the disk bears. */
+  async gate({ stop }: Frame): Promise<void> {
+    if (stop.aborted) throw new Stopped()
+    await this.#options.turn.spend()
+    await this.#options.journal.room()
+    while (this.past.isPaused && !stop.aborted) await this.#untilResumed(stop)
+    if (stop.aborted) throw new Stopped()
+  }
+
+  /** Resolves with what a person says, once it is kept. */
+  async ask(key: string, question: Question): Promise<Answer> {
+    const known = this.past.answer(key)
+    if (known !== undefined) return known
+    const answered = Promise.withResolvers<Answer>()
+    const sinceMs = this.ports.clock.now()
+    this.#asked.set(key, { ...question, key, sinceMs, answer: answered.resolve })
+    this.tell('step.asks', key, { kind: question.kind, role: question.role, text: question.text })
+    using _stop = onAbort(question.stop, () => answered.reject(new Stopped()))
     try {
-      await (step.kind === 'write' ? writeAll(run, step, ports) : publishOnce(run, step, ports))
-    } catch (error) {
-      const end = stepEnd(step, error)
-      await ports.keep([{ kind: 'ended', run: run.id, timeMs: ports.clock.now(), state: end.state, data: JSON.stringify(end) }])
-      return end
+      return await answered.promise
+    } finally {
+      this.#asked.delete(key)
     }
   }
-  await ports.keep([{ kind: 'ended', run: run.id, timeMs: ports.clock.now(), state: 'completed', data: '{}' }])
-  return { state: 'completed' }
-}
 
-function stepEnd(step: FlowStep, error: unknown): RunEnd & { readonly state: 'failed' | 'unsettled' } {
-  if (error instanceof StepEnd) return { state: error.state, step: step.id, fault: error.fault }
-  return { state: 'failed', step: step.id, fault: plainFault(error) }
-}
-
-async function writeAll(run: Run, step: WriteStep, ports: RunPorts): Promise<void> {
-  for (const [place, { tag, value }] of step.writes.entries()) {
-    await once(run, `${step.id}/${place}`, ports, {
-      begin: () => evaluate(run, value, ports) as TagValue,
-      act: async (asked) => settleWrite(step, await ports.write(command(run, `${step.id}/${place}`, { tag, value: asked }))),
-      inDoubt: async (asked) => {
-        if ((await ports.readsNow(tag, asked)) === true) return
-        throw new StepEnd('unsettled', plainFault(inDoubt(step.id, tag)))
-      },
-    })
+  onProgress(look: () => void): Disposable {
+    this.#onProgress.add(look)
+    return { [Symbol.dispose]: () => this.#onProgress.delete(look) }
   }
-}
 
-async function publishOnce(run: Run, step: PublishStep, ports: RunPorts): Promise<void> {
-  const act = async (payload: TagValue): Promise<void> =>
-    await ports.publish({ topic: step.topic, payload: String(payload), isRetained: step.isRetained })
-  await once(run, step.id, ports, {
-    begin: () => payloadText(evaluate(run, step.payload, ports)),
-    act,
-    inDoubt: act, // a message may come twice, but must not be missing: at least once
-  })
-}
-
-interface Effect {
-  /** What is going to be done, computed once: a resumed run must not compute it anew from other values. */
-  readonly begin: () => TagValue
-  readonly act: (what: TagValue) => Promise<void>
-  /** The intent was kept and the outcome was not: it may or may not have been done. */
-  readonly inDoubt: (what: TagValue) => Promise<void>
-}
-
-/** Keeps the intent, acts, keeps the outcome; a part known done is left alone. */
-async function once(run: Run, part: string, ports: RunPorts, effect: Effect): Promise<void> {
-  const intent = run.past.find((record) => record.kind === 'intent' && record.step === part)
-  const outcome = run.past.find((record) => record.kind === 'outcome' && record.step === part)
-  if (outcome?.kind === 'outcome') return settled(outcome)
-  const what = intent === undefined ? effect.begin() : revive(intent.data)
-  if (intent === undefined) await ports.keep([{ kind: 'intent', run: run.id, step: part, timeMs: ports.clock.now(), data: freeze(what) }])
-  try {
-    await (intent === undefined ? effect.act(what) : effect.inDoubt(what))
-  } catch (error) {
-    const status = error instanceof StepEnd && error.state === 'unsettled' ? 'unknown' : 'failed'
-    const data = JSON.stringify(error instanceof StepEnd ? error.fault : plainFault(error))
-    await ports.keep([{ kind: 'outcome', run: run.id, step: part, timeMs: ports.clock.now(), status, data }])
-    throw error
+  progressed(): void {
+    for (const look of this.#onProgress) look()
   }
-  await ports.keep([{ kind: 'outcome', run: run.id, step: part, timeMs: ports.clock.now(), status: 'done', data: '{}' }])
-}
 
-/** What an earlier life of the run has kept of a part: done, or how it ended the run. */
-function settled(outcome: Extract<RunRecord, { kind: 'outcome' }>): void {
-  if (outcome.status === 'done') return
-  throw new StepEnd(outcome.status === 'unknown' ? 'unsettled' : 'failed', JSON.parse(outcome.data) as PlainFault)
-}
-
-/** JSON has no 64-bit integers and no bytes; what was meant must come back as it was. */
-function freeze(value: TagValue): string {
-  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? { bigint: item.toString() } : item))
-}
-
-function revive(text: string): TagValue {
-  return JSON.parse(text, (_key, item: unknown) =>
-    typeof item === 'object' && item !== null && 'bigint' in item ? BigInt(String(item.bigint)) : item,
-  ) as TagValue
-}
-
-function settleWrite(step: WriteStep, result: CommandResult): void {
-  if (result.status === 'done' || (result.status === 'unknown' && !step.isConfirmed)) return
-  const fault: PlainFault = {
-    code: result.code ?? `command.${result.status}`,
-    message: result.message ?? `The write ended ${result.status}.`,
-    remedy: result.remedy ?? 'Look at the device.',
-    isRetryable: false,
+  /** A person must look at this step. */
+  leave(key: string): void {
+    this.#left.add(key)
   }
-  throw new StepEnd(result.status === 'unknown' ? 'unsettled' : 'failed', fault)
-}
 
-function command(run: Run, part: string, write: { readonly tag: TagId; readonly value: TagValue }): Command {
-  // Flows are files of the controls engineer; what they may write is decided by whoever may change those files.
-  return { id: `${run.id}/${part}`, ...write, by: { road: 'flow', name: `${run.flow.flow}/${run.id}`, role: 'engineer' } }
-}
+  stop(): void {
+    this.#forward.abort()
+  }
 
-function evaluate(run: Run, source: unknown, ports: RunPorts): unknown {
-  const scope: ExpressionScope = { tag: (name) => ports.tags.sampleOf(asTagId(name)), trigger: run.trigger, ...triggerScope(run) }
-  const value = checkedTemplate(source, 'flow').evaluate(scope)
-  if (value === undefined) throw unknownValue(run)
-  return value
-}
+  async pause(by: By): Promise<void> {
+    await this.keep({ kind: 'decision', step: '*', data: JSON.stringify({ order: 'pause', ...by } satisfies Decision) })
+  }
 
-function triggerScope(run: Run): Pick<ExpressionScope, 'value'> {
-  const value = run.trigger['value']
-  return value === undefined || value === null ? {} : { value: value as TagValue }
-}
+  async resume(by: By): Promise<void> {
+    await this.keep({ kind: 'decision', step: '*', data: JSON.stringify({ order: 'resume', ...by } satisfies Decision) })
+    this.#resumed.resolve()
+    this.#resumed = Promise.withResolvers()
+  }
 
-function unknownValue(run: Run): Fault {
-  return new Fault('flow.unknown-value', `A value that ${run.flow.flow} needs is missing or not good.`, {
-    remedy: 'Look at the quality of the tags that the step uses.',
-  })
-}
+  /** It goes backwards from here, or ends as it stands. */
+  async cancel(cause: Cause, by: By): Promise<void> {
+    if (this.past.cause !== undefined) return
+    this.#cancelled ??= cause
+    this.#forward.abort()
+    await this.keep({ kind: 'decision', step: '*', data: JSON.stringify({ order: 'cancel', ...by } satisfies Decision) })
+  }
 
-function inDoubt(step: string, tag: TagId): Fault {
-  return new Fault('flow.in-doubt', `The daemon stopped while ${step} wrote ${tag}, and the tag does not read as intended.`, {
-    remedy: 'Look at the machine, bring it into the right state by hand, and start the flow again if it is still wanted.',
-  })
+  async skip(key: string, by: By): Promise<void> {
+    await this.keep({ kind: 'decision', step: key, data: JSON.stringify({ order: 'skip', ...by } satisfies Decision) })
+    const verdict = { verdict: 'done', ...by } as const
+    this.#asked.get(key)?.answer(verdict)
+  }
+
+  async answer(key: string, answer: Answer): Promise<void> {
+    const asked = this.#asked.get(key)
+    await this.keep({ kind: 'decision', step: key, data: JSON.stringify({ order: 'answer', ...answer } satisfies Decision) })
+    asked?.answer(answer)
+  }
+
+  #record(untold: Untold<RunRecord>): RunRecord {
+    const record = { ...untold, run: this.id, timeMs: this.ports.clock.now() } as RunRecord
+    if (record.kind === 'intent' || record.kind === 'outcome' || record.kind === 'decision') this.past.take(record)
+    return record
+  }
+
+  async #untilResumed(stop: AbortSignal): Promise<void> {
+    const stopped = Promise.withResolvers<void>()
+    using _stop = onAbort(stop, stopped.resolve)
+    await Promise.race([this.#resumed.promise, stopped.promise])
+  }
 }

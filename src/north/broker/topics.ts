@@ -45,7 +45,7 @@ export async function startTagTopics(options: TagTopicsOptions): Promise<TagTopi
   stop.use(tags.onChanges((batch) => changed(batch.map(({ tag }) => tag))))
   const writes = new Writes(options)
   stop.use(broker.own(`${site}/`, (message) => writes.receive(message)))
-  stop.use(broker.own(`lineside/${node}/`, () => 'discard')) // starting flows by MQTT comes with the flows issue
+  stop.use(broker.own(`lineside/${node}/`, () => 'discard'))
   const say = (message: LocalMessage): Promise<void> => broker.publish([message])
   const mention = (messages: readonly LocalMessage[]): void => {
     broker

@@ -1,16 +1,12 @@
-import type { Clock } from '../../base/clock.ts'
-import { checkedExpression, type Expression } from '../../model/expression.ts'
-import type { Sample } from '../../model/sample.ts'
-import { asTagId, type TagId } from '../../model/tag.ts'
-import type { FlowTrigger } from './config.ts'
-
-/** What a trigger and a step may look at: the current samples. */
-export interface TagView {
-  sampleOf(id: TagId): Sample | undefined
-}
+import type { Clock } from '../../../base/clock.ts'
+import { checkedExpression, type Expression } from '../../../model/expression.ts'
+import type { Sample } from '../../../model/sample.ts'
+import { asTagId, type TagId } from '../../../model/tag.ts'
+import type { TagTrigger } from '../definition.ts'
+import type { TagView } from '../step-ports.ts'
 
 export interface TriggerOptions {
-  readonly trigger: FlowTrigger
+  readonly trigger: TagTrigger
   readonly tags: TagView
   readonly clock: Clock
   readonly fire: (sample: Sample) => void
@@ -25,8 +21,11 @@ export class Trigger implements Disposable {
   readonly watched: readonly TagId[]
   readonly #options: TriggerOptions
   readonly #condition: Expression
-  #wasTrue: boolean | undefined
+  /** It has been known to be false since it was last true. */
+  #isArmed = false
   #delay: Disposable | undefined
+  /** At the last start; for the deadband. */
+  #startedAt: number | undefined
 
   constructor(options: TriggerOptions) {
     this.#options = options
@@ -38,10 +37,13 @@ export class Trigger implements Disposable {
   look(): void {
     const isTrue = this.#evaluate()
     if (isTrue === undefined) return // unknown: the trigger waits, and keeps what it knew
-    const hasBecomeTrue = isTrue && this.#wasTrue === false
-    this.#wasTrue = isTrue
-    if (!isTrue) this.#cancelDelay()
-    else if (hasBecomeTrue) this.#becomeTrue()
+    if (!isTrue) {
+      this.#isArmed ||= this.#hasMoved()
+      this.#cancelDelay()
+    } else if (this.#isArmed) {
+      this.#isArmed = false
+      this.#becomeTrue()
+    }
   }
 
   [Symbol.dispose](): void {
@@ -63,7 +65,17 @@ export class Trigger implements Disposable {
 
   #fire(): void {
     const sample = this.#options.tags.sampleOf(this.#options.trigger.tag)
-    if (sample !== undefined) this.#options.fire(sample)
+    if (sample === undefined) return
+    if (typeof sample.value === 'number') this.#startedAt = sample.value
+    this.#options.fire(sample)
+  }
+
+  /** A value that trembles around a limit must not start a run at each crossing. */
+  #hasMoved(): boolean {
+    const { trigger, tags } = this.#options
+    const value = tags.sampleOf(trigger.tag)?.value
+    if (trigger.deadband === undefined || this.#startedAt === undefined || typeof value !== 'number') return true
+    return Math.abs(value - this.#startedAt) >= trigger.deadband
   }
 
   #cancelDelay(): void {

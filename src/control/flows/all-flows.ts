@@ -1,0 +1,182 @@
+import { Fault } from '../../base/fault.ts'
+import { errorFields } from '../../base/log.ts'
+import type { Metric } from '../../base/metric.ts'
+import type { KeptRun } from '../../store/contract.ts'
+import { type CompiledFlow, compileFlow } from './compiled.ts'
+import { inputFor } from './inputs.ts'
+import { definitionOf } from './kept.ts'
+import { LiveRuns } from './live-runs.ts'
+import { type FlowsOptions, stepPorts, untilAnswered } from './ports.ts'
+import type { RunEnd } from './run-end.ts'
+import { StartRate } from './starts.ts'
+import { Triggers } from './triggers/triggers.ts'
+import { Watchers } from './watchers.ts'
+
+export interface OneFlow {
+  readonly compiled: CompiledFlow
+  readonly rate: StartRate
+  readonly ended: Record<RunEnd['state'], number>
+  refused: number
+}
+
+export class AllFlows {
+  readonly runs: LiveRuns
+  readonly watchers: Watchers
+  readonly triggers: Triggers
+  readonly #options: FlowsOptions
+  readonly #life: AbortSignal
+  readonly byName: ReadonlyMap<string, OneFlow>
+
+  constructor(options: FlowsOptions, life: AbortSignal) {
+    const { data, clock, table } = options
+    this.#options = options
+    this.#life = life
+    this.watchers = new Watchers(table)
+    this.triggers = new Triggers({ ...options, watchers: this.watchers })
+    this.byName = new Map(data.flows.map((definition) => [definition.flow, oneFlow(compileFlow(definition), clock)]))
+    const ports = { ...stepPorts(options, { watchers: this.watchers, life }), request: noService, query: noHistory }
+    this.runs = new LiveRuns({
+      ...options,
+      ports,
+      life,
+      flowNamed: (name) => this.byName.get(name)?.compiled,
+      onEnd: ({ flow }, { state }) => {
+        const known = this.byName.get(flow.name)
+        if (known !== undefined) known.ended[state] += 1
+      },
+    })
+  }
+
+  async listen(): Promise<void> {
+    for (const flow of this.byName.values()) {
+      await this.triggers.listen(flow.compiled.definition, (trigger) => this.#fire(flow, trigger))
+    }
+  }
+
+  /** In the order in which they began; those that had not yet done anything wait for their turn as they did. */
+  async resume(): Promise<void> {
+    const { store, clock, log } = this.#options
+    const what = 'The store does not tell the open runs yet.'
+    const open: { readonly kept: KeptRun; readonly flow: CompiledFlow }[] = []
+    for (let afterId = 0; ; ) {
+      const page = await untilAnswered(() => store.call('openRuns', { afterId }), { clock, log, stop: this.#life, what })
+      const compiled = new Map(Object.entries(page.definitions).map(([version, text]) => [version, this.compiled(text)]))
+      for (const kept of page.runs) {
+        const flow = compiled.get(kept.version)
+        if (flow !== undefined) open.push({ kept, flow })
+      }
+      if (page.isEnd) break
+      afterId = page.nextAfterId
+    }
+    for (const { kept, flow } of open) this.runs.resume(kept, flow)
+  }
+
+  startFlow(
+    name: string,
+    input: unknown,
+    trigger: Readonly<Record<string, unknown>>,
+  ): { readonly run: string; readonly kept: Promise<void> } {
+    const flow = this.byName.get(name)
+    if (flow === undefined) throw unknownFlow(name, [...this.byName.keys()])
+    const { compiled } = flow
+    const start = { trigger, input: inputFor(compiled.definition, input) }
+    if (!flow.rate.take()) throw this.#flooded(flow, trigger)
+    try {
+      const { run, kept } = this.runs.begin({ flow: compiled, start })
+      return { run: run.id, kept }
+    } catch (error) {
+      flow.refused += 1
+      throw error
+    }
+  }
+
+  metrics(): readonly Metric[] {
+    const each = [...this.byName.values()].flatMap((flow) => flowMetrics(flow, this.runs.starts.waitingOf(flow.compiled.name)))
+    return [
+      ...each,
+      { name: 'lineside_flow_runs_under_way', help: 'Runs that have begun and not ended.', type: 'gauge', value: this.runs.starts.running },
+      {
+        name: 'lineside_flow_records_waiting',
+        help: 'Records of runs that wait for the disk.',
+        type: 'gauge',
+        value: this.runs.journal.waiting,
+      },
+      {
+        name: 'lineside_flow_breakers_open',
+        help: 'Devices, services and topics that flows leave alone for a while.',
+        type: 'gauge',
+        value: this.runs.breakers.open().length,
+      },
+      ...this.runs.telling.metrics(),
+    ]
+  }
+
+  #fire(flow: OneFlow, trigger: Readonly<Record<string, unknown>>): void {
+    try {
+      this.startFlow(flow.compiled.name, {}, trigger)
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error
+      if (error.code !== 'flow.bad-input') return // told already
+      this.runs.telling.refused(flow.compiled.name, { type: 'flow.refused', data: { code: error.code, message: error.message } })
+    }
+  }
+
+  #flooded(flow: OneFlow, trigger: Readonly<Record<string, unknown>>): Fault {
+    flow.refused += 1
+    this.runs.telling.refused(flow.compiled.name, { type: 'flow.overloaded', data: { reason: 'flood', trigger } })
+    return new Fault('flow.overloaded', `${flow.compiled.name} is being started far too often.`, {
+      remedy: 'Look at what starts it: a condition that trembles wants a `deadband` or `for`, and two flows must not start each other.',
+      isRetryable: true,
+    })
+  }
+
+  /** A definition that is still the site's own is not compiled twice. */
+  compiled(text: string): CompiledFlow | undefined {
+    try {
+      const definition = definitionOf(text)
+      const own = this.byName.get(definition.flow)?.compiled
+      return own?.text === text ? own : compileFlow(definition)
+    } catch (error) {
+      this.#options.log.error('A run of an earlier version cannot be understood, and stays as it is.', errorFields(error))
+      return undefined
+    }
+  }
+}
+
+function oneFlow(compiled: CompiledFlow, clock: FlowsOptions['clock']): OneFlow {
+  return { compiled, rate: new StartRate(clock), ended: { completed: 0, failed: 0, cancelled: 0, unsettled: 0 }, refused: 0 }
+}
+
+function flowMetrics({ compiled, ended, refused }: OneFlow, waiting: number): readonly Metric[] {
+  const labels = { flow: compiled.name }
+  const runs = 'Runs by how they ended.'
+  return [
+    ...Object.entries(ended).map(
+      ([state, value]): Metric => ({ name: 'lineside_flow_runs_total', help: runs, type: 'counter', value, labels: { ...labels, state } }),
+    ),
+    {
+      name: 'lineside_flow_refused_total',
+      help: 'Starts refused because too many waited or came.',
+      type: 'counter',
+      value: refused,
+      labels,
+    },
+    { name: 'lineside_flow_waiting', help: 'Starts that wait for their turn.', type: 'gauge', value: waiting, labels },
+  ]
+}
+
+function unknownFlow(name: string, known: readonly string[]): Fault {
+  return new Fault('flow.unknown', `There is no flow "${name}" here.`, {
+    remedy: known.length === 0 ? 'This site has none: write one into flows/.' : `Name one of: ${known.slice(0, 20).join(', ')}.`,
+  })
+}
+
+function noService(): Promise<never> {
+  return Promise.reject(
+    new Fault('flow.no-service', 'This gateway has no services.', { remedy: 'Name them under `services:` in lineside.yaml.' }),
+  )
+}
+
+function noHistory(): Promise<never> {
+  return Promise.reject(new Fault('flow.no-history', 'This gateway keeps no history yet.', { remedy: 'Leave the query out.' }))
+}

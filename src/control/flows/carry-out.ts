@@ -1,0 +1,74 @@
+import { EndedEarly, failureOf, Stopped, timedOut } from './faults.ts'
+import { type Frame, rootFrame } from './frame.ts'
+import type { Cause } from './past.ts'
+import type { Run } from './run.ts'
+import type { RunEnd } from './run-end.ts'
+import { onAbort } from './stop.ts'
+import { undoAll, undoable } from './unwind.ts'
+import { walkList } from './walk.ts'
+
+/**
+ * Carries a run from where its journal says it is to its end, forward or backward. Rejects with `Stopped` when the daemon ends: the run then goes on
+ * in its next life.
+ */
+export async function carryOut(run: Run): Promise<RunEnd> {
+  const forward = run.past.cause ?? (await goForward(run))
+  const end = 'isUndone' in forward ? await goBack(run, forward) : finished(run, forward)
+  await run.keep({ kind: 'ended', state: end.state, data: JSON.stringify(end) })
+  return end
+}
+
+async function goForward(run: Run): Promise<Cause | { readonly output?: unknown }> {
+  using _life = onAbort(run.life, () => run.stop())
+  using _limit = limitOf(run)
+  try {
+    await walkList(run, run.flow.steps, root(run, run.forward))
+    return {}
+  } catch (error) {
+    if (error instanceof EndedEarly) return error.output === null ? {} : { output: error.output }
+    if (run.life.aborted) throw new Stopped()
+    return decidedCause(run, error)
+  }
+}
+
+function root(run: Run, stop: AbortSignal): Frame {
+  return rootFrame(stop, (list, frame) => walkList(run, list, frame))
+}
+
+function decidedCause(run: Run, error: unknown): Cause {
+  const cause = run.cancelled ?? causeOf(error)
+  run.decide('*', { order: 'unwind', cause })
+  return cause
+}
+
+function causeOf(error: unknown): Cause {
+  const { step, fault } = failureOf(error)
+  return { state: 'failed', fault, isUndone: true, ...(step === undefined ? {} : { step }) }
+}
+
+/** By the wall clock: its time goes on while the daemon is away. */
+function limitOf(run: Run): Disposable | undefined {
+  const { timeoutMs } = run.flow.definition
+  if (timeoutMs === undefined) return undefined
+  const { clock } = run.ports
+  const leftMs = Math.min(timeoutMs, Math.max(0, run.begunMs + timeoutMs - clock.now()))
+  const cause: Cause = { state: 'failed', fault: timedOut(run.flow.name, timeoutMs, false).fault, isUndone: true }
+  return clock.after(leftMs, () => void run.cancel(cause, { by: 'the clock', why: 'timeout' }).catch(() => {}))
+}
+
+async function goBack(run: Run, cause: Cause): Promise<RunEnd> {
+  const { state, step, fault, isUndone } = cause
+  if (isUndone) {
+    await undoAll(run, undoable(run, run.flow.steps, root(run, run.life)))
+    if (run.life.aborted) throw new Stopped()
+  }
+  return ended(run, { state, ...(step === undefined ? {} : { step }), ...(fault === undefined ? {} : { fault }) })
+}
+
+function finished(run: Run, { output }: { readonly output?: unknown }): RunEnd {
+  return ended(run, { state: 'completed', ...(output === undefined ? {} : { output }) })
+}
+
+function ended(run: Run, end: RunEnd): RunEnd {
+  return run.left.length === 0 ? end : { ...end, state: 'unsettled', left: run.left }
+}

@@ -1,0 +1,254 @@
+import { randomUUID } from 'node:crypto'
+import { Fault, plainFault } from '../../base/fault.ts'
+import { errorFields } from '../../base/log.ts'
+import type { KeptRun } from '../../store/contract.ts'
+import { Breakers } from './breaker.ts'
+import { carryOut } from './carry-out.ts'
+import type { CompiledFlow } from './compiled.ts'
+import { StepFailure, Stopped } from './faults.ts'
+import { groupOf, writtenTags } from './flow-facts.ts'
+import { type RunStart, startOf } from './kept.ts'
+import { devicesHeard, type FlowsOptions } from './ports.ts'
+import { Run } from './run.ts'
+import type { RunEnd } from './run-end.ts'
+import { RunJournal } from './run-journal.ts'
+import { shadowPorts } from './shadow.ts'
+import { Starts, type Verdict } from './starts.ts'
+import type { ChildRun, StepPorts } from './step-ports.ts'
+import { onAbort } from './stop.ts'
+import { Telling } from './telling.ts'
+import { Turn } from './turn.ts'
+
+export interface LiveRunsOptions extends FlowsOptions {
+  /** But for beginning other runs, which is done here. */
+  readonly ports: Omit<StepPorts, 'runFlow'>
+  readonly flowNamed: (name: string) => CompiledFlow | undefined
+  readonly onEnd: (run: Run, end: RunEnd) => void
+  readonly life: AbortSignal
+}
+
+export interface LiveRun {
+  readonly run: Run
+  state: 'queued' | 'running'
+  /** Rejects with `Stopped` when the daemon ends before it. */
+  readonly ended: Promise<RunEnd>
+}
+
+export interface Beginning {
+  readonly flow: CompiledFlow
+  readonly start: RunStart
+  /** Where it follows from something else, so that asking twice begins once. */
+  readonly id?: string
+}
+
+/** Records that wait for the disk: past them the machine is under pressure. */
+const pressedRecords = 5_000
+
+/** All runs that have begun and not ended. */
+export class LiveRuns {
+  readonly telling: Telling
+  readonly breakers: Breakers
+  readonly journal: RunJournal
+  readonly starts: Starts
+  /** A bug in one of them is a bug of ours: the control room must not go on as if nothing were. */
+  readonly failure: Promise<never>
+  readonly #options: LiveRunsOptions
+  readonly #turn = new Turn()
+  readonly #live = new Map<string, LiveRun>()
+  readonly #ports: StepPorts
+  readonly #bug = Promise.withResolvers<never>()
+
+  constructor(options: LiveRunsOptions) {
+    const { store, clock, log, record, life } = options
+    this.#options = options
+    this.#ports = { ...options.ports, runFlow: (ask, stop) => this.#child(ask, stop) }
+    this.telling = new Telling({ record, clock })
+    this.breakers = new Breakers({ clock, record })
+    this.journal = new RunJournal({ append: (records) => store.call('recordRuns', records), clock, log, stop: life })
+    this.starts = new Starts({ clock, pressure: () => this.#pressure(), cancel: (run) => this.#replace(run) })
+    this.failure = this.#bug.promise
+    this.failure.catch(() => {}) // seen by whoever watches the room
+  }
+
+  get all(): IterableIterator<LiveRun> {
+    return this.#live.values()
+  }
+
+  find(run: string): LiveRun | undefined {
+    return this.#live.get(run)
+  }
+
+  /** Throws where it may not begin now: `flow.overloaded`, `flow.busy`. Where it may, `kept` resolves when it will survive a power cut. */
+  begin({ flow, start, id = randomUUID() }: Beginning): { readonly run: Run; readonly kept: Promise<void> } {
+    const run = this.#open({ id, flow, start, begunMs: this.#options.clock.now(), past: [], isResumed: false })
+    const begun = { kind: 'begun', flow: flow.name, definition: flow.text, input: JSON.stringify(start) } as const
+    let kept: Promise<void> | undefined
+    const keep = (): Promise<void> => {
+      kept ??= run.keep(begun)
+      kept.catch(() => {}) // whoever waits for it is told; the run itself meets it at its next record
+      return kept
+    }
+    const verdict = this.#offer(run, keep)
+    if (verdict !== 'begun' && verdict !== 'queued') throw this.#refuse(run, verdict)
+    if (verdict === 'queued') this.telling.say('flow.queued', run, { waiting: this.starts.waitingOf(flow.name) })
+    return { run, kept: keep() }
+  }
+
+  /** Takes up what an earlier life left open, or a person has reopened. */
+  resume(kept: KeptRun, flow: CompiledFlow): LiveRun {
+    const run = this.#open({ id: kept.run, flow, start: startOf(kept), begunMs: kept.begunMs, past: kept.records, isResumed: true })
+    this.#offer(run, () => Promise.resolve())
+    return this.#live.get(run.id) ?? { run, state: 'queued', ended: Promise.reject(new Stopped()) }
+  }
+
+  #open(of: {
+    readonly id: string
+    readonly flow: CompiledFlow
+    readonly start: RunStart
+    readonly begunMs: KeptRun['begunMs']
+    readonly past: KeptRun['records']
+    readonly isResumed: boolean
+  }): Run {
+    const { log, life } = this.#options
+    const ports = of.flow.definition.mode === 'shadow' ? shadowPorts(this.#ports) : this.#ports
+    return new Run({
+      ...of,
+      ports,
+      journal: this.journal,
+      breakers: this.breakers,
+      turn: this.#turn,
+      tell: (type, run, data) => this.telling.say(type, run, data),
+      log,
+      life,
+    })
+  }
+
+  #offer(run: Run, keep: () => Promise<void>): Verdict {
+    const { flow, start } = run
+    const { definition } = flow
+    const ended = Promise.withResolvers<RunEnd>()
+    ended.promise.catch(() => {}) // not everybody waits
+    const live: LiveRun = { run, state: 'queued', ended: ended.promise }
+    const begin = async (): Promise<void> => {
+      live.state = 'running'
+      void keep()
+      await this.#carry(live, ended)
+    }
+    this.#live.set(run.id, live)
+    const verdict = this.starts.offer({
+      run: run.id,
+      flow: flow.name,
+      group: groupOf(flow, start),
+      concurrency: definition.concurrency,
+      priority: definition.priority,
+      locks: definition.locks,
+      holder: run.facts.holder,
+      isExempt: run.isResumed && !run.past.isBlank,
+      begin,
+      giveWay: () => void this.#giveWay(live, ended),
+    })
+    if (verdict !== 'begun' && verdict !== 'queued') this.#live.delete(run.id)
+    return verdict
+  }
+
+  async #carry({ run }: LiveRun, ended: PromiseWithResolvers<RunEnd>): Promise<void> {
+    const { clock, table, life } = this.#options
+    try {
+      if (run.isResumed) await devicesHeard(writtenTags(run.flow.definition), { table, clock, life })
+      this.telling.say(run.isResumed && !run.past.isBlank ? 'flow.resumed' : 'flow.started', run, { trigger: run.start.trigger })
+      this.#ended(run, await carryOut(run), ended)
+    } catch (error) {
+      ended.reject(error)
+      this.#broken(run, error)
+    } finally {
+      this.#live.delete(run.id)
+      this.journal.forget(run.id)
+    }
+  }
+
+  #ended(run: Run, end: RunEnd, ended: PromiseWithResolvers<RunEnd>): void {
+    this.telling.end(run, end)
+    const { log, onEnd } = this.#options
+    if (end.state !== 'completed') log.warn('A run of a flow did not complete.', { flow: run.flow.name, run: run.id, ...end })
+    onEnd(run, end)
+    ended.resolve(end)
+  }
+
+  #broken(run: Run, error: unknown): void {
+    const { log, life } = this.#options
+    if (life.aborted) return
+    const data = { flow: run.flow.name, run: run.id, ...errorFields(error) }
+    if (!(error instanceof Fault)) {
+      log.error('A run of a flow ended in a bug.', data)
+      this.#bug.reject(error)
+      return
+    }
+    // The journal does not take this run, today or ever: it ends here, and no other run must suffer for it.
+    log.error('A run of a flow could not be kept, and was given up.', data)
+    this.#options.onEnd(run, { state: 'failed', fault: plainFault(error) })
+  }
+
+  async #giveWay({ run }: LiveRun, ended: PromiseWithResolvers<RunEnd>): Promise<void> {
+    this.#live.delete(run.id)
+    const end: RunEnd = { state: 'cancelled' }
+    await run.keep({ kind: 'ended', state: 'cancelled', data: JSON.stringify(end) }).catch(() => {})
+    this.#ended(run, end, ended)
+  }
+
+  #replace(id: string): void {
+    const live = this.#live.get(id)
+    void live?.run.cancel({ state: 'cancelled', isUndone: true }, { by: 'a newer start', why: 'overflow: replace' }).catch(() => {})
+  }
+
+  #pressure(): string | undefined {
+    return this.journal.waiting > pressedRecords ? 'the journal is behind' : undefined
+  }
+
+  #refuse(run: Run, verdict: Verdict): Fault {
+    const waiting = this.starts.waitingOf(run.flow.name)
+    const type = verdict === 'dropped' ? 'flow.dropped' : 'flow.overloaded'
+    this.telling.refused(run.flow.name, { type, data: { waiting, reason: verdict, trigger: run.start.trigger } })
+    return new Fault(type, `${run.flow.name} was not started: ${refusals[verdict] ?? verdict} (${waiting} starts wait).`, {
+      remedy: 'Start it less often; `concurrency` in its file says how many may run and wait.',
+      isRetryable: true,
+    })
+  }
+
+  /** For a step that runs another flow. */
+  async #child(ask: ChildRun, stop: AbortSignal): Promise<RunEnd | undefined> {
+    const live = this.#live.get(ask.id) ?? (await this.#beginChild(ask))
+    if (!('ended' in live)) return live
+    if (!ask.isAwaited) return undefined
+    using _stop = onAbort(
+      stop,
+      () => void live.run.cancel({ state: 'cancelled', isUndone: true }, { by: `run ${ask.parent.run}` }).catch(() => {}),
+    )
+    const end = await live.ended
+    if (stop.aborted) throw new Stopped()
+    return end
+  }
+
+  async #beginChild({ id, flow: name, input, parent, isAwaited }: ChildRun): Promise<LiveRun | RunEnd> {
+    const { store, flowNamed } = this.#options
+    const known = await store.call('run', { run: id })
+    if (known?.state !== undefined) return JSON.parse(known.outcome ?? '{}') as RunEnd
+    const flow = flowNamed(name)
+    if (flow === undefined)
+      throw new StepFailure('failed', {
+        code: 'flow.unknown',
+        message: `There is no flow ${name} here.`,
+        remedy: 'Look at `run:` in the flow.',
+        isRetryable: false,
+      })
+    const start: RunStart = { trigger: { kind: 'run', run: parent.run }, input, ...(isAwaited ? { parent } : {}) }
+    const { run, kept } = this.begin({ flow, start, id })
+    await kept
+    return this.#live.get(run.id) ?? { state: 'completed' }
+  }
+}
+
+const refusals: Readonly<Partial<Record<Verdict, string>>> = {
+  'no-room': 'as many wait already as may',
+  overloaded: 'the machine has more to do than it can',
+  dropped: 'one is under way, and it does not wait',
+}

@@ -1,0 +1,183 @@
+import type { EpochMs } from '../../base/clock.ts'
+import type { PlainFault } from '../../base/fault.ts'
+import type { StepRecord, StepStatus } from '../../store/contract.ts'
+import { revive } from './frozen.ts'
+
+/** What is known of a part of a run: of a step, or of one write of a step that has several. */
+export interface Part {
+  /** As it was frozen. Values are computed once: a run that goes on after a crash must not compute them anew. */
+  readonly intent?: string
+  readonly sinceMs: EpochMs
+  /** An intent was kept, and what became of it is not known. */
+  readonly isInDoubt: boolean
+  readonly status?: Exclude<StepStatus, 'retrying'>
+  readonly result?: unknown
+  readonly fault?: PlainFault
+  /** That have failed. */
+  readonly attempts: number
+  /** Its place among all records of the run: undo goes backwards along it. */
+  readonly order: number
+}
+
+/** Why a run goes backwards. */
+export interface Cause {
+  readonly state: 'failed' | 'cancelled'
+  readonly step?: string
+  readonly fault?: PlainFault
+  /** A person may want to leave the plant as it stands. */
+  readonly isUndone: boolean
+}
+
+/** Who decided, and why. */
+export interface By {
+  readonly by: string
+  readonly why?: string
+}
+
+/** What a person says where a run asks. */
+export interface Answer extends By {
+  readonly verdict: 'done' | 'failed' | 'repeat' | 'approved' | 'rejected'
+}
+
+/** The data of a decision record. */
+export type Decision =
+  | ({ readonly order: 'pause' | 'resume' | 'skip' | 'cancel' | 'settle' } & By)
+  | ({ readonly order: 'retry'; readonly steps: readonly string[] } & By)
+  | ({ readonly order: 'answer' } & Answer)
+  /** Which way a switch, an each or a parallel went. */
+  | { readonly order: 'way'; readonly way: unknown }
+  | { readonly order: 'unwind'; readonly cause: Cause }
+
+/** What the journal says of a run, put together: it is all that a run goes by, in its first life as in a later one. */
+export class Past {
+  readonly vars: Record<string, unknown> = {}
+  readonly #parts = new Map<string, Part>()
+  readonly #ways = new Map<string, unknown>()
+  readonly #skipped = new Set<string>()
+  readonly #answers = new Map<string, Answer>()
+  #isPaused = false
+  #cause: Cause | undefined
+  #order = 0
+
+  constructor(records: readonly StepRecord[]) {
+    for (const record of records) this.take(record)
+  }
+
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+
+  /** Set once the run goes backwards. */
+  get cause(): Cause | undefined {
+    return this.#cause
+  }
+
+  /** Whether anything has been done, or may have been. */
+  get isBlank(): boolean {
+    return this.#order === 0
+  }
+
+  get parts(): ReadonlyMap<string, Part> {
+    return this.#parts
+  }
+
+  part(key: string): Part | undefined {
+    return this.#parts.get(key)
+  }
+
+  way(key: string): unknown {
+    return this.#ways.get(key)
+  }
+
+  isSkipped(key: string): boolean {
+    return this.#skipped.has(key)
+  }
+
+  answer(key: string): Answer | undefined {
+    return this.#answers.get(key)
+  }
+
+  take(record: StepRecord): void {
+    this.#order += 1
+    switch (record.kind) {
+      case 'intent':
+        this.#parts.set(record.step, {
+          intent: record.data,
+          sinceMs: record.timeMs,
+          isInDoubt: true,
+          attempts: this.#parts.get(record.step)?.attempts ?? 0,
+          order: this.#order,
+        })
+        return
+      case 'outcome':
+        this.#takeOutcome(record)
+        return
+      case 'decision':
+        this.#decide(record.step, JSON.parse(record.data) as Decision)
+        return
+      default:
+        record satisfies never
+    }
+  }
+
+  #takeOutcome({ step, status, data, timeMs }: Extract<StepRecord, { readonly kind: 'outcome' }>): void {
+    const before = this.#parts.get(step)
+    const { attempts = 0, sinceMs = timeMs } = before ?? {}
+    const order = this.#order
+    if (status === 'retrying') {
+      const intent = before?.intent === undefined ? {} : { intent: before.intent }
+      this.#parts.set(step, { ...intent, sinceMs, isInDoubt: false, attempts: attempts + 1, order })
+      return
+    }
+    const known = { sinceMs, isInDoubt: status === 'unknown', status, attempts, order }
+    if (status === 'failed' || status === 'unknown') {
+      this.#parts.set(step, { ...known, fault: JSON.parse(data) as PlainFault })
+      return
+    }
+    const { result, vars } = revive(data) as { readonly result?: unknown; readonly vars?: Readonly<Record<string, unknown>> }
+    if (vars !== undefined) Object.assign(this.vars, vars)
+    this.#parts.set(step, result === undefined ? known : { ...known, result })
+  }
+
+  #decide(step: string, decision: Decision): void {
+    switch (decision.order) {
+      case 'pause':
+      case 'resume':
+        this.#isPaused = decision.order === 'pause'
+        return
+      case 'skip':
+        this.#skipped.add(step)
+        return
+      case 'answer':
+        this.#answers.set(step, decision)
+        return
+      case 'way':
+        this.#ways.set(step, decision.way)
+        return
+      case 'unwind':
+        this.#cause = decision.cause
+        return
+      case 'retry':
+        this.#forget(new Set(decision.steps))
+        return
+      case 'cancel':
+      case 'settle':
+        return
+      default:
+        decision satisfies never
+    }
+  }
+
+  /** These steps are to be done again, and what was undone of them to be undone again. */
+  #forget(steps: ReadonlySet<string>): void {
+    this.#cause = undefined
+    for (const known of [this.#parts, this.#ways, this.#answers]) {
+      for (const key of known.keys()) if (steps.has(stepIdOf(key))) known.delete(key)
+    }
+  }
+}
+
+/** Of a key such as `open/0`, `open@2.0` (in the third round of an each) or `open~close` (an undo step of it). */
+function stepIdOf(key: string): string {
+  return /^[^@/~]+/.exec(key)?.[0] ?? key
+}

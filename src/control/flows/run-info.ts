@@ -1,0 +1,54 @@
+import type { KeptRun, RunRow } from '../../store/contract.ts'
+import type { RunDetail, RunInfo } from '../flow-contract.ts'
+import { revive } from './frozen.ts'
+import { startOf } from './kept.ts'
+import type { LiveRun } from './live-runs.ts'
+import type { RunEnd } from './run-end.ts'
+
+export function infoOf({ run, state }: LiveRun): RunInfo {
+  const { past, questions, left } = run
+  const cause = past.cause
+  return {
+    run: run.id,
+    flow: run.flow.name,
+    state: stateOf({ state, isPaused: past.isPaused, isAsking: questions.length > 0, isUnwinding: cause !== undefined }),
+    begunMs: run.begunMs,
+    ...(cause?.step === undefined ? {} : { step: cause.step }),
+    ...(cause?.fault === undefined ? {} : { fault: cause.fault }),
+    ...(left.length === 0 ? {} : { left }),
+    ...(questions.length === 0 ? {} : { questions: questions.map(({ key, kind, text, role }) => ({ step: key, kind, text, role })) }),
+  }
+}
+
+function stateOf(at: {
+  readonly state: LiveRun['state']
+  readonly isPaused: boolean
+  readonly isAsking: boolean
+  readonly isUnwinding: boolean
+}): RunInfo['state'] {
+  if (at.isPaused) return 'paused'
+  if (at.isUnwinding) return 'unwinding'
+  return at.isAsking ? 'asking' : at.state
+}
+
+export function keptInfo({ run, flow, begunMs, endedMs, state, outcome }: RunRow): RunInfo {
+  const { state: _, ...end } = JSON.parse(outcome ?? '{}') as Partial<RunEnd>
+  return { run, flow, state: state ?? 'queued', begunMs, ...(endedMs === undefined ? {} : { endedMs }), ...end }
+}
+
+const recordsMax = 1_000
+
+export function detailOf(info: RunInfo, kept: KeptRun): RunDetail {
+  const { trigger, input } = startOf(kept)
+  return {
+    ...info,
+    trigger,
+    input,
+    records: kept.records.slice(-recordsMax).map((record) => ({
+      step: record.step,
+      what: record.kind === 'outcome' ? record.status : record.kind,
+      timeMs: record.timeMs,
+      data: revive(record.data),
+    })),
+  }
+}

@@ -1,0 +1,235 @@
+import type { Clock, MonotonicMs } from '../../base/clock.ts'
+import type { Concurrency, Priority } from './definition.ts'
+
+/** A run that wants to begin. */
+export interface Start {
+  readonly run: string
+  readonly flow: string
+  /** Runs of one group share the limit: a flow, or what its `per` gives. */
+  readonly group: string
+  readonly concurrency: Concurrency
+  readonly priority: Priority
+  readonly locks: readonly string[]
+  /** Whose locks these are: a run that another one waits for has those of that one. */
+  readonly holder: string
+  /** It began in an earlier life, or another run waits for it: it takes its place without asking for room. */
+  readonly isExempt: boolean
+  /** Resolves when it has ended. Never rejects. */
+  readonly begin: () => Promise<void>
+  /** It waits no more, and will not begin. */
+  readonly giveWay: () => void
+}
+
+export type Verdict = 'begun' | 'queued' | 'no-room' | 'overloaded' | 'dropped'
+
+export interface StartsOptions {
+  readonly clock: Clock
+  /** Why the machine can take no more than it must; undefined where it can. */
+  readonly pressure: () => string | undefined
+  /** To make room, a run under way is to end with its undo. */
+  readonly cancel: (run: string) => void
+}
+
+/**
+ * How long a start of one class may be overtaken by those of the classes above. As waiting time counts for all alike, who comes before whom is settled
+ * when they ask: a low one stands behind every high one of the next two minutes, and before all later ones.
+ */
+const patienceMs: Readonly<Record<Priority, number>> = { critical: 0, high: 10_000, normal: 30_000, low: 120_000 }
+/** Runs under way at once, whatever their flows allow. */
+const runsMax = 2_000
+/** Starts that wait, of all flows together. */
+const waitingMax = 10_000
+/** Runs that begin in one turn of the loop. */
+const beginsPerTurn = 20
+
+interface Waiting {
+  readonly start: Start
+  readonly rank: number
+}
+
+/** Who begins when. Locks are taken all at once, and whoever waits for one is not overtaken by those behind, so nobody waits for anybody in a circle. */
+export class Starts {
+  readonly #options: StartsOptions
+  readonly #waiting: Waiting[] = []
+  readonly #running = new Map<string, Start>()
+  readonly #inGroup = new Map<string, number>()
+  readonly #locks = new Map<string, { readonly holder: string; count: number }>()
+  #isPlanned = false
+
+  constructor(options: StartsOptions) {
+    this.#options = options
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  get running(): number {
+    return this.#running.size
+  }
+
+  waitingOf(flow: string): number {
+    return this.#waiting.reduce((count, { start }) => count + (start.flow === flow ? 1 : 0), 0)
+  }
+
+  offer(start: Start): Verdict {
+    if (start.isExempt) return this.#exempt(start)
+    if (start.priority === 'low' && this.#options.pressure() !== undefined) return 'overloaded'
+    const isFree = this.#isFirst(start)
+    if (isFree) {
+      this.#begin(start)
+      return 'begun'
+    }
+    if (this.#waiting.length >= waitingMax) return 'overloaded'
+    const { overflow, queueMax } = start.concurrency
+    if (overflow === 'drop') return 'dropped'
+    const ahead = this.waitingOf(start.flow)
+    if (ahead >= queueMax && overflow === 'queue') return 'no-room'
+    if (ahead >= queueMax) this.#makeRoom(start)
+    this.#enqueue(start)
+    return 'queued'
+  }
+
+  /** Takes a start back that has not begun. */
+  withdraw(run: string): boolean {
+    const place = this.#waiting.findIndex(({ start }) => start.run === run)
+    if (place < 0) return false
+    const [gone] = this.#waiting.splice(place, 1)
+    gone?.start.giveWay()
+    this.#plan()
+    return true
+  }
+
+  /** A run under way already has its locks and its place; what it lacks it takes as soon as that is free. */
+  #exempt(start: Start): Verdict {
+    if (this.#hasLocks(start, new Set())) {
+      this.#begin(start)
+      return 'begun'
+    }
+    this.#enqueue(start)
+    return 'queued'
+  }
+
+  #isFirst(start: Start): boolean {
+    const rank = this.#rankOf(start)
+    const claimed = new Set<string>()
+    for (const { start: other, rank: otherRank } of this.#waiting) {
+      if (otherRank > rank) break
+      if (other.group === start.group) return false
+      for (const lock of other.locks) claimed.add(lock)
+    }
+    return this.#hasRoom(start) && this.#hasLocks(start, claimed)
+  }
+
+  #rankOf({ priority, isExempt }: Start): number {
+    return isExempt ? Number.NEGATIVE_INFINITY : this.#options.clock.elapsed() + patienceMs[priority]
+  }
+
+  #enqueue(start: Start): void {
+    const rank = this.#rankOf(start)
+    const after = this.#waiting.findIndex((other) => other.rank > rank)
+    this.#waiting.splice(after < 0 ? this.#waiting.length : after, 0, { start, rank })
+  }
+
+  #hasRoom({ group, concurrency, isExempt }: Start): boolean {
+    return isExempt || (this.#running.size < runsMax && (this.#inGroup.get(group) ?? 0) < concurrency.limit)
+  }
+
+  #hasLocks({ locks, holder }: Start, claimed: ReadonlySet<string>): boolean {
+    return locks.every((lock) => {
+      const held = this.#locks.get(lock)
+      return held === undefined ? !claimed.has(lock) : held.holder === holder
+    })
+  }
+
+  #makeRoom({ flow, group }: Start): void {
+    const oldest = this.#waiting.find(({ start }) => start.flow === flow)
+    if (oldest !== undefined) {
+      this.withdraw(oldest.start.run)
+      return
+    }
+    const running = [...this.#running.values()].find((other) => other.group === group)
+    if (running !== undefined) this.#options.cancel(running.run)
+  }
+
+  #begin(start: Start): void {
+    this.#running.set(start.run, start)
+    this.#inGroup.set(start.group, (this.#inGroup.get(start.group) ?? 0) + 1)
+    for (const lock of start.locks) {
+      const held = this.#locks.get(lock)
+      if (held === undefined) this.#locks.set(lock, { holder: start.holder, count: 1 })
+      else held.count += 1
+    }
+    void start.begin().finally(() => this.#ended(start))
+  }
+
+  #ended(start: Start): void {
+    this.#running.delete(start.run)
+    const left = (this.#inGroup.get(start.group) ?? 1) - 1
+    if (left === 0) this.#inGroup.delete(start.group)
+    else this.#inGroup.set(start.group, left)
+    for (const lock of start.locks) this.#release(lock)
+    this.#plan()
+  }
+
+  #release(lock: string): void {
+    const held = this.#locks.get(lock)
+    if (held === undefined) return
+    held.count -= 1
+    if (held.count === 0) this.#locks.delete(lock)
+  }
+
+  #plan(): void {
+    if (this.#isPlanned || this.#waiting.length === 0) return
+    this.#isPlanned = true
+    setImmediate(() => {
+      this.#isPlanned = false
+      this.#admit()
+    })
+  }
+
+  #admit(): void {
+    const claimed = new Set<string>()
+    let begun = 0
+    for (const waiting of this.#waiting.slice()) {
+      const { start } = waiting
+      if (!this.#hasRoom(start)) continue // its locks are not claimed: it could not begin if it had them
+      if (!this.#hasLocks(start, claimed)) {
+        for (const lock of start.locks) claimed.add(lock)
+        continue
+      }
+      if (begun >= beginsPerTurn) {
+        this.#plan()
+        return
+      }
+      begun += 1
+      this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
+      this.#begin(start)
+    }
+  }
+}
+
+/** Starts a second of one flow, and how many may come at once: a flow that begins itself over and over must not be all that the gateway does. */
+const startsPerSecond = 200
+const startsAtOnce = 1_000
+
+/** A bucket of starts that fills with time. */
+export class StartRate {
+  readonly #clock: Clock
+  #tokens = startsAtOnce
+  #filledAt: MonotonicMs
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+    this.#filledAt = clock.elapsed()
+  }
+
+  take(): boolean {
+    const now = this.#clock.elapsed()
+    this.#tokens = Math.min(startsAtOnce, this.#tokens + ((now - this.#filledAt) / 1_000) * startsPerSecond)
+    this.#filledAt = now
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
+  }
+}

@@ -1,0 +1,149 @@
+import type { Clock } from '../../base/clock.ts'
+import type { Door } from '../../base/door.ts'
+import { Fault } from '../../base/fault.ts'
+import { type Role, roleAllows } from '../../model/tag.ts'
+import type { KeptRun, StoreCalls } from '../../store/contract.ts'
+import type { RunInfo, SteerAct, SteerAsk } from '../flow-contract.ts'
+import type { CompiledFlow, StepList } from './compiled.ts'
+import { allSteps } from './flow-facts.ts'
+import type { LiveRun, LiveRuns } from './live-runs.ts'
+import type { By, Decision } from './past.ts'
+import { infoOf, keptInfo } from './run-info.ts'
+
+export interface SteeringOptions {
+  readonly runs: LiveRuns
+  readonly store: Door<StoreCalls>
+  readonly clock: Clock
+  /** undefined where its definition cannot be understood any more. */
+  readonly compiled: (definition: string) => CompiledFlow | undefined
+}
+
+const roles: Readonly<Record<Exclude<SteerAct, 'answer'>, Role>> = {
+  pause: 'operator',
+  resume: 'operator',
+  cancel: 'operator',
+  skip: 'engineer',
+  retry: 'engineer',
+  settle: 'engineer',
+}
+
+/** What people do to a run. Each order is in the journal, with who gave it and why, before it is obeyed. */
+export async function steer(ask: SteerAsk, options: SteeringOptions): Promise<RunInfo> {
+  const live = options.runs.find(ask.run)
+  if (live !== undefined) {
+    await steerLive(live, ask, options.runs)
+    return infoOf(live)
+  }
+  const kept = await options.store.call('run', { run: ask.run })
+  if (kept === null) throw unknownRun(ask.run)
+  return await steerEnded(kept, ask, options)
+}
+
+async function steerLive(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<void> {
+  const { run } = live
+  const by = byOf(ask)
+  switch (ask.act) {
+    case 'pause':
+    case 'resume':
+      checkRole(ask, roles[ask.act])
+      for (const each of family(live, runs)) await (ask.act === 'pause' ? each.run.pause(by) : each.run.resume(by))
+      return
+    case 'cancel':
+      checkRole(ask, roles.cancel)
+      if (live.state === 'queued' && runs.starts.withdraw(run.id)) return
+      await run.cancel({ state: 'cancelled', isUndone: ask.isLeftAsItStands !== true }, by)
+      return
+    case 'skip':
+      checkRole(ask, roles.skip)
+      await run.skip(stepOf(ask, run.flow), by)
+      return
+    case 'answer':
+      await answer(live, ask)
+      return
+    case 'retry':
+    case 'settle':
+      checkRole(ask, roles[ask.act])
+      throw notNow(ask, 'it has not ended')
+    default:
+      ask.act satisfies never
+  }
+}
+
+/** A run that is held up holds those up that it waits for. */
+function family(live: LiveRun, runs: LiveRuns): readonly LiveRun[] {
+  const below = [...runs.all].filter(({ run }) => run.start.parent?.run === live.run.id)
+  return [live, ...below.flatMap((child) => family(child, runs))]
+}
+
+async function answer({ run }: LiveRun, ask: SteerAsk): Promise<void> {
+  const asked = run.questions.find(({ key }) => key === ask.step)
+  if (asked === undefined)
+    throw notNow(ask, run.questions.length === 0 ? 'it asks nothing' : `it asks at ${run.questions.map(({ key }) => key).join(', ')}`)
+  checkRole(ask, asked.role)
+  const allowed = asked.kind === 'approve' ? ['approved', 'rejected'] : ['done', 'failed', 'repeat']
+  if (ask.verdict === undefined || !allowed.includes(ask.verdict)) throw notNow(ask, `the answer is one of ${allowed.join(', ')}`)
+  await run.answer(asked.key, { verdict: ask.verdict, ...byOf(ask) })
+}
+
+async function steerEnded(kept: KeptRun, ask: SteerAsk, options: SteeringOptions): Promise<RunInfo> {
+  const { store, clock } = options
+  const { act, run } = ask
+  if (act !== 'retry' && act !== 'settle') throw notNow(ask, `it has ended ${kept.state}`)
+  checkRole(ask, roles[act])
+  const timeMs = clock.now()
+  const decision = (data: Decision) => ({ kind: 'decision', run, step: '*', timeMs, data: JSON.stringify(data) }) as const
+  if (act === 'settle') {
+    if (kept.state !== 'unsettled') throw notNow(ask, `it has ended ${kept.state}`)
+    await store.call('recordRuns', [decision({ order: 'settle', ...byOf(ask) }), { kind: 'settled', run, timeMs }])
+    return { ...keptInfo(kept), state: 'settled' }
+  }
+  const flow = options.compiled(kept.definition ?? '')
+  if (flow === undefined || kept.state === 'completed' || kept.state === 'settled') throw notNow(ask, `it has ended ${kept.state}`)
+  const steps = stepsFrom(flow.steps, stepOf(ask, flow))
+  await store.call('recordRuns', [{ kind: 'reopened', run, timeMs }, decision({ order: 'retry', steps, ...byOf(ask) })])
+  const reopened = await store.call('run', { run })
+  if (reopened === null) throw unknownRun(run)
+  return infoOf(options.runs.resume(reopened, flow))
+}
+
+/** A step of the first level, all that need it, and all that stands below them. */
+function stepsFrom({ steps, dependents }: StepList, id: string): readonly string[] {
+  const reached = new Set<number>()
+  const reach = (place: number): void => {
+    if (reached.has(place)) return
+    reached.add(place)
+    for (const next of dependents[place] ?? []) reach(next)
+  }
+  reach(steps.findIndex(({ step }) => step.id === id))
+  return allSteps([...reached].flatMap((place) => steps[place]?.step ?? [])).map((step) => step.id)
+}
+
+function stepOf(ask: SteerAsk, flow: CompiledFlow): string {
+  const { step = '', act } = ask
+  const known = act === 'retry' ? flow.definition.steps : allSteps(flow.definition.steps)
+  if (known.some(({ id }) => id === step.replace(/[@~/].*$/, ''))) return step
+  throw new Fault('flow.step-unknown', `${flow.name} has no step "${step}" that could be meant.`, {
+    remedy: `Name one of: ${known.map(({ id }) => id).join(', ')}.`,
+  })
+}
+
+function byOf({ by, why }: SteerAsk): By {
+  return { by: `${by.name} (${by.road})`, ...(why === undefined ? {} : { why: why.slice(0, 1_000) }) }
+}
+
+function checkRole({ by, act }: SteerAsk, needed: Role): void {
+  if (roleAllows(by.role, needed)) return
+  throw new Fault('access.role', `"${by.name}" comes as ${by.role}, and ${act} is for ${needed} and above.`, {
+    remedy: 'Ask somebody with that role.',
+  })
+}
+
+function notNow({ run, act }: SteerAsk, why: string): Fault {
+  return new Fault('flow.not-now', `${act} cannot be done to the run ${run}: ${why}.`, { remedy: '`lineside runs` shows where runs are.' })
+}
+
+function unknownRun(run: string): Fault {
+  return new Fault('flow.run-unknown', `The journal knows no run "${run.slice(0, 100)}".`, {
+    remedy: '`lineside runs` lists them; old ones are dropped when the journal is full.',
+  })
+}

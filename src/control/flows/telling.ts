@@ -1,0 +1,91 @@
+import type { Clock, MonotonicMs } from '../../base/clock.ts'
+import type { Metric } from '../../base/metric.ts'
+import type { SiteEvent } from '../../model/event.ts'
+import type { Run } from './run.ts'
+import type { RunEnd } from './run-end.ts'
+
+/** Steps of a second of which the beginning and the end are told as events; the journal of runs holds all of them. */
+const stepEventsPerSecond = 100
+const stepEventsAtOnce = 400
+/** Between two events of one kind about what was refused: each says how many there were. */
+const refusalPauseMs = 1_000
+
+export interface TellingOptions {
+  readonly record: (event: SiteEvent) => void
+  readonly clock: Clock
+}
+
+interface Refusals {
+  toldAt: MonotonicMs
+  untold: number
+}
+
+/** What runs say of themselves, in numbers that a journal, a broker and a person can bear. */
+export class Telling {
+  readonly #options: TellingOptions
+  readonly #refusals = new Map<string, Refusals>()
+  #tokens = stepEventsAtOnce
+  #filledAt: MonotonicMs
+  #steps = 0
+  #untold = 0
+
+  constructor(options: TellingOptions) {
+    this.#options = options
+    this.#filledAt = options.clock.elapsed()
+  }
+
+  /** Of a run, or of a step in it. */
+  say(type: string, run: Run, data: Readonly<Record<string, unknown>>): void {
+    if (type === 'step.started') this.#steps += 1
+    if ((type === 'step.started' || type === 'step.completed') && !this.#take()) {
+      this.#untold += 1
+      return
+    }
+    const { flow, id } = run
+    this.#record(type, flow.name, { run: id, version: flow.definition.version, ...modeOf(run), ...data })
+  }
+
+  end(run: Run, end: RunEnd): void {
+    const { state, ...rest } = end
+    this.say(`flow.${state}`, run, { ...rest, tookMs: Math.max(0, this.#options.clock.now() - run.begunMs) })
+  }
+
+  /** That a start was refused: at once, and then at most once a second, for it may be a flood. */
+  refused(flow: string, why: { readonly type: string; readonly data: Readonly<Record<string, unknown>> }): void {
+    const now = this.#options.clock.elapsed()
+    const key = `${flow} ${why.type}`
+    const known = this.#refusals.get(key)
+    if (known !== undefined && now - known.toldAt < refusalPauseMs) {
+      known.untold += 1
+      return
+    }
+    this.#refusals.set(key, { toldAt: now, untold: 0 })
+    this.#record(why.type, flow, { ...why.data, ...(known === undefined || known.untold === 0 ? {} : { alsoBefore: known.untold }) })
+  }
+
+  metrics(): readonly Metric[] {
+    const untold = 'Beginnings and ends of steps that were not told as events, because there were too many.'
+    return [
+      { name: 'lineside_flow_steps_total', help: 'Steps begun.', type: 'counter', value: this.#steps },
+      { name: 'lineside_flow_step_events_untold_total', help: untold, type: 'counter', value: this.#untold },
+    ]
+  }
+
+  #record(type: string, subject: string, data: Readonly<Record<string, unknown>>): void {
+    const { record, clock } = this.#options
+    record({ type, subject, timeMs: clock.now(), data })
+  }
+
+  #take(): boolean {
+    const now = this.#options.clock.elapsed()
+    this.#tokens = Math.min(stepEventsAtOnce, this.#tokens + ((now - this.#filledAt) / 1_000) * stepEventsPerSecond)
+    this.#filledAt = now
+    if (this.#tokens < 1) return false
+    this.#tokens -= 1
+    return true
+  }
+}
+
+function modeOf({ flow }: Run): { readonly mode?: 'shadow' } {
+  return flow.definition.mode === 'shadow' ? { mode: 'shadow' } : {}
+}

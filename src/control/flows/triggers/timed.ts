@@ -1,0 +1,73 @@
+import { type Clock, type EpochMs, epochMs, isoTime } from '../../../base/clock.ts'
+import { type Running, startLoop } from '../../../base/running.ts'
+import type { FlowTrigger, Missed } from '../definition.ts'
+
+export type TimedTrigger = Extract<FlowTrigger, { readonly kind: 'cron' | 'interval' }>
+
+export interface TimedOptions {
+  readonly trigger: TimedTrigger
+  readonly clock: Clock
+  /** The last moment for which a run was begun, where the journal knows one. */
+  readonly lastMs: EpochMs | undefined
+  readonly fire: (trigger: Readonly<Record<string, unknown>>) => void
+}
+
+/** Moments that passed while nobody was there and are caught up at once, at most. */
+const missedMax = 100
+/** The wall clock may jump: it is looked at again this often. */
+const lookEveryMs = 30_000
+
+/** Starts a run at each moment that a cron text or an interval names. Moments that have passed are caught up as it declares; at each firing one, however late. */
+export async function startTimed({ trigger, clock, lastMs, fire }: TimedOptions): Promise<Running> {
+  const next = await momentsOf(trigger)
+  const tell = (dueMs: EpochMs): void => fire({ kind: trigger.kind, time: isoTime(dueMs) })
+  for (const dueMs of missedOf(trigger.missed, lastMs === undefined ? [] : passed(next, lastMs, clock.now()))) tell(dueMs)
+  return startLoop(async (signal) => {
+    for (let dueMs = next(clock.now()); dueMs !== undefined; dueMs = next(epochMs(Math.max(dueMs, clock.now())))) {
+      for (let leftMs = dueMs - clock.now(); leftMs > 0; leftMs = dueMs - clock.now()) {
+        await clock.sleep(Math.min(leftMs, lookEveryMs), signal)
+        if (clock.now() < dueMs - 2 * lookEveryMs) dueMs = next(clock.now()) ?? dueMs // the clock was set back
+      }
+      tell(dueMs)
+    }
+    await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+  })
+}
+
+/** Gives the first moment after another one. */
+type Moments = (after: EpochMs) => EpochMs | undefined
+
+/** Intervals stand on a grid of the wall clock: a restart does not shift them. */
+async function momentsOf(trigger: TimedTrigger): Promise<Moments> {
+  if (trigger.kind === 'interval') return (after) => epochMs((Math.floor(after / trigger.everyMs) + 1) * trigger.everyMs)
+  const { Cron } = await import('croner')
+  const cron = new Cron(trigger.cron, { paused: true, timezone: trigger.zone ?? 'UTC' })
+  return (after) => {
+    const next = cron.nextRun(isoTime(after))
+    return next === null ? undefined : epochMs(next.getTime())
+  }
+}
+
+function passed(next: Moments, fromMs: EpochMs, untilMs: EpochMs): readonly EpochMs[] {
+  const moments: EpochMs[] = []
+  for (let dueMs = next(fromMs); dueMs !== undefined && dueMs <= untilMs; dueMs = next(dueMs)) {
+    moments.push(dueMs)
+    if (moments.length > missedMax) moments.shift()
+    if (moments.length === missedMax && untilMs - dueMs > 86_400_000 * 366) break // the clock was never set: no year is gone through
+  }
+  return moments
+}
+
+function missedOf(missed: Missed, moments: readonly EpochMs[]): readonly EpochMs[] {
+  switch (missed) {
+    case 'skip':
+      return []
+    case 'once':
+      return moments.slice(-1)
+    case 'all':
+      return moments
+    default:
+      missed satisfies never
+      return []
+  }
+}

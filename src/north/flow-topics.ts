@@ -1,0 +1,131 @@
+import type { Clock } from '../base/clock.ts'
+import type { Door } from '../base/door.ts'
+import { Fault, plainFault } from '../base/fault.ts'
+import { errorFields, type Log } from '../base/log.ts'
+import type { Metric } from '../base/metric.ts'
+import type { ControlCalls, LocalMessage } from '../control/contract.ts'
+import { matchesFilter } from '../model/topic.ts'
+import type { Broker } from './broker/broker.ts'
+import type { ReceivedMessage } from './broker/door-keeper.ts'
+
+export interface FlowTopicsOptions {
+  readonly broker: Pick<Broker, 'publish' | 'own' | 'watch'>
+  readonly node: string
+  /** Of messages that flows begin with. */
+  readonly filters: readonly string[]
+  readonly control: Pick<Door<ControlCalls>, 'call'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Messages and starts on their way to control at once; one more is dropped, or refused. */
+const underWayMax = 200
+const payloadBytesMax = 64 * 1024
+const startSuffix = '/start'
+
+/** The topics by which flows are begun: those they listen to, and `lineside/NODE/flows/FLOW/start`, answered on `…/start/result`. */
+export class FlowTopics implements Disposable {
+  readonly #options: FlowTopicsOptions
+  readonly #parts = new DisposableStack()
+  #underWay = 0
+  #dropped = 0
+
+  constructor(options: FlowTopicsOptions) {
+    this.#options = options
+    const { broker, node, filters } = options
+    this.#parts.use(broker.own(`lineside/${node}/flows/`, (message) => this.#receive(message)))
+    for (const filter of new Set(filters)) {
+      const [prefix = ''] = filter.split(/[+#]/)
+      this.#parts.use(broker.watch(prefix, (topic, payload) => matchesFilter(topic, filter) && this.#pass(topic, payload)))
+    }
+  }
+
+  metrics(): readonly Metric[] {
+    const help = 'Messages that flows listen to, and that were dropped because too many came at once, or one was too large.'
+    return [{ name: 'lineside_flow_messages_dropped_total', help, type: 'counter', value: this.#dropped }]
+  }
+
+  [Symbol.dispose](): void {
+    this.#parts.dispose()
+  }
+
+  #pass(topic: string, payload: Uint8Array): void {
+    if (this.#underWay >= underWayMax || payload.length > payloadBytesMax) {
+      this.#dropped += 1
+      return
+    }
+    this.#underWay += 1
+    this.#options.control
+      .call('message', { topic, payload: textOf(payload) })
+      .catch(() => {
+        this.#dropped += 1
+      })
+      .finally(() => {
+        this.#underWay -= 1
+      })
+  }
+
+  #receive(message: ReceivedMessage): 'passOn' | 'discard' {
+    const { node } = this.#options
+    const flow = message.topic.slice(`lineside/${node}/flows/`.length, -startSuffix.length)
+    if (!message.topic.endsWith(startSuffix) || flow === '' || flow.includes('/')) return 'discard'
+    void this.#start(flow, message)
+    return 'passOn'
+  }
+
+  async #start(flow: string, { topic, payload, by }: ReceivedMessage): Promise<void> {
+    const { control } = this.#options
+    if (this.#underWay >= underWayMax) return await this.#tell(topic, refused(tooMany()))
+    this.#underWay += 1
+    try {
+      const input = inputOf(payload)
+      const { run } = await control.call('startFlow', { flow, input, by: { road: 'mqtt', ...by } })
+      await this.#tell(topic, { status: 'done', run })
+    } catch (error) {
+      await this.#tell(topic, refused(error))
+    } finally {
+      this.#underWay -= 1
+    }
+  }
+
+  async #tell(topic: string, result: Readonly<Record<string, unknown>>): Promise<void> {
+    const message: LocalMessage = { topic: `${topic}/result`, payload: JSON.stringify(result), qos: 1, isRetained: false }
+    await this.#options.broker
+      .publish([message])
+      .catch((error: unknown) => this.#options.log.error('The result of a start was not published.', { topic, ...errorFields(error) }))
+  }
+}
+
+function refused(error: unknown): Readonly<Record<string, unknown>> {
+  const { code, message, remedy } = plainFault(error)
+  return { status: 'refused', code, message, remedy }
+}
+
+function textOf(payload: Uint8Array): string {
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8')
+}
+
+/** Nothing is no input. */
+function inputOf(payload: Uint8Array): unknown {
+  if (payload.length > payloadBytesMax) throw malformed(`it has ${payload.length} bytes, and ${payloadBytesMax} are allowed`)
+  const text = textOf(payload).trim()
+  if (text === '') return {}
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw malformed('it is no JSON')
+  }
+}
+
+function malformed(why: string): Fault {
+  return new Fault('mqtt.start-malformed', `The message cannot be read: ${why}.`, {
+    remedy: 'Publish the input as {"name": value, …}, or nothing.',
+  })
+}
+
+function tooMany(): Fault {
+  return new Fault('mqtt.start-busy', `${underWayMax} starts and messages are under way already.`, {
+    remedy: 'Start flows less often.',
+    isRetryable: true,
+  })
+}
