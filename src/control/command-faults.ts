@@ -33,7 +33,7 @@ export function wrongRole({ by }: Command, { id }: TagMeta, { role }: WriteRules
 
 export function wrongType(meta: TagMeta, value: TagValue): Fault {
   const wanted = `${meta.type ?? 'another type'}${meta.length === undefined ? '' : `[${meta.length}]`}`
-  return new Fault('command.type', `"${shown(value)}" is no ${wanted}, which ${meta.id} takes.`, {
+  return new Fault('command.type', `${quoted(value)} is no ${wanted}, which ${meta.id} takes.`, {
     remedy: `Write a value of type ${wanted}.`,
   })
 }
@@ -147,6 +147,11 @@ export function inDoubt(tag: TagId): Fault {
   return new Fault('command.in-doubt', `The gateway ended while it wrote ${tag}, and what the tag reads now does not settle it.`, {
     remedy: 'Look at the machine, and ask again if the write is still wanted.',
   })
+}
+
+/** A text as JSON has it: one that holds quotes is not to be read as two. */
+function quoted(value: TagValue): string {
+  return typeof value === 'string' ? JSON.stringify(value.slice(0, 80)) : shown(value)
 }
 
 function shown(value: unknown): string {

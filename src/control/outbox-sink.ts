@@ -15,6 +15,8 @@ export interface Wanted {
   readonly send: readonly string[]
   /** What is kept otherwise than whole and in order; absent: nothing. */
   readonly streams?: { readonly state: readonly string[]; readonly trends: readonly string[] }
+  /** Where the upstream is told of what it will not see; absent: it cannot be told. */
+  readonly dropTopic?: string
 }
 
 export interface OutboxSinkOptions {
@@ -40,6 +42,9 @@ const waitingMax = 100_000
 /** Rows in one call to the store. */
 const batchRowsMax = 2_000
 const retryPauseMs = 200
+/** From one batch to the next, where they are large: fifty devices that are polled in turn share forty commits a second, not five hundred. After a quiet while the first goes at once. */
+const gatherMs = 25
+const largeRows = 10
 
 /** Starts handing changes to the store, for each upstream on its own: one whose outbox is full and refuses must not hold up the others. */
 export function startOutboxSink(options: OutboxSinkOptions): OutboxSink {
@@ -79,6 +84,8 @@ class Lane implements Running {
   readonly #loop: Running
   #isFailing = false
   #refused = 0
+  /** Of the values dropped before they were on the disk, those that the upstream was told of. */
+  #told = 0
 
   constructor(upstream: string, options: OutboxSinkOptions) {
     this.#upstream = upstream
@@ -130,10 +137,15 @@ class Lane implements Running {
   }
 
   async #drain(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options
     while (!signal.aborted) {
       if (this.#waiting.size === 0) await this.#bell.wait(signal)
+      const begun = clock.elapsed()
       const batch = this.#waiting.take(batchRowsMax)
-      if (batch.length > 0) await this.#accept(batch, signal)
+      if (batch.length === 0) continue
+      await this.#accept(batch, signal)
+      const restMs = gatherMs - (clock.elapsed() - begun)
+      if (restMs > 0 && batch.length >= largeRows && this.#waiting.size < batchRowsMax) await clock.sleep(restMs, signal).catch(() => {})
     }
   }
 
@@ -148,6 +160,7 @@ class Lane implements Running {
           dropped: this.#waiting.dropped,
         })
       this.#isFailing = false
+      await this.#tellDrops()
     } catch (error) {
       if (error instanceof Fault && !error.isRetryable) return await this.#refuse(batch, error)
       this.#waiting.unshift(batch)
@@ -156,6 +169,22 @@ class Lane implements Running {
       this.#isFailing = true
       await clock.sleep(retryPauseMs, signal).catch(() => {})
     }
+  }
+
+  /** These never had a number in the ledger: nobody above could know of them otherwise. */
+  async #tellDrops(): Promise<void> {
+    const { accept, upstreams, clock } = this.#options
+    const { dropped } = this.#waiting
+    const subject = upstreams[this.#upstream]?.dropTopic
+    if (dropped === this.#told || subject === undefined) return
+    const news = { upstream: this.#upstream, stream: 'before-disk', rows: dropped - this.#told, total: { dropped } }
+    const message: OutgoingMessage = { upstream: this.#upstream, kind: 'message', subject, body: JSON.stringify(news), timeMs: clock.now() }
+    await accept([message]).then(
+      () => {
+        this.#told = dropped
+      },
+      () => {}, // told with the next batch
+    )
   }
 
   /** Some row of the batch is at fault: each is offered on its own, so that only that one is lost. */

@@ -22,7 +22,7 @@ import type { FlowPort } from './api/flows.ts'
 import { type Broker, startBroker } from './broker/broker.ts'
 import type { MqttConfig } from './broker/config.ts'
 import type { SessionStore } from './broker/session-keeper.ts'
-import type { SparkplugHost } from './broker/sparkplug/host.ts'
+import type { SparkplugHost, SparkplugHostOptions } from './broker/sparkplug/host.ts'
 import { startTagTopics } from './broker/topics.ts'
 import { DoorEvents } from './door-events.ts'
 import { FirstValues } from './first-values.ts'
@@ -83,7 +83,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const flowTopics = parts.use(new FlowTopics({ ...data, ...ports, filters: data.flowTopics, broker })) // before those whose prefix holds its own
   const topics = parts.use(await startTagTopics({ ...data, broker, tags, commands, clock, log }))
   const above: { upstreams?: Upstreams } = {}
-  const host = parts.use(await openSparkplugHost(data, { broker, clock, log }))
+  const host = parts.use(await openSparkplugHost(data, { broker, ...told }))
   const api = parts.use(
     await startApi({
       ...data,
@@ -171,7 +171,10 @@ function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly
 }
 
 /** Loaded only by a site that is a host to Sparkplug edge nodes. */
-async function openSparkplugHost({ mqtt, node }: NorthData, parts: { broker: Broker; clock: Clock; log: Log }): Promise<SparkplugHost> {
+async function openSparkplugHost(
+  { mqtt, node }: NorthData,
+  parts: Pick<SparkplugHostOptions, 'broker' | 'clock' | 'log' | 'record'>,
+): Promise<SparkplugHost> {
   if (mqtt.sparkplug === undefined) return { failure: new Promise(() => {}), metrics: () => [], [Symbol.asyncDispose]: async () => {} }
   const { startSparkplugHost } = await import('./broker/sparkplug/host.ts')
   return await startSparkplugHost({ ...parts, config: mqtt.sparkplug, node })

@@ -4,7 +4,7 @@ import type { Door } from '../base/door.ts'
 import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { firstFailure, type Running } from '../base/running.ts'
-import type { CommandRoad, LiveTags, LocalMessage } from '../control/contract.ts'
+import type { CommandRoad, LiveTags } from '../control/contract.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import { asTagId } from '../model/tag.ts'
 import type { OutboxStatus, StoreCalls } from '../store/contract.ts'
@@ -20,7 +20,7 @@ export interface UpstreamsOptions {
   readonly store: Door<StoreCalls>
   readonly live: LiveTags
   readonly commands: CommandRoad
-  readonly publish: (messages: readonly LocalMessage[]) => Promise<void>
+  readonly publish: ReceivingPorts['publish']
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log

@@ -1,5 +1,6 @@
 import { systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
+import { issueText } from '../base/issue-text.ts'
 import { openLog } from '../base/log.ts'
 import { type BrowseResult, browseServer } from '../south/opcua/browse.ts'
 import { type BrowseCounts, type BrowsedVariable, browsedVariables } from '../south/opcua/browse-journal.ts'
@@ -39,8 +40,7 @@ export function connectionSection({ url, security, user, secret, timeout, trust 
 export function serverConfig(address: ServerAddress): OpcuaConfig {
   const parsed = opcuaSchema.config.safeParse({ connection: connectionSection(address) })
   if (parsed.success) return parsed.data
-  const [issue] = parsed.error.issues
-  throw new Fault('browse.option', `${String(issue?.path.at(-1) ?? 'The address')}: ${issue?.message ?? 'cannot be used'}.`, {
+  throw new Fault('browse.option', `${issueText(parsed.error, 'the address')}.`, {
     remedy: 'Name the server like opc.tcp://host:4840/path, and options as a device file has them under `connection`.',
   })
 }

@@ -144,6 +144,7 @@ class House {
   }
 
   async #start(spawned: readonly SpawnedRoom[]): Promise<void> {
+    const known = new Set(this.#rooms.values())
     const doors = new Map(spawned.map(({ name }): [string, Record<string, MessagePort>] => [name, {}]))
     const attached = spawned.flatMap(({ name }) =>
       [...this.#rooms.values()].map((running) => this.#connect(running, { name, ports: doors.get(name) })),
@@ -155,11 +156,13 @@ class House {
         Object.assign(doors.get(other.name) ?? {}, { [one.name]: port2 })
       }
     }
-    await Promise.all(
-      spawned.map(async (room) => {
-        this.#rooms.set(room.name, await room.begin(this.#data.get(room.name), doors.get(room.name) ?? {}))
-      }),
+    const begun = await Promise.all(
+      spawned.map(async ({ name, begin }) => ({ name, room: await begin(this.#data.get(name), doors.get(name) ?? {}) })),
     )
+    // Two rooms that died together come back together: who is ready last knows of the other, and connects them.
+    const strangers = [...this.#rooms.values()].filter((room) => !known.has(room))
+    for (const { name, room } of begun) this.#rooms.set(name, room)
+    attached.push(...begun.flatMap(({ room }) => strangers.map((stranger) => this.#join(room, stranger))))
     await Promise.all(attached)
     const store = spawned.find(({ name }) => name === 'store') && this.#rooms.get('store')
     if (store !== undefined) await this.#connectStore(store)
@@ -173,6 +176,11 @@ class House {
     const { port1, port2 } = new MessageChannel()
     if (ports !== undefined) ports[running.name] = port1
     await running.attach(name, port2).catch((error: unknown) => this.#unconnected(error))
+  }
+
+  async #join(one: RoomThread, other: RoomThread): Promise<void> {
+    const { port1, port2 } = new MessageChannel()
+    await Promise.all([one.attach(other.name, port1), other.attach(one.name, port2)]).catch((error: unknown) => this.#unconnected(error))
   }
 
   /** The other room is dying just now: it will be connected when it is back. */

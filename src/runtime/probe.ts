@@ -1,5 +1,6 @@
 import { systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
+import { issueText } from '../base/issue-text.ts'
 import type { DriverSchema } from '../south/driver.ts'
 import { type Area, isBitArea, parseAt } from '../south/modbus/address.ts'
 import { modbusRtu, modbusRtuTcp, modbusTcp } from '../south/modbus/config.ts'
@@ -35,8 +36,7 @@ export function probeAddress(url: string): ProbeAddress {
   const connection = { ...(name === 'modbus-rtu' ? { port: decodeURIComponent(place) } : hostAndPort(place)), ...parameters(query) }
   const parsed = schema.config.safeParse({ connection })
   if (parsed.success) return { driver: name, connection, config: parsed.data }
-  const [issue] = parsed.error.issues
-  throw notAnAddress(`${String(issue?.path.at(-1) ?? 'The address')}: ${issue?.message ?? 'cannot be used'}`)
+  throw notAnAddress(issueText(parsed.error, 'the address'))
 }
 
 function hostAndPort(place: string): Record<string, unknown> {

@@ -38,6 +38,8 @@ export interface RoomThread extends Running {
   metrics(): Promise<readonly Metric[]>
 }
 
+/** For the cause of a thread's end to arrive, when its door has closed. */
+const causeMs = 200
 const readyMs = 30_000
 /** A room that has not ended by then is ended: the whole daemon has 5 s. */
 const stopMs = 1_300
@@ -78,7 +80,10 @@ export function spawnRoom(options: SpawnOptions): SpawnedRoom {
   return {
     name,
     begin: async (data, ports) => {
-      const begun = door.call('begin', { data, ports }, Object.values(ports))
+      const begun = door.call('begin', { data, ports }, Object.values(ports)).catch(async (error: unknown) => {
+        if (error instanceof Fault && error.code === 'door.closed') await clock.sleep(causeMs) // it closes before it is known why
+        throw error
+      })
       await within(Promise.race([begun, died.promise]), { ms: readyMs, clock, what: `${name} to be ready` }).catch(
         async (error: unknown) => {
           await end(worker, clock)

@@ -39,7 +39,7 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     devices: site.devices,
     tags: site.tags,
     flows: site.flows,
-    upstreams: mapValues(site.upstreams, ({ send, streams }) => ({ send, streams })),
+    upstreams: mapValues(site.upstreams, ({ send, streams, format }, name) => ({ send, streams, ...tellingOf(site, { name, format }) })),
   }
   return { store, north, control }
 }
@@ -47,8 +47,16 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
 function outboxLimits({ node, upstreams }: Site): StoreData['outbox']['upstreams'] {
   return mapValues(upstreams, ({ buffer, format }, name) => ({
     ...buffer,
-    ...(format === 'uns' ? { dropTopic: `lineside/${node}/upstream/${name}/dropped` } : {}),
+    ...tellingOf({ node }, { name, format }),
   }))
+}
+
+/** Sparkplug has no words for it. */
+function tellingOf(
+  { node }: Pick<Site, 'node'>,
+  { name, format }: { readonly name: string; readonly format: string },
+): { readonly dropTopic?: string } {
+  return format === 'uns' ? { dropTopic: `lineside/${node}/upstream/${name}/dropped` } : {}
 }
 
 function mapValues<Value, Result>(

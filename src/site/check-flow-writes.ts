@@ -51,6 +51,7 @@ function checkValue(template: Template, { tag, value, path }: Written, context: 
     return
   }
   checkExpressionType(template.type ?? 'dyn', { tag, value, path }, context)
+  checkInputRange({ tag, value, path }, context)
   checkUnits(template, { tag, value, path }, context)
 }
 
@@ -77,6 +78,20 @@ const kinds: Readonly<Record<string, string>> = { double: 'a number', int: 'a nu
 function celTypesFor(type: ValueType): readonly string[] {
   if (isNumeric(type)) return ['double', 'int']
   return type === 'bool' ? ['bool'] : ['string']
+}
+
+/** An input that is written as it is must not be able to hold what the tag refuses: that is found here, and not in the middle of a run. */
+function checkInputRange({ tag, value, path }: Written, context: FlowContext): void {
+  const [, name = ''] = (typeof value === 'string' ? /^\$\{\s*input\.(\w+)\s*\}$/.exec(value) : undefined) ?? []
+  const range = context.flow.input?.[name]?.range
+  const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = tag.write ?? {}
+  if (range === undefined || (range[0] >= min && range[1] <= max)) return
+  const finding = {
+    code: 'flow.value-range',
+    message: `input.${name} may be ${range[0]} to ${range[1]}, and ${tag.id} takes ${tag.write?.min ?? '-∞'} to ${tag.write?.max ?? '∞'}.`,
+    remedy: 'Narrow the range of the input, or change `write: { min, max }` of the tag.',
+  }
+  report({ path }, finding, context)
 }
 
 /** A tag that is copied as it is to one of another unit. */

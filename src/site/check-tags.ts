@@ -1,6 +1,7 @@
 import { compileCondition } from '../model/expression.ts'
 import type { Tag } from '../model/tag.ts'
 import { isNumeric, scalarType } from './check-values.ts'
+import { writeSpanFinding } from './check-write-span.ts'
 import { suggestion } from './did-you-mean.ts'
 import type { DevicePart, From, LoadedParts } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
@@ -12,7 +13,9 @@ export function checkTags(parts: LoadedParts, problems: ProblemList): void {
     for (const tag of tags) {
       checkInterlock(tag, { ...from, paths, problems, tags: parts.tags })
       checkMeaning(tag, { ...from, problems })
+      checkWriteSpan(tag, { ...from, problems })
     }
+    checkCase(from, problems)
   }
 }
 
@@ -43,6 +46,34 @@ function checkInterlock(tag: Tag<unknown>, { source, tags, paths, problems }: In
         remedy: paths.has(own) ? `Write tags['${own}'], without the device.` : suggestion(name, paths),
       },
     )
+  }
+}
+
+function checkWriteSpan(tag: Tag<unknown>, { source, problems }: MeaningContext): void {
+  for (const key of ['min', 'max'] as const) {
+    const finding = writeSpanFinding(tag, key)
+    if (finding !== undefined) problems.add(source, { path: ['tags', tag.path, 'write', key] }, finding)
+  }
+}
+
+/** Tags that differ in capitals alone: MQTT keeps them apart, and whoever writes them into a database or a file system of another kind does not. */
+function checkCase({ source, part }: From<DevicePart>, problems: ProblemList): void {
+  const first = new Map<string, string>()
+  for (const path of part.paths) {
+    const key = path.toLowerCase()
+    const twin = first.get(key)
+    if (twin === undefined) first.set(key, path)
+    else
+      problems.add(
+        source,
+        { path: ['tags', path], part: 'key' },
+        {
+          code: 'tag.case-twin',
+          message: `${path} and ${twin} differ in capital letters alone: databases, file systems and people take them for one.`,
+          remedy: 'Give one of them another name.',
+          severity: 'warning',
+        },
+      )
   }
 }
 

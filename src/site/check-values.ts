@@ -1,7 +1,7 @@
 import type { TagMeta, ValueType } from '../model/tag.ts'
 import type { Finding } from './source.ts'
 
-const integerSpans: Readonly<Partial<Record<ValueType, readonly [number, number]>>> = {
+export const integerSpans: Readonly<Partial<Record<ValueType, readonly [number, number]>>> = {
   i8: [-(2 ** 7), 2 ** 7 - 1],
   u8: [0, 2 ** 8 - 1],
   i16: [-(2 ** 15), 2 ** 15 - 1],

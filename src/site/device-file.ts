@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { asTagId, type LinearScale, type Tag, type ValueType } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import { commonTagShape } from '../south/tag-config.ts'
+import { asFarAsRight } from './as-far-as-right.ts'
 import { commonDeviceShape } from './device-schema.ts'
 import { suggestion } from './did-you-mean.ts'
 import { findDriver, type SiteDriver } from './drivers.ts'
@@ -25,18 +26,22 @@ export function parseDevice(source: SourceFile, problems: ProblemList): DevicePa
   const common = commonDeviceSchema.safeParse(source.value)
   if (!common.success) reportIssues(common.error, context)
   if (driver === undefined) return undefined
-  const config = driver.config.safeParse(without(fields, commonDeviceShape))
+  const ownFields = without(fields, commonDeviceShape)
+  const config = driver.config.safeParse(ownFields)
   if (!config.success) reportIssues(config.error, context)
   const device = common.success ? common.data.device : String(fields['device'] ?? '')
   const tagFields = fieldsOf(fields['tags'])
   const paths = new Set(Object.keys(tagFields))
-  const tags = [...paths].map((path) => parseTag(path, tagFields[path], { ...context, driver, device })).filter((tag) => tag !== undefined)
-  const part = { device, tags, paths, isWhole: common.success && config.success && tags.length === paths.size }
-  if (!config.success) return part
+  const found = [...paths].map((path) => parseTag(path, tagFields[path], { ...context, driver, device })).filter((tag) => tag !== undefined)
+  const tags = found.map(({ tag }) => tag)
+  const areTagsWhole = found.length === paths.size && found.every(({ isWhole }) => isWhole)
+  const part = { device, tags, paths, isWhole: common.success && config.success && areTagsWhole }
   const { capabilities, scan } = common.success ? common.data : { capabilities: [], scan: scanAsFarAsKnown(fields['scan'], tags) }
-  const parsed = { device, driver: driver.name, config: config.data, capabilities, scanMs: scanOf(scan, tags), tags }
+  const known = config.success ? config.data : asFarAsRight(driver.config, ownFields, { alsoValues: true })
+  if (known === undefined) return part
+  const parsed = { device, driver: driver.name, config: known, capabilities, scanMs: scanOf(scan, tags), tags }
   checkDevice(parsed, { source, driver, problems })
-  return { ...part, config: parsed }
+  return config.success ? { ...part, config: parsed } : part
 }
 
 /** Where the classes themselves are wrong, nothing is said of the tags that name them. */
@@ -53,15 +58,25 @@ interface TagContext {
   readonly device: string
 }
 
-function parseTag(path: string, fields: unknown, context: TagContext): Tag<unknown> | undefined {
+interface ParsedTag {
+  readonly tag: Tag<unknown>
+  /** Nothing in it is wrong. */
+  readonly isWhole: boolean
+}
+
+function parseTag(path: string, fields: unknown, context: TagContext): ParsedTag | undefined {
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return undefined // told of by the common schema
   const at = ['tags', path]
   const common = commonTagSchema.safeParse(fields)
   if (!common.success) reportIssues(common.error, { ...context, at })
-  const address = context.driver.address.safeParse(without(fieldsOf(fields), commonTagShape))
+  const own = without(fieldsOf(fields), commonTagShape)
+  const address = context.driver.address.safeParse(own)
   if (!address.success) reportIssues(address.error, { ...context, at })
-  if (!common.success || !address.success) return undefined
-  return tagOf(path, common.data, { address: address.data, device: context.device })
+  const isWhole = common.success && address.success
+  const commonKnown = common.success ? common.data : asFarAsRight(commonTagSchema, fields)
+  const addressKnown = address.success ? address.data : asFarAsRight(context.driver.address, own)
+  if (commonKnown === undefined || addressKnown === undefined) return undefined
+  return { tag: tagOf(path, commonKnown, { address: addressKnown, device: context.device }), isWhole }
 }
 
 function tagOf(path: string, common: CommonTag, where: { readonly address: unknown; readonly device: string }): Tag<unknown> {

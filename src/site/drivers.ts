@@ -12,6 +12,7 @@ export interface SiteDriver {
   readonly address: z.ZodType
   check(config: unknown, tags: readonly Tag<unknown>[]): readonly (Finding & { readonly path: Path })[]
   lineOf?(config: unknown): string | undefined
+  peerOf?(config: unknown): { readonly place: string; readonly speaks: string } | undefined
   checkLine?(
     members: readonly Pick<DeviceConfig, 'device' | 'config' | 'scanMs' | 'tags'>[],
   ): readonly (Finding & { readonly path: Path; readonly device: string })[]

@@ -67,7 +67,7 @@ export function report(spot: Spot, finding: Finding, { source, problems }: FlowC
 export function knownTag(id: string, spot: Spot, context: FlowContext): TagMeta | undefined {
   const { parts } = context
   const tag = parts.tags.get(id)
-  if (tag !== undefined || parts.isIncomplete) return tag
+  if (tag !== undefined || parts.isIncomplete || parts.named.has(id)) return tag // told of there
   const finding = {
     code: 'flow.tag-unknown',
     message: `There is no tag \`${id.slice(0, 200)}\` in this site.`,

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { flowSchema, flowShape, inOrder, stepSchema, triggerSchema } from '../control/flows/config.ts'
+import { asFarAsRight } from './as-far-as-right.ts'
 import { flowJsonSchema } from './json-schemas.ts'
 import type { FlowPart } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
@@ -31,5 +32,5 @@ function rightSteps(list: unknown): FlowPart['steps'] {
 
 /** Of a list, what is right at its place. */
 function eachRight<Item>(list: unknown, schema: z.ZodType<Item>): readonly (Item | undefined)[] {
-  return Array.isArray(list) ? list.map((item) => schema.safeParse(item).data) : []
+  return Array.isArray(list) ? list.map((item) => asFarAsRight(schema, item)) : []
 }

@@ -4,6 +4,7 @@ import { isName } from '../model/name.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import { defaultStatePath } from '../store/config.ts'
+import { asFarAsRight } from './as-far-as-right.ts'
 import { checkCertificates } from './check-certificates.ts'
 import { checkExposure } from './check-exposure.ts'
 import { checkFlows } from './check-flows.ts'
@@ -76,7 +77,11 @@ async function readParts(root: string, problems: ProblemList): Promise<LoadedPar
     flows: flowPartsFound.parts,
     areFlowsIncomplete: flows.isIncomplete || flowPartsFound.isIncomplete,
     sources: [...(siteSource === undefined ? [] : [siteSource]), ...devices.sources, ...flows.sources],
-    isIncomplete: devices.isIncomplete || deviceParts.some(({ part }) => !part.isWhole) || deviceParts.length < devices.sources.length,
+    isIncomplete:
+      devices.isIncomplete ||
+      deviceParts.length < devices.sources.length ||
+      deviceParts.some(({ part }) => !part.isWhole && part.paths.size === 0),
+    named: new Set(deviceParts.flatMap(({ part }) => Array.from(part.paths, (path) => `${part.device}/${path}`))),
     tags: new Map(tags.map((tag) => [tag.id, tag])),
   }
 }
@@ -111,8 +116,8 @@ function parseSiteFile(source: SourceFile, problems: ProblemList): SitePart {
   if (result.success) return { config: result.data, keys: result.data }
   reportIssues(result.error, { source, problems, schema: lazily(siteSchema) })
   const right = Object.entries(siteFileSchema.shape).flatMap(([key, schema]) => {
-    const parsedKey = schema.safeParse(valueAt(source.value, [key]))
-    return parsedKey.success ? [[key, parsedKey.data]] : []
+    const known = asFarAsRight<unknown>(schema, valueAt(source.value, [key]))
+    return known === undefined ? [] : [[key, known]]
   })
   return { keys: Object.fromEntries(right) as Partial<SiteFile> }
 }

@@ -48,6 +48,8 @@ export interface LoadedParts {
   readonly flows: readonly From<FlowPart>[]
   /** Every file that is YAML, for checks of the text itself. */
   readonly sources: readonly SourceFile[]
+  /** Of all tags, also of those in which something is wrong. */
+  readonly named: ReadonlySet<string>
   /** Some device file could not be parsed: a tag that is not found may be in it. */
   readonly isIncomplete: boolean
   /** Some flow file could not be understood as far as its name: a flow that is not found may be in it. */

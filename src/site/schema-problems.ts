@@ -66,8 +66,9 @@ function report(path: Path, issue: Issue & { readonly isKey?: boolean }, context
       code: issue.isKey ? 'site.key' : (codes[issue.code] ?? 'site.value'),
       message: `${name}: ${message}.`,
       remedy:
-        [remedy, description].filter((text) => text !== undefined).join(' ') ||
-        'Write it as the message says; `lineside schema` shows what may stand here.',
+        description === undefined && remedy === undefined
+          ? 'Write it as the message says; `lineside schema` shows what may stand here.'
+          : [remedy ?? 'Write it as the message says.', description].filter((text) => text !== undefined).join(' '),
     },
   )
 }
@@ -144,7 +145,7 @@ const kinds: Readonly<Record<string, string>> = {
 }
 
 /** Of the forms a value could have, the one that its writer most likely meant: the fewest keys that are wrong, then the fewest problems. */
-function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] {
+export function closestBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] {
   const kindsAtRoot = branches.flatMap((issues) => issues.filter((issue) => issue.path.length === 0 && issue.code === 'invalid_type'))
   if (kindsAtRoot.length === branches.length && branches.length > 1) return [anyOfKinds(kindsAtRoot)]
   const scored = branches.map((issues) => ({ issues, score: issues.reduce((sum, issue) => sum + weight(issue), 0) }))

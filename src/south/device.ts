@@ -11,8 +11,8 @@ import type { DeviceConfig } from './config.ts'
 import { connectionEnded, connectTimedOut, deviceAbsent, noMethods } from './device-faults.ts'
 import type { DeviceListener } from './device-listener.ts'
 import type { CallOutcome, Connection, Driver, LearntNote, MethodCall, RawWrite, SubscribedSource, WriteOutcome } from './driver.ts'
-import { pollScanClasses } from './polling.ts'
-import { type ScanCounts, scanMetrics } from './scan-counts.ts'
+import { pollScanClasses, silentCode } from './polling.ts'
+import { ofDevice, type ScanCounts, scanMetrics } from './scan-counts.ts'
 
 export interface DeviceOptions {
   readonly config: DeviceConfig
@@ -73,6 +73,8 @@ class LiveDevice implements Device {
   #connection: Connection | undefined
   /** What keeps silent, and what the device does not give, though the rest answers. */
   #part: Part = {}
+  /** Of the last loss. */
+  #toldCode: string | undefined
   #status: DeviceStatus
 
   constructor(options: DeviceOptions) {
@@ -112,7 +114,7 @@ class LiveDevice implements Device {
   metrics(): readonly Metric[] {
     const labels = { device: this.#options.config.device }
     return [
-      ...(this.#connection?.metrics?.().map((metric) => ({ ...metric, labels: { ...metric.labels, ...labels } })) ?? []),
+      ...(this.#connection?.metrics?.().map((metric) => ofDevice(metric, labels)) ?? []),
       {
         name: 'lineside_device_online',
         help: 'Whether the device answers, if only in part.',
@@ -212,6 +214,7 @@ class LiveDevice implements Device {
               source,
               counts: this.counts,
               onAnswer: (silence) => this.#answers({ ...this.#part, silence }, 'answered'),
+              onSilence: (fault) => this.#misses(fault),
               signal: until,
             })
           : this.#listen(source, until).then(() => stopped)
@@ -247,12 +250,19 @@ class LiveDevice implements Device {
     this.#enter(next, why === undefined ? this.#status.lastFault : plainFault(why))
   }
 
+  /** The first answer that is missed is a reason for tags that were never read, long before the device is taken for lost. */
+  #misses(fault: Fault): void {
+    const { state, lastFault } = this.#status
+    if (state === 'connecting' && lastFault?.code !== fault.code && lastFault?.code !== silentCode) this.#enter(state, plainFault(fault))
+  }
+
   /** The first loss is news; the hundredth failed attempt in a row is not. */
   #lost(error: unknown): void {
     const { log, config, listener } = this.#options
     const fault = plainFault(error)
     const wasOnline = this.#status.state !== 'connecting'
-    const isNews = wasOnline || this.#status.lastFault?.code !== fault.code
+    const isNews = wasOnline || this.#toldCode !== fault.code
+    this.#toldCode = fault.code
     if (this.#connection !== undefined) {
       this.counts.losses += 1
       listener.stale(this.#allTags)

@@ -27,8 +27,17 @@ export interface DriverSchema<Config, Address> {
   check(config: Config, tags: readonly Tag<Address>[]): readonly Problem[]
   /** Devices with the same answer share one line; without one a device has its own. */
   lineOf?(config: Config): string | undefined
+  /** The host and port that it wants, and what it takes whoever answers there to speak. */
+  peerOf?(config: Config): Peer | undefined
   /** What only all devices of one line together can show: that it has no time for them. Pure. */
   checkLine?(members: readonly LineMember<Config, Address>[]): readonly LineProblem[]
+}
+
+export interface Peer {
+  /** `host:port`, in small letters. */
+  readonly place: string
+  /** For people: `Modbus TCP`. */
+  readonly speaks: string
 }
 
 export interface LineMember<Config, Address> {
@@ -86,7 +95,7 @@ export interface Connection extends Running {
   onMissing?(tell: (fault: Fault | undefined) => void): void
   /** What the device tells beside its tags, where its device file asks for it. */
   readonly events?: EventSource
-  /** Of this connection, without the label `device`. */
+  /** Of this connection, without the label `device`; those of a line have the label `line`, and get no other. */
   metrics?(): readonly Metric[]
   /** All that has been learnt about the device, and is used. */
   learnt?(): readonly LearntNote[]

@@ -16,6 +16,8 @@ export interface PollingOptions {
   readonly counts: PollCounts
   /** Called after each poll while the device answers, with what keeps silent though the rest answers. */
   readonly onAnswer: (silence: Fault | undefined) => void
+  /** Called after each poll of which nothing was answered. */
+  readonly onSilence: (fault: Fault) => void
   readonly signal: AbortSignal
 }
 
@@ -29,6 +31,7 @@ export interface PollCounts {
   readonly scans: Map<string, ScanCounts>
 }
 
+export const silentCode = 'device.silent'
 /** A device that answered nothing at all this many times running is taken for lost, and connected to anew. */
 const silentPollsMax = 3
 /** Values are stale when two polls have gone by without an answer. */
@@ -201,6 +204,7 @@ class ScanClass {
     this.isAnswered = false
     this.#isDoubted = false
     this.#deafPolls += 1
+    this.#options.onSilence(fault)
     if (this.#deafPolls >= silentPollsMax && !this.#areOthersAnswered()) throw silenceFault(config.device, fault)
   }
 
@@ -249,7 +253,7 @@ function onGrid(dueMs: number): number {
 }
 
 function silenceFault(device: string, cause: Fault): Fault {
-  return new Fault('device.silent', `The device ${device} has not answered ${silentPollsMax} polls running: ${cause.message}`, {
+  return new Fault(silentCode, `The device ${device} has not answered ${silentPollsMax} polls running: ${cause.message}`, {
     remedy: cause.remedy,
     isRetryable: true,
     cause,

@@ -31,3 +31,8 @@ export function scanMetrics(scans: ReadonlyMap<string, ScanCounts>, device: Read
     ]
   })
 }
+
+/** A line is not the device's alone: its numbers say themselves whose they are. */
+export function ofDevice(metric: Metric, labels: Readonly<Record<string, string>>): Metric {
+  return metric.labels?.['line'] === undefined ? { ...metric, labels: { ...metric.labels, ...labels } } : metric
+}

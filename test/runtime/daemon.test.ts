@@ -47,6 +47,10 @@ async function startHouse({ stillborn = '' } = {}) {
   }
 }
 
+function both(health: { readonly state: string; readonly restarts: number }) {
+  return { north: health, store: health }
+}
+
 describe('the daemon', () => {
   it('starts the store first, then north and control side by side, and stops control, north, store in this order', async () => {
     await using house = await startHouse()
@@ -83,6 +87,25 @@ describe('the daemon', () => {
       expect(metrics).toContainEqual(expect.objectContaining({ name: 'lineside_room_restarts_total', labels: { room }, value: 1 }))
     },
   )
+
+  it('connects two rooms that died together, whichever is back first', async () => {
+    await using house = await startHouse()
+    for (let round = 1; round <= 3; round += 1) {
+      for (const room of ['north', 'store']) house.order({ room, order: 'die' })
+      await vi.waitFor(() => expect(house.daemon.health().rooms).toMatchObject(both({ state: 'up', restarts: round })), { timeout: 20_000 })
+      const before = house.life().length
+      house.order({ room: 'north', order: 'ask', other: 'store' })
+      house.order({ room: 'store', order: 'ask', other: 'north' })
+      await vi.waitFor(() =>
+        expect(
+          house
+            .life()
+            .slice(before)
+            .filter((line) => line.endsWith('is here')),
+        ).toHaveLength(2),
+      )
+    }
+  })
 
   it('says that it is not ready while a room is away', async () => {
     await using house = await startHouse()

@@ -267,6 +267,14 @@ describe('a mistake in a flow', () => {
     ])
   })
 
+  it('in the range of an input is found where it is written', async () => {
+    const head = 'on: [{ start: viewer }]\ninput: { speed: { type: number, default: 5, range: [0, 301] } }'
+    const { problems } = await loadFiles(flow(steps('{ id: a, write: { press-07/recipe/speed: "${input.speed}" } }'), head))
+    expect(problems).toMatchObject([
+      { code: 'flow.value-range', line: 5, column: 47, message: 'input.speed may be 0 to 301, and press-07/recipe/speed takes 0 to 300.' },
+    ])
+  })
+
   it('is told with what was probably meant, in nested steps, too', async () => {
     const { problems } = await loadFiles(flow(steps('{ id: a, each: { in: [1], steps: [{ id: b, lgo: { text: x } }] } }')))
     expect(problems).toMatchObject([{ line: 4, column: 48, code: 'site.unknown-key', remedy: 'Did you mean `log`?' }])

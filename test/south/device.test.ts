@@ -10,13 +10,15 @@ import { keptLog } from '../support/quiet-log.ts'
 interface PlantOptions {
   readonly pollMs?: number
   readonly state?: 'answers' | 'absent' | 'hangs'
+  readonly silentTags?: readonly number[]
   readonly scanMs?: Readonly<Record<string, number>>
 }
 
-async function startPlant({ pollMs = 1_000, state = 'answers', scanMs = { normal: pollMs } }: PlantOptions = {}) {
+async function startPlant({ pollMs = 1_000, state = 'answers', scanMs = { normal: pollMs }, silentTags = [] }: PlantOptions = {}) {
   const clock = startManualClock()
   const plant = fakePlant([42, 7])
   plant.state = state
+  plant.silentTags = silentTags
   const config = fakeDeviceConfig('press', { tags: 2, pollMs, scanMs })
   const table = new TagTable(config.tags, clock)
   const statuses: DeviceStatus[] = []
@@ -134,6 +136,19 @@ describe('a device', () => {
     const press = await startPlant({ state: 'hangs' })
     await press.device[Symbol.asyncDispose]()
     expect(press.plant.connects).toBe(0)
+  })
+})
+
+describe('a device that takes connections and says nothing', () => {
+  it('has a reason as soon as the first answer is missed, is told of once, and is no more online for it', async () => {
+    await using press = await startPlant({ pollMs: 100, silentTags: [0, 1] })
+    expect(press.device.status()).toMatchObject({ state: 'connecting', lastFault: { code: 'fake.gone' } })
+    expect([press.tag(0), press.tag(1)]).toMatchObject([{ quality: 'bad' }, { quality: 'bad' }])
+    await press.clock.advance(20_000)
+    expect(press.statuses.map(({ lastFault }) => lastFault?.code)).toEqual([undefined, 'fake.gone', 'device.silent'])
+    press.plant.silentTags = []
+    await press.clock.advance(2_000)
+    expect(press.device.status().state).toBe('online')
   })
 })
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { z } from 'zod'
 import { parseIsoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
+import { issueText } from '../../base/issue-text.ts'
 import type { BatchRoad, LiveTags } from '../../control/contract.ts'
 import type { Asker, Command, CommandBatch, CommandResult } from '../../model/command.ts'
 import { parseExactJson, tagValueOf } from '../../model/json-value.ts'
@@ -62,7 +63,7 @@ function parseBody(body: Buffer): unknown {
 
 function parsed<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
   const result = schema.safeParse(value)
-  if (!result.success) throw badBody(z.prettifyError(result.error).slice(0, 500))
+  if (!result.success) throw badBody(issueText(result.error, 'the body').slice(0, 500))
   return result.data
 }
 

@@ -181,12 +181,14 @@ async function* both(first: Iterable<unknown>, second: AsyncIterable<unknown>): 
 
 function sysCounts({ clients, doorway, keeping }: Pick<Sweeping, 'clients' | 'doorway' | 'keeping'>): SysCounts {
   const { retained, counts, all } = keeping.sessions
-  const { connected, connectedMax, received, receivedBytes, sent, sentBytes, dropped } = clients.counts
+  const { connected, connectedMax, connects, received, receivedBytes, sent, sentBytes, dropped } = clients.counts
   const { sockets, bytesRead, bytesWritten, packets, replies } = doorway.traffic()
   const publishSent = sent + clients.valuesSent
   return {
     clientsConnected: connected,
     clientsMaximum: connectedMax,
+    connects,
+    expired: counts.expired,
     sessions: all.size,
     subscriptions: clients.subscriptions(),
     sockets,

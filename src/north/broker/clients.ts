@@ -12,6 +12,7 @@ import type { Doorway } from './doorway.ts'
 import { Entry } from './entry.ts'
 import { type Incidents, incidentKinds } from './incidents.ts'
 import { Lanes } from './lanes.ts'
+import { isOffered, readAs } from './offered.ts'
 import { Ownership } from './ownership.ts'
 import type { Persistence } from './persistence.ts'
 import type { PublishBytes } from './publish-bytes.ts'
@@ -43,7 +44,16 @@ export class Clients {
   readonly #ownership = new Ownership()
   readonly #delivery: Delivery
   readonly #lanes: Lanes
-  readonly #counts: MessageCounts = { connected: 0, connectedMax: 0, received: 0, receivedBytes: 0, sent: 0, sentBytes: 0, dropped: 0 }
+  readonly #counts: MessageCounts = {
+    connected: 0,
+    connectedMax: 0,
+    connects: 0,
+    received: 0,
+    receivedBytes: 0,
+    sent: 0,
+    sentBytes: 0,
+    dropped: 0,
+  }
   #values: ValueFanOut | undefined
 
   constructor(options: ClientsOptions) {
@@ -183,6 +193,7 @@ export class Clients {
     const connected = new ConnectedClient({ aedes: client, isNameless, wire, admission, now: clock.elapsed() })
     this.#known.set(client, connected)
     this.#connected.add(connected)
+    this.#counts.connects += 1
     this.#counts.connectedMax = Math.max(this.#counts.connectedMax, this.#connected.size)
     if (!client.clean) sessions.arrive(client.id, connected)
     wire.stream.on('close', () => {
@@ -211,7 +222,7 @@ export class Clients {
   /** Its user's rights may have changed since the session was left. */
   #stillAllowed({ aedes, admission }: ConnectedClient): readonly string[] {
     const restored = Object.keys(subscriptionsOf(aedes))
-    const forbidden = restored.filter((filter) => !admission.rights.mayRead(filter))
+    const forbidden = restored.filter((filter) => !admission.rights.mayRead(readAs(filter)))
     if (forbidden.length === 0) return restored
     this.#options.incidents.note(incidentKinds.notSubscribed, { client: aedes.id, filter: forbidden[0]?.slice(0, 200) })
     unsubscribe(aedes, forbidden)
@@ -235,9 +246,7 @@ export class Clients {
     const client = this.#known.get(aedes)
     if (client === undefined) return false
     const isFull = !client.filters.has(topic) && client.filters.size >= this.#options.config.limits.subscriptionsMax
-    // `$share/…` is not offered: taken literally it would look granted and never deliver. Of the other `$` topics there is `$SYS` alone.
-    const isOffered = !topic.startsWith('$') || topic === '$SYS' || topic.startsWith('$SYS/')
-    if (isFull || !isOffered || !client.admission.rights.mayRead(topic)) {
+    if (isFull || !isOffered(topic) || !client.admission.rights.mayRead(readAs(topic))) {
       this.#options.incidents.note(incidentKinds.notSubscribed, { client: aedes.id, filter: topic.slice(0, 200) })
       return false
     }

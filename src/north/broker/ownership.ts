@@ -23,6 +23,7 @@ export class Ownership {
   own(prefix: string, receive: Receive): Disposable {
     const owner = { prefix, receive }
     this.#owners.push(owner)
+    this.#owners.sort((one, other) => other.prefix.length - one.prefix.length) // the nearest owner counts
     this.#generation += 1
     const end = (): void => {
       this.#owners.splice(this.#owners.indexOf(owner), 1)

@@ -10,6 +10,8 @@ export class PacketGate {
   #bodyLeft = 0
   #packets = 0
   #replies = 0
+  #firstByte = 0
+  #refusedTopic: string | undefined
 
   constructor(options: { readonly packetBytesMax: number }) {
     this.#packetBytesMax = options.packetBytesMax
@@ -17,6 +19,11 @@ export class PacketGate {
 
   get packets(): number {
     return this.#packets
+  }
+
+  /** Of the PUBLISH that was too large, where it came along with the length. */
+  get refusedTopic(): string | undefined {
+    return this.#refusedTopic
   }
 
   /** How many of them MQTT has the broker answer with a packet. */
@@ -34,14 +41,18 @@ export class PacketGate {
         this.#bodyLeft -= skipped
         if (this.#bodyLeft === 0) this.#state = 'type'
       } else if (this.#state === 'type') {
+        this.#firstByte = chunk[place] ?? 0
         place += 1
         this.#packets += 1
-        if (isAnswered(chunk[place - 1] ?? 0)) this.#replies += 1
+        if (isAnswered(this.#firstByte)) this.#replies += 1
         this.#state = 'length'
         this.#length = 0
         this.#lengthBytes = 0
       } else {
-        if (!this.#takeLength(chunk[place] ?? 0)) return false
+        if (!this.#takeLength(chunk[place] ?? 0)) {
+          this.#refusedTopic = this.#firstByte >> 4 === publish ? topicAt(chunk, place + 1) : undefined
+          return false
+        }
         place += 1
       }
     }
@@ -56,6 +67,16 @@ export class PacketGate {
     this.#state = this.#bodyLeft === 0 ? 'type' : 'body'
     return 1 + this.#lengthBytes + this.#length <= this.#packetBytesMax
   }
+}
+
+const publish = 3
+const topicLengthMax = 200
+
+function topicAt(chunk: Uint8Array, place: number): string | undefined {
+  const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
+  if (place + 2 > bytes.length) return undefined
+  const end = place + 2 + bytes.readUInt16BE(place)
+  return end > bytes.length ? undefined : bytes.toString('utf8', place + 2, end).slice(0, topicLengthMax)
 }
 
 /** CONNECT, PUBREC, PUBREL, SUBSCRIBE, UNSUBSCRIBE and PINGREQ are; PUBLISH is with QoS 1 and 2. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type EpochMs, parseIsoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
+import { issueText } from '../../base/issue-text.ts'
 import { parseExactJson, tagValueOf } from '../../model/json-value.ts'
 import type { TagMeta, TagValue } from '../../model/tag.ts'
 
@@ -40,7 +41,7 @@ export function parseWish(payload: Uint8Array, meta: Pick<TagMeta, 'type'>): Wis
 
 function parseObject(json: object, meta: Pick<TagMeta, 'type'>): Wish {
   const parsed = wishSchema.safeParse(json)
-  if (!parsed.success) throw malformed(z.prettifyError(parsed.error).slice(0, 300))
+  if (!parsed.success) throw malformed(issueText(parsed.error, 'the message').slice(0, 300))
   const { value, id, expires } = parsed.data
   const expiresMs = expires === undefined ? undefined : parseIsoTime(expires)
   return { value: tagValueOf(value, meta.type), ...(id === undefined ? {} : { id }), ...(expiresMs === undefined ? {} : { expiresMs }) }

@@ -10,6 +10,10 @@ export interface SysCounts {
   readonly sessions: number
   readonly subscriptions: number
   readonly sockets: number
+  /** CONNECT packets that let somebody in. */
+  readonly connects: number
+  /** Sessions whose clients were away for too long. */
+  readonly expired: number
   readonly bytesReceived: number
   readonly bytesSent: number
   readonly messagesReceived: number
@@ -28,6 +32,7 @@ export interface SysCounts {
 export interface MessageCounts {
   connected: number
   connectedMax: number
+  connects: number
   received: number
   receivedBytes: number
   sent: number
@@ -52,6 +57,7 @@ const loads = {
   'bytes/received': 'bytesReceived',
   'bytes/sent': 'bytesSent',
   sockets: 'sockets',
+  connections: 'connects',
 } as const satisfies Readonly<Record<string, keyof SysCounts>>
 
 /** The `$SYS` topics. Their texts are made only when somebody reads them. */
@@ -100,7 +106,10 @@ export class Sys {
       ['clients/maximum', counts.clientsMaximum],
       ['clients/total', Math.max(counts.sessions, counts.clientsConnected)],
       ['clients/disconnected', Math.max(counts.sessions - counts.clientsConnected, 0)],
+      ['clients/inactive', Math.max(counts.sessions - counts.clientsConnected, 0)], // the name that it had before
+      ['clients/expired', counts.expired],
       ['subscriptions/count', counts.subscriptions],
+      ['shared_subscriptions/count', 0], // none are granted
       ['retained messages/count', counts.retained],
       ['store/messages/count', counts.stored],
       ['store/messages/bytes', counts.storedBytes],

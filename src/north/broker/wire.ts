@@ -88,7 +88,8 @@ export function guardReading(wire: Wire, { limits, incidents, clock }: Guarding)
     if (!(chunk instanceof Uint8Array)) return chunk
     const before = gate.packets
     if (!gate.admits(chunk)) {
-      incidents.note(incidentKinds.tooLarge, { address, packetBytesMax: limits.packetBytesMax })
+      const { refusedTopic: topic } = gate
+      incidents.note(incidentKinds.tooLarge, { address, packetBytesMax: limits.packetBytesMax, ...(topic === undefined ? {} : { topic }) })
       wire.destroy()
       return null
     }

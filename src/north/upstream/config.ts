@@ -36,7 +36,7 @@ export interface UpstreamConfig {
   readonly map: readonly TopicMapping[]
   readonly receive: readonly ReceiveRule[]
   readonly streams: StreamFilters
-  /** Absent: ten times the live rate, and 2,000 at least. */
+  /** Absent: twelve times the live rate, and 2,000 at least. */
   readonly backlogPerSecondMax?: number
   /** How old the echo of our canary may be; absent: there is none. */
   readonly canaryMs?: number
@@ -83,6 +83,8 @@ const bufferSchema = z
   })
   .prefault({})
   .transform(({ size, age, full, thin }): UpstreamBuffer => ({ sizeBytesMax: size, ageMs: age, full, thinShare: thin }))
+
+const inflightDefault = 100
 
 const pemSchema = z
   .union([z.string().regex(/^\/./, 'is no absolute path').max(4_096), secretSchema])
@@ -131,7 +133,7 @@ export const upstreamConfigSchema = z
     client: z.string().min(1).max(128).optional().describe('MQTT client id. Default: made of the node and the name of the upstream.'),
     user: z.string().min(1).max(256).optional().describe('User name at the upstream broker.'),
     password: secretSchema.optional(),
-    inflight: z.number().int().min(1).max(1_000).default(100).describe('Messages sent and not yet acknowledged, at most.'),
+    inflight: z.number().int().min(1).max(1_000).optional().describe('Messages sent and not yet acknowledged, at most. Default: 100.'),
     keepalive: durationSchema({ min: '1s', max: '1h' })
       .default(30_000)
       .describe('A broker that says nothing for this long while it owes an answer is given up, and called again.'),
@@ -154,17 +156,17 @@ export const upstreamConfigSchema = z
       .min(1)
       .max(100_000)
       .optional()
-      .describe('Messages a second with which a backlog is sent beside live ones. Default: ten times the live rate, and 2000 at least.'),
+      .describe('Messages a second with which a backlog is sent beside live ones. Default: twelve times the live rate, and 2000 at least.'),
     canary: z
       .union([z.literal(false), durationSchema({ min: '1s', max: '1h' })])
       .prefault('10s')
       .describe(
-        'A message goes through that broker and back; a connection whose last echo is older is given up, and called again. false: none.',
+        'A message goes through that broker and back (format sparkplug: a PINGREQ and its answer); a connection whose last echo is older is given up, and called again. false: none.',
       ),
     ledger: z
       .union([z.literal(false), z.enum(['property', 'payload'])])
-      .default('property')
-      .describe('Where a message carries its number: in a user property of MQTT 5, or in the payload. false: nowhere.'),
+      .optional()
+      .describe('Where a message carries its number: in a user property of MQTT 5, or in the payload. false: nowhere. Default: property.'),
   })
   .refine(({ user, password }) => password === undefined || user !== undefined, { message: 'a password needs a user', path: ['user'] })
   .refine(({ format, sparkplug }) => (format === 'sparkplug') === (sparkplug !== undefined), {
@@ -172,14 +174,14 @@ export const upstreamConfigSchema = z
     path: ['sparkplug'],
   })
   .refine(({ tls, url }) => tls === undefined || url.startsWith('mqtts:'), { message: 'tls needs a url of mqtts://', path: ['tls'] })
-  .refine(({ format, map, receive }) => format === 'uns' || map.length + receive.length === 0, {
-    message: 'map and receive are for the format uns: Sparkplug has topics and commands of its own',
-    path: ['format'],
+  .superRefine((config, context) => {
+    if (config.format !== 'sparkplug') return
+    for (const [key, isUsed, message] of unfitForSparkplug(config)) {
+      if (isUsed) context.addIssue({ code: 'custom', path: [key], message: `${message}; leave ${key} out, or use the format uns` })
+    }
   })
   .transform(
     ({ client, user, password, inflight, keepalive, sparkplug, version, tls, backlog, canary, ledger, ...config }): UpstreamConfig => ({
-      ...config,
-      ...(sparkplug === undefined ? {} : { sparkplug }),
       ...config,
       ...(sparkplug === undefined ? {} : { sparkplug }),
       ...(client === undefined ? {} : { clientId: client }),
@@ -189,11 +191,33 @@ export const upstreamConfigSchema = z
       ...(tls === undefined ? {} : { tls }),
       ...(backlog === undefined ? {} : { backlogPerSecondMax: backlog }),
       ...(canary === false ? {} : { canaryMs: canary }),
-      ledger: ledger === false ? 'off' : ledger,
-      inflightMax: inflight,
+      ledger: ledger === false ? 'off' : (ledger ?? 'property'),
+      inflightMax: inflight ?? inflightDefault,
       keepaliveMs: keepalive,
     }),
   )
+
+interface FormatKeys {
+  readonly version?: 5 | '3.1.1' | undefined
+  readonly ledger?: false | 'property' | 'payload' | undefined
+  readonly inflight?: number | undefined
+  readonly backlog?: number | undefined
+  readonly map: readonly unknown[]
+  readonly receive: readonly unknown[]
+}
+
+/** What would be ignored without a word. */
+function unfitForSparkplug(config: FormatKeys): readonly (readonly [key: string, isUsed: boolean, why: string])[] {
+  const { version, ledger, inflight, backlog, map, receive } = config
+  return [
+    ['version', version === 5, 'Sparkplug is spoken over MQTT 3.1.1'],
+    ['ledger', typeof ledger === 'string', 'Sparkplug numbers its messages itself, by seq'],
+    ['inflight', inflight !== undefined, 'Sparkplug data is QoS 0, and nothing of it is acknowledged one by one'],
+    ['backlog', backlog !== undefined, 'Sparkplug sends its backlog as fast as the server takes it in'],
+    ['map', map.length > 0, 'Sparkplug has topics of its own'],
+    ['receive', receive.length > 0, 'Sparkplug has commands of its own'],
+  ]
+}
 
 function isBrokerUrl(text: string): boolean {
   const url = URL.parse(text)

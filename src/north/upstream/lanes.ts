@@ -65,7 +65,10 @@ export class Lanes {
   /** The next row where one may go now; `free` messages may still be under way. Undefined also where something must be read first. */
   take(free: number): OutboxRow | undefined {
     const state = this.#states?.take()
-    if (state !== undefined) return state
+    if (state !== undefined) {
+      this.#pace.live()
+      return state
+    }
     if (isUnread(this.#states)) return undefined
     if (this.#live === undefined) return this.#main.take()
     const live = this.#takeLive(this.#live)

@@ -16,7 +16,8 @@ import { topicHere } from './mapping.ts'
 
 /** What messages from above may do here. */
 export interface ReceivingPorts {
-  publish(messages: readonly LocalMessage[]): Promise<void>
+  /** On the embedded broker, where clients and whoever listens inside hear it. */
+  publish(messages: readonly ReceivedBytes[]): Promise<void>
   write(command: Command): Promise<CommandResult>
   findTag(id: string): TagMeta | undefined
   /** Reads what `…/set` carries; rejects with a Fault where it cannot. */
@@ -24,6 +25,9 @@ export interface ReceivingPorts {
   /** By way of the outbox. */
   answer(topic: string, payload: string): Promise<unknown>
 }
+
+/** As it came: it need not be text. */
+export type ReceivedBytes = Omit<LocalMessage, 'payload'> & { readonly payload: Uint8Array }
 
 export interface Wish {
   readonly value: TagValue
@@ -124,8 +128,8 @@ export class Receiving {
     const { ports, log } = this.#options
     try {
       if (rule.action === 'write') return await this.#write(message, topic, rule)
-      const payload = Buffer.from(message.payload).toString('utf8')
-      await ports.publish([{ topic: targetOf(topic, rule), payload, qos: 1, isRetained: message.isRetained }])
+      const { payload, isRetained } = message
+      await ports.publish([{ topic: targetOf(topic, rule), payload, qos: 1, isRetained }])
     } catch (error) {
       this.#counts.refused += 1
       log.warn('A message from the upstream could not be taken.', { topic: message.topic.slice(0, 200), ...errorFields(error) })

@@ -1,5 +1,5 @@
 import type { Tag } from '../../model/tag.ts'
-import type { LineMember, LineProblem, Problem } from '../driver.ts'
+import type { LineMember, LineProblem, Peer, Problem } from '../driver.ts'
 import { locate, type ModbusAddress } from './address.ts'
 import type { LineSettings, ModbusConfig } from './settings.ts'
 
@@ -7,6 +7,13 @@ import type { LineSettings, ModbusConfig } from './settings.ts'
 export function lineKey({ line, quirks }: Pick<ModbusConfig, 'line' | 'quirks'>): string | undefined {
   if (line.kind === 'serial') return line.path
   return line.isShared && !quirks.closesAfterScan ? `${line.host.toLowerCase()}:${line.port}` : undefined
+}
+
+/** Whom it talks to over the network, and how. */
+export function peerOf({ line }: Pick<ModbusConfig, 'line'>): Peer | undefined {
+  if (line.kind === 'serial') return undefined
+  const tcp = line.kind === 'tcp' && line.tls !== undefined ? 'Modbus TCP over TLS' : 'Modbus TCP'
+  return { place: `${line.host.toLowerCase()}:${line.port}`, speaks: line.kind === 'tcp' ? tcp : 'Modbus RTU over TCP' }
 }
 
 /** What must be the same in all files of one line, by its place in the file. */

@@ -4,7 +4,7 @@ import type { DriverSchema } from '../driver.ts'
 import { atPattern, type ModbusAddress, orders, paddings, parseAt, parseType, registersOf, typePattern } from './address.ts'
 import { checkBudget } from './budget.ts'
 import { checkModbus } from './check.ts'
-import { checkAgreement, checkConnection, lineKey } from './check-connection.ts'
+import { checkAgreement, checkConnection, lineKey, peerOf } from './check-connection.ts'
 import { type ConnectionConfig, rtuTcpConnectionSchema, serialConnectionSchema, tcpConnectionSchema } from './connection-config.ts'
 import { pinShape, pinsOf } from './pins.ts'
 import type { LineSettings, ModbusConfig } from './settings.ts'
@@ -185,6 +185,7 @@ function modbusSchema(name: string, config: z.ZodType<ModbusConfig>): DriverSche
     address: addressSchema,
     check: (device, tags) => [...checkConnection(device, tags), ...checkModbus(device, tags)],
     lineOf: lineKey,
+    peerOf,
     checkLine: (members) => [...checkAgreement(members), ...checkBudget(members)],
   }
 }

@@ -1,3 +1,4 @@
+import type { Metric } from '../../base/metric.ts'
 import type { Tag } from '../../model/tag.ts'
 import type { ConnectContext, Connection, Driver } from '../driver.ts'
 import type { ModbusAddress } from './address.ts'
@@ -32,10 +33,16 @@ function driverOf(name: string): Driver<ModbusConfig, ModbusAddress> {
       })
       return {
         ...(resting === undefined ? connection : restingAfterScan(connection, resting)),
-        metrics: () => leased.counts.metrics(leased.peer),
+        metrics: () => metricsOf(leased, { config, device: tags[0]?.device ?? '' }),
       }
     },
   }
+}
+
+/** Of a line that several devices share, one tells the numbers; a line of a device's own has its device's name, for there may be two to one place. */
+function metricsOf(leased: LeasedLine, { config, device }: { readonly config: ModbusConfig; readonly device: string }): readonly Metric[] {
+  if (lineKey(config) === undefined) return leased.counts.metrics({ line: leased.peer, device })
+  return leased.isFirst ? leased.counts.metrics({ line: leased.peer }) : []
 }
 
 interface Leased {

@@ -53,9 +53,7 @@ export class LineCounts {
     return { unit: tookMs === 0 ? 0 : this.#paceMs.indexOf(tookMs), tookMs }
   }
 
-  /** Each device on the line tells them, so that they are there whichever of them is. */
-  metrics(line: string): readonly Metric[] {
-    const labels = { line }
+  metrics(labels: { readonly line: string; readonly device?: string }): readonly Metric[] {
     const slowest = this.slowest()
     const counter = (name: string, help: string, value: number): Metric => ({
       name: `lineside_line_${name}_total`,

@@ -14,6 +14,8 @@ export interface LineRecord {
 
 /** A line as one of its lessees has it. Disposing of it gives it back. */
 export interface LeasedLine extends Line, LineRecord {
+  /** Of all who share the line just now, one alone: who speaks for it. */
+  readonly isFirst: boolean
   readonly counts: LineCounts
 }
 
@@ -41,7 +43,7 @@ interface Shared {
   readonly deaf: PromiseWithResolvers<never>
   /** To the breaker, which outlives the line. */
   listening?: Disposable
-  lessees: number
+  readonly lessees: Set<object>
 }
 
 /** One owner for each serial port and each connection: whoever comes second shares it, and it is closed when the last one leaves. */
@@ -56,15 +58,22 @@ export class LinePool {
     signal.throwIfAborted()
     const shared = this.#lines.get(key) ?? this.#open(options)
     if (shared.terms !== terms) throw otherTerms(key)
-    shared.lessees += 1
+    const lessee = {}
+    shared.lessees.add(lessee)
     const leave = async (): Promise<void> => {
-      shared.lessees -= 1
-      if (shared.lessees === 0) await this.#close(key, shared)
+      shared.lessees.delete(lessee)
+      if (shared.lessees.size === 0) await this.#close(key, shared)
       else if (this.#lines.get(key) !== shared) await this.#closing.get(key)
     }
     try {
       const line = await unlessAborted(shared.opening, signal)
-      return new Lease({ ...shared.record, line, failure: Promise.race([line.failure, shared.deaf.promise]), leave })
+      return new Lease({
+        ...shared.record,
+        line,
+        failure: Promise.race([line.failure, shared.deaf.promise]),
+        leave,
+        isFirst: () => shared.lessees.values().next().value === lessee,
+      })
     } catch (error) {
       await leave()
       throw error
@@ -78,7 +87,7 @@ export class LinePool {
     const opening = before.then(() => open(record, stop.signal))
     const deaf = Promise.withResolvers<never>()
     deaf.promise.catch(() => {}) // seen by the lessees
-    const shared: Shared = { record, terms, stop, opening, deaf, lessees: 0 }
+    const shared: Shared = { record, terms, stop, opening, deaf, lessees: new Set() }
     this.#lines.set(key, shared)
     const forget = (): void => {
       if (this.#lines.get(key) === shared) this.#lines.delete(key)
@@ -129,6 +138,7 @@ interface Lent {
   readonly units: UnitBreaker
   readonly counts: LineCounts
   readonly leave: () => Promise<void>
+  readonly isFirst: () => boolean
 }
 
 class Lease implements LeasedLine {
@@ -157,6 +167,10 @@ class Lease implements LeasedLine {
 
   get inflightMax(): number {
     return this.#lent.line.inflightMax
+  }
+
+  get isFirst(): boolean {
+    return this.#lent.isFirst()
   }
 
   get units(): UnitBreaker {

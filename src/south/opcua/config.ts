@@ -234,7 +234,14 @@ export const opcuaSchema: DriverSchema<OpcuaConfig, OpcuaAddress> = {
   name: 'opcua',
   config: configSchema,
   address: addressSchema,
+  peerOf: ({ connection }) => ({ place: placeOf(connection.url), speaks: 'OPC UA' }),
   check: (config, tags) => [...checkConnection(config), ...checkImport(config.imports), ...tags.flatMap(checkTag)],
+}
+
+/** `host:port` of an address that the schema has let pass. */
+function placeOf(url: string): string {
+  const [place = ''] = url.slice('opc.tcp://'.length).toLowerCase().split('/')
+  return /:\d+$/.test(place) ? place : `${place}:4840`
 }
 
 /** undefined where the site file does not say: then the server does, at the first sample. */

@@ -121,9 +121,10 @@ describe('the broker', () => {
     await using gateway = await startGateway({ mqtt: { anonymous: { role: 'operator' }, limits: { packet: '1KiB' } } })
     const socket = await connectSocket(gateway)
     socket.resume()
-    socket.write(Buffer.concat([connectPacket('large'), Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f])]))
+    socket.write(Buffer.concat([connectPacket('large'), Buffer.from([0x30, 0xff, 0xff, 0xff, 0x7f, 0, 3]), Buffer.from('a/b')]))
     await once(socket, 'close')
     expect(incident(gateway, 'tooLarge')).toBe(1)
+    expect(gateway.log.lines.find(({ level }) => level === 'warn')?.fields).toMatchObject({ topic: 'a/b', packetBytesMax: 1_024 })
   })
 
   it.each([

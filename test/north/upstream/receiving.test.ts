@@ -1,22 +1,22 @@
 import { describe, expect, it, vi } from 'vitest'
 import { Fault } from '../../../src/base/fault.ts'
-import type { LocalMessage } from '../../../src/control/contract.ts'
 import type { Command } from '../../../src/model/command.ts'
 import { asTagId, type TagMeta } from '../../../src/model/tag.ts'
 import { upstreamConfigSchema } from '../../../src/north/upstream/config.ts'
 import type { FarMessage } from '../../../src/north/upstream/connection.ts'
 import { topicAbove, topicHere } from '../../../src/north/upstream/mapping.ts'
-import { Receiving } from '../../../src/north/upstream/receiving.ts'
+import { type ReceivedBytes, Receiving, type ReceivingPorts } from '../../../src/north/upstream/receiving.ts'
 import { startManualClock } from '../../support/manual-clock.ts'
 import { keptLog } from '../../support/quiet-log.ts'
+import { connectClient, startGateway } from '../broker/gateway.ts'
 
 const site = 'acme/line-1'
 const setpoint: TagMeta = { id: asTagId('press/setpoint'), device: 'press', path: 'setpoint', scan: 'normal', type: 'f32' }
 
-function startReceiving(receive: readonly object[], map: readonly object[] = []) {
+function startReceiving(receive: readonly object[], map: readonly object[] = [], publish?: ReceivingPorts['publish']) {
   const clock = startManualClock()
   const config = upstreamConfigSchema.parse({ url: 'mqtt://127.0.0.1:1883', receive, map })
-  const published: LocalMessage[] = []
+  const published: ReceivedBytes[] = []
   const commands: Command[] = []
   const answers: (readonly [string, Record<string, unknown>])[] = []
   const receiving = new Receiving({
@@ -27,7 +27,7 @@ function startReceiving(receive: readonly object[], map: readonly object[] = [])
     clock,
     log: keptLog(),
     ports: {
-      publish: async (messages) => void published.push(...messages),
+      publish: publish ?? (async (messages) => void published.push(...messages)),
       write: async (command) => {
         commands.push(command)
         return { id: command.id, status: 'done', value: 2n ** 60n, tookMs: 3 }
@@ -41,7 +41,7 @@ function startReceiving(receive: readonly object[], map: readonly object[] = [])
       answer: async (topic, payload) => void answers.push([topic, JSON.parse(payload)]),
     },
   })
-  const take = (topic: string, payload = '1', more: Partial<FarMessage> = {}): void =>
+  const take = (topic: string, payload: string | Buffer = '1', more: Partial<FarMessage> = {}): void =>
     receiving.take({ topic, payload: Buffer.from(payload), isRetained: false, properties: {}, ...more })
   const count = (outcome: string) => receiving.metrics().find(({ labels }) => labels?.['outcome'] === outcome)?.value
   return { clock, take, published, commands, answers, count }
@@ -53,7 +53,27 @@ describe('what is received from an upstream', () => {
     line.take('plant/recipes/7', '{"a":1}', { isRetained: true })
     line.take('plant/other', 'x')
     await vi.waitFor(() => expect(line.published).toHaveLength(1))
-    expect(line.published).toEqual([{ topic: 'from-plant/plant/recipes/7', payload: '{"a":1}', qos: 1, isRetained: true }])
+    expect(line.published).toEqual([{ topic: 'from-plant/plant/recipes/7', payload: Buffer.from('{"a":1}'), qos: 1, isRetained: true }])
+  })
+
+  it('is passed on as it came, text or not', async () => {
+    const line = startReceiving([{ from: 'plant/#', do: 'publish', into: 'from-plant' }])
+    line.take('plant/image', Buffer.from([0xff, 0xd8, 0, 0x80]))
+    await vi.waitFor(() => expect(line.published).toMatchObject([{ payload: Buffer.from([0xff, 0xd8, 0, 0x80]) }]))
+  })
+
+  it('is heard by clients and by whoever listens inside, and by no upstream again', async () => {
+    await using gateway = await startGateway()
+    const heard: string[] = []
+    using _watch = gateway.broker.watch('from-plant/', (topic, payload) => heard.push(`${topic} ${Buffer.from(payload)}`))
+    await using client = await connectClient(gateway)
+    await client.mqtt.subscribeAsync('from-plant/#', { qos: 1 })
+    const line = startReceiving([{ from: 'plant/#', do: 'publish', into: 'from-plant' }], [], gateway.broker.publish)
+    line.take('plant/orders/7', 'start')
+    await vi.waitFor(() => expect(client.got).toMatchObject([{ topic: 'from-plant/plant/orders/7', payload: 'start' }]))
+    await client.mqtt.publishAsync('from-plant/by-hand', 'x', { qos: 0 })
+    await vi.waitFor(() => expect(heard).toEqual(['from-plant/plant/orders/7 start', 'from-plant/by-hand x']))
+    expect(line.answers).toEqual([]) // the one way of this part into the outbox
   })
 
   it('becomes a command where a rule says so, with its role, and is answered above', async () => {

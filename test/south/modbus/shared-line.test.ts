@@ -235,4 +235,31 @@ describe('a serial line', () => {
     expect(metrics['lineside_line_use_ratio']).toBeGreaterThan(0.1)
     expect(metrics['lineside_line_use_ratio']).toBeLessThanOrEqual(1)
   })
+
+  it('shows its numbers once, whoever of its devices has left', async () => {
+    await using server = await startRtuFaultServer(rtuHonestly)
+    await using line = await startSerialLine({ port: server.port })
+    const first = watch('unit-1', serialConfig(line.path, { unit: 1 }), ['hr:1 u16'])
+    await vi.waitFor(() => expect(first.seen.good).toBe(1))
+    await using second = watch('unit-2', serialConfig(line.path, { unit: 2 }), ['hr:1 u16'])
+    await vi.waitFor(() => expect(second.seen.good).toBe(1))
+    const rows = (): unknown => {
+      const all = [first, second].flatMap(({ device }) => device.metrics())
+      return all.filter(({ name }) => name === 'lineside_line_requests_total').map(({ labels }) => labels)
+    }
+    expect(rows()).toEqual([{ line: line.path }])
+    await first[Symbol.asyncDispose]()
+    expect(rows()).toEqual([{ line: line.path }])
+  })
+})
+
+describe('two devices with connections of their own to one place', () => {
+  it('each show their own numbers', async () => {
+    await using server = await startFaultServer(honestly)
+    await using one = watch('one', tcpConfig(server.port, { shared: false }), ['hr:1 u16'])
+    await using other = watch('other', tcpConfig(server.port, { shared: false }), ['hr:1 u16'])
+    await vi.waitFor(() => expect([one.seen.good, other.seen.good]).toEqual([1, 1]))
+    const labels = [one, other].map(({ device }) => device.metrics().find(({ name }) => name === 'lineside_line_requests_total')?.labels)
+    expect(labels.map((label) => label?.['device'])).toEqual(['one', 'other'])
+  })
 })

@@ -2,6 +2,7 @@ import type { Clock } from '../../../base/clock.ts'
 import { epochMs, isoTime } from '../../../base/clock.ts'
 import { jsonValue } from '../../../model/payload.ts'
 import type { PropertySet, SparkplugMetric, SparkplugPayload } from '../../../model/sparkplug/payload.ts'
+import type { Wide } from '../../../model/sparkplug/protobuf.ts'
 import type { DeviceMessage, NodeMessage } from '../../../model/sparkplug/topic.ts'
 import { typedValue } from '../../../model/sparkplug/values.ts'
 import type { TagValue } from '../../../model/tag.ts'
@@ -26,10 +27,12 @@ export interface EdgeNodeViewOptions {
   readonly clock: Clock
 }
 
-interface Metric {
+/** As its birth has announced it. */
+export interface Metric {
   readonly device: string
   readonly name: string
   readonly type: number
+  readonly alias?: Wide
   shown: Readonly<Record<string, unknown>>
 }
 
@@ -61,6 +64,16 @@ export class EdgeNodeView {
 
   get isOnline(): boolean {
     return this.#isOnline
+  }
+
+  /** undefined where no birth has announced it. */
+  find(device: string, name: string): Metric | undefined {
+    return this.#metrics.get(`${device}/${name}`)
+  }
+
+  /** Of a device, or where that is empty of the node itself. */
+  isHere(device: string): boolean {
+    return this.#isOnline && (device === '' || this.#devices.has(device))
   }
 
   [Symbol.dispose](): void {
@@ -167,7 +180,7 @@ export class EdgeNodeView {
     if (name === undefined || (device === '' && name === 'bdSeq')) return
     const key = `${device}/${name}`
     if (!this.#metrics.has(key) && !this.#options.mayAdd()) return
-    const metric: Metric = { device, name, type, shown: {} }
+    const metric: Metric = { device, name, type, ...(alias === undefined ? {} : { alias }), shown: {} }
     this.#metrics.set(key, metric)
     if (alias !== undefined) this.#aliases.set(String(alias), metric)
     this.#show(metric, told)

@@ -2,19 +2,25 @@ import type { Clock } from '../../../base/clock.ts'
 import type { Log } from '../../../base/log.ts'
 import type { Metric } from '../../../base/metric.ts'
 import { type Running, startLoop } from '../../../base/running.ts'
+import type { SiteEvent } from '../../../model/event.ts'
+import { jsonValue } from '../../../model/payload.ts'
 import { dataTypes } from '../../../model/sparkplug/data-type.ts'
 import { decodePayload } from '../../../model/sparkplug/decode.ts'
 import { encodePayload } from '../../../model/sparkplug/encode.ts'
 import { hostStatePayload, parseHostState } from '../../../model/sparkplug/state.ts'
 import { type EdgeNodeName, nodeTopic, parseSparkplugTopic, type SparkplugTopic, stateTopic } from '../../../model/sparkplug/topic.ts'
 import type { Broker } from '../broker.ts'
+import type { ReceivedMessage } from '../door-keeper.ts'
 import type { SparkplugHostConfig } from './config.ts'
 import { EdgeNodeView } from './edge-node-view.ts'
+import { MetricWrites, type Target } from './metric-writes.ts'
 
 export interface SparkplugHostOptions {
   readonly config: SparkplugHostConfig
   readonly node: string
-  readonly broker: Pick<Broker, 'watch' | 'publish'>
+  readonly broker: Pick<Broker, 'watch' | 'publish' | 'own'>
+  /** Into the journal. */
+  readonly record: (event: SiteEvent) => void
   readonly clock: Clock
   readonly log: Log
 }
@@ -36,7 +42,10 @@ const unfit = /[+#\p{Cc}]/gu
  */
 export async function startSparkplugHost(options: SparkplugHostOptions): Promise<SparkplugHost> {
   const host = new Host(options)
-  const watching = options.broker.watch('spBv1.0/', (topic, payload) => host.take(topic, payload))
+  const { broker, node } = options
+  const watching = broker.watch('spBv1.0/', (topic, payload) => host.take(topic, payload))
+  const prefix = `lineside/${node}/sparkplug/`
+  const owning = broker.own(prefix, (message) => host.receive(message.topic.slice(prefix.length).split('/'), message))
   await host.sayState({ isOnline: true })
   const showing = startLoop((signal) => host.showForever(signal))
   return {
@@ -44,6 +53,7 @@ export async function startSparkplugHost(options: SparkplugHostOptions): Promise
     metrics: () => host.metrics(),
     [Symbol.asyncDispose]: async () => {
       watching[Symbol.dispose]()
+      owning[Symbol.dispose]()
       await showing[Symbol.asyncDispose]()
       host.stop()
       await host.sayState({ isOnline: false })
@@ -56,12 +66,21 @@ class Host {
   readonly #views = new Map<string, EdgeNodeView>()
   /** The last word of each topic; there are as many as nodes, devices and metrics. */
   readonly #unsaid = new Map<string, string>()
+  readonly #writes: MetricWrites
   #rebirths = 0
   #unreadable = 0
   #left = 0
 
   constructor(options: SparkplugHostOptions) {
+    const { broker, config, record, clock } = options
     this.#options = options
+    this.#writes = new MetricWrites({
+      role: config.role,
+      find: (levels) => this.#find(levels),
+      publish: (topic, payload) => broker.publish([{ topic, payload, qos: 0, isRetained: false }]),
+      record,
+      clock,
+    })
   }
 
   async sayState({ isOnline }: { readonly isOnline: boolean }): Promise<void> {
@@ -77,7 +96,17 @@ class Host {
     const decoded = decodePayload(payload)
     const view = this.#viewOf(parsed)
     if ('problem' in decoded) this.#unreadable += 1
-    else view?.take({ type: parsed.type, device: 'device' in parsed ? parsed.device : '', payload: decoded.payload })
+    else {
+      view?.take({ type: parsed.type, device: 'device' in parsed ? parsed.device : '', payload: decoded.payload })
+      if (parsed.type === 'NBIRTH' || parsed.type === 'DBIRTH') this.#keepCertificate(topic, payload, view !== undefined)
+    }
+  }
+
+  /** What a client has published below the plain topics: a wish, or nothing that it may. */
+  receive(levels: readonly string[], message: ReceivedMessage): 'passOn' | 'discard' {
+    if (levels.at(-1) !== 'set') return 'discard'
+    void this.#answer(levels.slice(0, -1), message)
+    return 'passOn'
   }
 
   async showForever(signal: AbortSignal): Promise<void> {
@@ -101,6 +130,7 @@ class Host {
       row('gauge', 'lineside_sparkplug_host_nodes', 'Sparkplug edge nodes online at the embedded broker.', online),
       row('gauge', 'lineside_sparkplug_host_metrics', 'Their metrics.', this.#size()),
       row('counter', 'lineside_sparkplug_host_rebirths_total', 'Rebirths asked for.', this.#rebirths),
+      row('counter', 'lineside_sparkplug_host_writes_total', 'Writes of metrics that clients asked for.', this.#writes.asked),
       row('counter', 'lineside_sparkplug_host_unreadable_total', 'Messages that were no Sparkplug payload.', this.#unreadable),
       row('counter', 'lineside_sparkplug_host_left_out_total', 'Nodes or metrics not taken in: no room.', this.#left),
     ]
@@ -122,16 +152,40 @@ class Host {
       return undefined
     }
     const { config, clock } = this.#options
-    const view = new EdgeNodeView({
+    const view: EdgeNodeView = new EdgeNodeView({
       reorderMs: config.reorderMs,
       askForRebirth: () => this.#askForRebirth(name),
-      show: (device, metric, text) => this.#show([key, device, metric], text),
+      show: (device, metric, text) => {
+        this.#show([key, device, metric], text)
+        const known = view.find(device, metric)
+        if (known !== undefined) this.#writes.heard(view, known)
+      },
       showState: (device, isOnline) => this.#show([key, device], JSON.stringify({ state: isOnline ? 'online' : 'offline' })),
       mayAdd: () => this.#mayAdd(),
       clock,
     })
     this.#views.set(key, view)
     return view
+  }
+
+  /** By the levels of its topic: a device of that name comes before a metric of the node whose name begins so. */
+  #find([group = '', edgeNode = '', ...rest]: readonly string[]): Target | undefined {
+    const view = this.#views.get(`${group}/${edgeNode}`)
+    const [device = '', ...path] = rest
+    const metric = view?.find(device, path.join('/')) ?? view?.find('', rest.join('/'))
+    return view === undefined || metric === undefined ? undefined : { node: { group, edgeNode }, view, metric }
+  }
+
+  async #answer(levels: readonly string[], message: ReceivedMessage): Promise<void> {
+    const { value, ...result } = await this.#writes.result(levels, message)
+    const payload = JSON.stringify({ ...result, ...(value === undefined ? {} : { value: jsonValue(value) }) })
+    this.#send(this.#options.broker.publish([{ topic: `${message.topic}/result`, payload, qos: 1, isRetained: false }]))
+  }
+
+  /** As an aware server does it (10.2): whoever comes later finds the last births. */
+  #keepCertificate(topic: string, payload: Uint8Array, isTakenIn: boolean): void {
+    if (!isTakenIn) return
+    this.#send(this.#options.broker.publish([{ topic: `$sparkplug/certificates/${topic}`, payload, qos: 0, isRetained: true }]))
   }
 
   #mayAdd(): boolean {

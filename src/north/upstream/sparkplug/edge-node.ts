@@ -48,6 +48,8 @@ export interface EdgeNodeStatus {
   readonly state: 'connecting' | 'waiting-for-host' | 'online'
   readonly sinceMs: EpochMs
   readonly server: string
+  /** Since the server last answered. */
+  readonly echoAgeMs?: number
   readonly lastFault?: PlainFault
 }
 
@@ -95,6 +97,7 @@ class EdgeLine {
   readonly #tally: SessionTally = { proven: 0, historical: 0, unsendable: 0, unproven: 0, births: 0, rebirths: 0, deaths: 0 }
   readonly #bell: Bell
   #place = 0
+  #link: Link | undefined
   #status: EdgeNodeStatus
   #goneAt: MonotonicMs
   #connects = 0
@@ -115,7 +118,8 @@ class EdgeLine {
   }
 
   get status(): EdgeNodeStatus {
-    return this.#status
+    const age = this.#link === undefined ? {} : { echoAgeMs: Math.round(this.#options.clock.elapsed() - this.#link.answeredAt) }
+    return { ...this.#status, ...(this.#status.state === 'online' ? age : {}) }
   }
 
   devices(statuses: readonly DeviceStatus[]): void {
@@ -179,9 +183,10 @@ class EdgeLine {
     const onChange = (): void => this.#bell.ring()
     watch.begin()
     await using link = await connectLink(
-      { url, config, clientId, will: death, subscriptions: this.#subscriptions(), onMessage, onChange },
+      { url, config, clientId, will: death, subscriptions: this.#subscriptions(), onMessage, onChange, clock },
       signal,
     )
+    this.#link = link
     if (!(await this.#awaitHost({ watch, link, url }, signal))) return
     const publisher = new Publisher({ edge: this.#edge, bdSeq, publish: link.publish, clock })
     const mayGoOn = (): boolean => primaryHost === undefined || watch.isOnline

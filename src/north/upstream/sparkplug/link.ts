@@ -1,7 +1,7 @@
 import type { MqttClient } from 'mqtt'
-import type { Clock } from '../../../base/clock.ts'
+import type { Clock, MonotonicMs } from '../../../base/clock.ts'
 import { Fault } from '../../../base/fault.ts'
-import type { Running } from '../../../base/running.ts'
+import { type Running, startLoop } from '../../../base/running.ts'
 import type { UpstreamConfig } from '../config.ts'
 import { credentials } from '../credentials.ts'
 
@@ -15,6 +15,8 @@ export interface Link extends Running {
   readonly answered: number
   /** Questions not yet answered. */
   readonly owed: number
+  /** When the last answer came; the connection itself is the first. */
+  readonly answeredAt: MonotonicMs
   /** Publishes the death, so that nobody need wait for the will. */
   sayGoodbye(topic: string, payload: Uint8Array, clock: Clock): Promise<void>
 }
@@ -28,10 +30,13 @@ export interface LinkOptions {
   readonly onMessage: (topic: string, payload: Uint8Array) => void
   /** Something has changed: an answer came, or the connection is lost. */
   readonly onChange: () => void
+  readonly clock: Clock
 }
 
 const connectTimeoutMsMax = 10_000
 const goodbyeMs = 1_000
+/** Questions within the time after which a server without an answer is given up. */
+const pingsPerAge = 3
 
 /** Connects once, with a will of its own, and subscribes; the signal limits that alone. Throws the Fault `upstream.cannot-connect`. */
 export async function connectLink(options: LinkOptions, signal: AbortSignal): Promise<Link> {
@@ -50,7 +55,7 @@ export async function connectLink(options: LinkOptions, signal: AbortSignal): Pr
     options.onChange()
   })
   client.on('message', (topic, payload) => options.onMessage(topic, payload))
-  const pings = countPings(client, options.onChange)
+  const pings = countPings(client, options)
   const stop = (): void => connected.reject(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   if (signal.aborted) stop()
@@ -63,8 +68,26 @@ export async function connectLink(options: LinkOptions, signal: AbortSignal): Pr
   } finally {
     signal.removeEventListener('abort', stop)
   }
+  const { canaryMs } = options.config
+  const asking =
+    canaryMs === undefined ? undefined : startAsking({ client, pings, ageMsMax: canaryMs, clock: options.clock, onSilent: lost.reject })
+  return linkOf(client, { pings, asking, lost: lost.promise })
+}
+
+interface LinkParts {
+  readonly pings: Pings
+  readonly asking: Running | undefined
+  readonly lost: Promise<never>
+}
+
+function linkOf(client: MqttClient, { pings, asking, lost }: LinkParts): Link {
   return {
-    failure: lost.promise,
+    failure: lost,
+    sayGoodbye: (topic, payload, clock) => sayGoodbye(client, { topic, payload, clock, lost }),
+    [Symbol.asyncDispose]: async () => {
+      await asking?.[Symbol.asyncDispose]()
+      await end(client)
+    },
     publish: (topic, payload) => void client.publish(topic, asBuffer(payload), { qos: 0, retain: false }),
     ping: () => {
       client.sendPing()
@@ -76,21 +99,58 @@ export async function connectLink(options: LinkOptions, signal: AbortSignal): Pr
     get owed() {
       return pings.sent - pings.answered
     },
-    sayGoodbye: (topic, payload, clock) => sayGoodbye(client, { topic, payload, clock, lost: lost.promise }),
-    [Symbol.asyncDispose]: () => end(client),
+    get answeredAt() {
+      return pings.answeredAt
+    },
   }
 }
 
+interface Pings {
+  sent: number
+  answered: number
+  answeredAt: MonotonicMs
+}
+
+interface Asking {
+  readonly client: MqttClient
+  readonly pings: Pings
+  readonly ageMsMax: number
+  readonly clock: Clock
+  readonly onSilent: (fault: Fault) => void
+}
+
+/** The canary of Sparkplug, which lets no message of our own pass: a server that answers no PINGREQ, or takes none, is not there. */
+function startAsking({ client, pings, ageMsMax, clock, onSilent }: Asking): Running {
+  return startLoop(async (signal) => {
+    while (!signal.aborted) {
+      if (client.connected) client.sendPing()
+      await clock.sleep(ageMsMax / pingsPerAge, signal).catch(() => {})
+      const quietMs = clock.elapsed() - pings.answeredAt
+      if (quietMs <= ageMsMax || signal.aborted) continue
+      onSilent(halfOpen(quietMs))
+      return
+    }
+  })
+}
+
+function halfOpen(quietMs: number): Fault {
+  return new Fault('upstream.half-open', `The Sparkplug server has answered nothing for ${Math.round(quietMs)} ms.`, {
+    remedy: 'Nothing is lost; it is called again. If this comes back, look at the network between: something lets packets disappear.',
+    isRetryable: true,
+  })
+}
+
 /** Counts the library's own keep-alive, too: servers answer in order, so that the numbers agree. */
-function countPings(client: MqttClient, onAnswer: () => void): { sent: number; answered: number } {
-  const pings = { sent: 0, answered: 0 }
+function countPings(client: MqttClient, { clock, onChange }: LinkOptions): Pings {
+  const pings = { sent: 0, answered: 0, answeredAt: clock.elapsed() }
   client.on('packetsend', ({ cmd }) => {
     if (cmd === 'pingreq') pings.sent += 1
   })
   client.on('packetreceive', ({ cmd }) => {
     if (cmd !== 'pingresp') return
     pings.answered += 1
-    onAnswer()
+    pings.answeredAt = clock.elapsed()
+    onChange()
   })
   return pings
 }

@@ -90,4 +90,49 @@ describe('a Sparkplug host on the embedded broker', () => {
     expect(count('unreadable_total')).toBe(1)
     expect(count('nodes')).toBe(1)
   })
+
+  it('writes a metric that the node has announced, by alias or by name, and says done when the node has told the value', async () => {
+    await using line = await plant()
+    await line.robot.birth()
+    await line.robot.arm(1)
+    await line.robot.obey()
+    await vi.waitFor(() => expect(line.last('/arm/speed')).toMatchObject({ value: 1 }), waits)
+    expect(await line.write('/arm/speed', '{"value":7.5,"id":"a-1"}')).toMatchObject({ id: 'a-1', status: 'done', value: 7.5 })
+    expect(await line.write('/arm/mode', '-3')).toMatchObject({ status: 'done', value: -3 })
+    await vi.waitFor(() => expect(line.last('/arm/mode')).toMatchObject({ value: -3 }), waits)
+    expect(line.events).toMatchObject([
+      { type: 'sparkplug.command', subject: 'plant/robot/arm/speed', data: { by: { name: 'reader', role: 'operator' }, value: 7.5 } },
+      { subject: 'plant/robot/arm/mode' },
+    ])
+  })
+
+  it('refuses what cannot be written, with the reason, and sends nothing', async () => {
+    await using line = await plant()
+    await line.robot.birth()
+    await line.robot.arm(1)
+    await vi.waitFor(() => expect(line.last('/arm/speed')).toMatchObject({ value: 1 }), waits)
+    expect(await line.write('/arm/torque', '1')).toMatchObject({ status: 'refused', code: 'sparkplug.metric-unknown' })
+    expect(await line.write('/arm/mode', '"fast"')).toMatchObject({ status: 'refused', code: 'sparkplug.value-unfit' })
+    expect(await line.write('/arm/mode', '{"value":1,"expires":"2020-01-01T00:00:00Z"}')).toMatchObject({ code: 'command.expired' })
+    expect(await line.write('/arm/mode', '')).toMatchObject({ status: 'refused', code: 'mqtt.set-malformed' })
+    await line.robot.say('DDEATH', [], { device: 'arm' })
+    await vi.waitFor(() => expect(line.last('/arm')).toEqual({ state: 'offline' }), waits)
+    expect(await line.write('/arm/speed', '1')).toMatchObject({ status: 'refused', code: 'sparkplug.offline' })
+    expect(line.monitor.seen.filter(({ type }) => type === 'DCMD')).toEqual([])
+  })
+
+  it('lets nobody write unless the site says from which role on', async () => {
+    await using closed = await plant({ role: 'nobody' })
+    expect(await closed.write('/arm/speed', '1')).toMatchObject({ status: 'refused', code: 'sparkplug.commands-off' })
+    await using strict = await plant({ role: 'engineer' })
+    expect(await strict.write('/arm/speed', '1')).toMatchObject({ status: 'refused', code: 'access.role' })
+  })
+
+  it('does not know what became of a command on which the node says nothing', { timeout: 20_000 }, async () => {
+    await using line = await plant()
+    await line.robot.birth()
+    await line.robot.arm(1)
+    await vi.waitFor(() => expect(line.last('/arm/speed')).toMatchObject({ value: 1 }), waits)
+    expect(await line.write('/arm/speed', '2')).toMatchObject({ status: 'unknown', code: 'sparkplug.not-confirmed' })
+  })
 })

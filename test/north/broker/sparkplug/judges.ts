@@ -1,6 +1,6 @@
 import { expect, vi } from 'vitest'
 import type { Witnessed } from '../../../support/sparkplug-monitor.ts'
-import { connectClient, type TestClient } from '../gateway.ts'
+import { connectClient, type Gateway, type TestClient } from '../gateway.ts'
 import { plant } from './foreign-node.ts'
 
 /** What was seen of one life of a host. */
@@ -9,6 +9,12 @@ export interface HostEvidence {
   /** As somebody gets it who comes later. */
   readonly retained: TestClient['got']
   readonly rebirths: readonly Witnessed[]
+  /** DCMD by alias, and by name. */
+  readonly commands: readonly Witnessed[]
+  /** What the broker has kept of births, as somebody gets it who comes later. */
+  readonly certificates: TestClient['got']
+  /** What passed between two ordinary clients: QoS 0, QoS 1, and a retained will of a third. */
+  readonly plain: TestClient['got']
   /** Plain topics at moments. */
   readonly late: unknown
   readonly rebirthsWhenLate: number
@@ -37,6 +43,12 @@ export async function hostLife(): Promise<HostEvidence> {
   const afterDeviceDeath = [last('/arm'), last('/arm/speed'), last('')]
   await robot.arm(5)
   await vi.waitFor(() => expect(last('/arm/speed')).toMatchObject({ value: 5, quality: 'good' }), waits)
+  await robot.obey()
+  await line.write('/arm/speed', '7.5')
+  await line.write('/arm/mode', '2')
+  const commands = line.monitor.seen.filter(({ type }) => type === 'DCMD')
+  const certificates = await keptCertificates(line.gateway)
+  const plain = await plainMessages(line.gateway)
   robot.client.stream.destroy()
   await vi.waitFor(() => expect(last('')).toMatchObject({ state: 'offline' }), waits)
   const afterNodeDeath = [last(''), last('/Node Control/Rebirth'), last('/arm'), last('/arm/speed')]
@@ -51,8 +63,30 @@ export async function hostLife(): Promise<HostEvidence> {
   await using end = await connectClient(line.gateway, { clientId: 'end' })
   await end.mqtt.subscribeAsync('spBv1.0/STATE/line-1', { qos: 1 })
   await vi.waitFor(() => expect(end.got).toHaveLength(1), waits)
-  const rest = { late, rebirthsWhenLate, afterDeviceDeath, afterNodeDeath }
+  const rest = { late, rebirthsWhenLate, afterDeviceDeath, afterNodeDeath, commands, certificates, plain }
   return { ...rest, states: line.states(), retained: [...retained, ...end.got], rebirths: line.rebirths() }
+}
+
+async function keptCertificates(gateway: Gateway): Promise<TestClient['got']> {
+  await using aware = await connectClient(gateway, { clientId: 'aware' })
+  await aware.mqtt.subscribeAsync('$sparkplug/certificates/#', { qos: 0 })
+  await vi.waitFor(() => expect(aware.got).toHaveLength(2), waits)
+  return [...aware.got].toSorted((one, other) => one.topic.localeCompare(other.topic))
+}
+
+async function plainMessages(gateway: Gateway): Promise<TestClient['got']> {
+  await using one = await connectClient(gateway, { clientId: 'one' })
+  await one.mqtt.subscribeAsync('plain/#', { qos: 1 })
+  const will = { topic: 'plain/will', payload: Buffer.from('gone'), qos: 1, retain: true } as const
+  const doomed = await connectClient(gateway, { clientId: 'doomed', will })
+  await doomed.mqtt.publishAsync('plain/0', 'a', { qos: 0 })
+  await doomed.mqtt.publishAsync('plain/1', 'b', { qos: 1 })
+  doomed.mqtt.stream.destroy()
+  await vi.waitFor(() => expect(one.got).toHaveLength(3), waits)
+  await using late = await connectClient(gateway, { clientId: 'later' })
+  await late.mqtt.subscribeAsync('plain/#', { qos: 1 })
+  await vi.waitFor(() => expect(late.got).toHaveLength(1), waits)
+  return [...one.got, ...late.got]
 }
 
 type Judge = (evidence: HostEvidence) => void
@@ -126,6 +160,60 @@ const groups: readonly (readonly [ids: string, judge: Judge])[] = [
   [
     'topics-ncmd-payload payloads-name-cmd-requirement operational-behavior-data-commands-ncmd-metric-name operational-behavior-data-commands-ncmd-metric-value operational-behavior-data-commands-ncmd-rebirth-name operational-behavior-data-commands-ncmd-rebirth-value',
     ({ rebirths }) => expect(rebirths[0]?.payload.metrics).toMatchObject([{ name: 'Node Control/Rebirth', valueField: 14, value: 1n }]),
+  ],
+  [
+    'topics-dcmd-topic operational-behavior-data-commands-dcmd-verb',
+    ({ commands }) => expect(commands.map(({ topic }) => topic)).toEqual(['spBv1.0/plant/DCMD/robot/arm', 'spBv1.0/plant/DCMD/robot/arm']),
+  ],
+  [
+    'topics-dcmd-mqtt payloads-dcmd-qos payloads-dcmd-retain',
+    ({ commands }) => {
+      for (const command of commands) expect(command).toMatchObject({ qos: 0, isRetained: false })
+    },
+  ],
+  [
+    'topics-dcmd-timestamp payloads-dcmd-timestamp',
+    ({ commands }) => {
+      for (const { payload } of commands) expect(payload.timestamp).toBeGreaterThan(1_700_000_000_000n)
+    },
+  ],
+  [
+    'payloads-dcmd-seq',
+    ({ commands }) => {
+      for (const { payload } of commands) expect(payload.seq).toBeUndefined()
+    },
+  ],
+  [
+    'topics-dcmd-payload operational-behavior-data-commands-dcmd-metric-name operational-behavior-data-commands-dcmd-metric-value',
+    ({ commands }) => {
+      // As the birth has them: by alias where it gave one, else by name, and of its type.
+      expect(commands[0]?.payload.metrics).toMatchObject([{ alias: 5n, datatype: 10n, valueField: 13, value: 7.5 }])
+      expect(commands[0]?.payload.metrics[0]?.name).toBeUndefined()
+      expect(commands[1]?.payload.metrics).toMatchObject([{ name: 'mode', datatype: 3n, valueField: 10, value: 2n }])
+    },
+  ],
+  [
+    'conformance-mqtt-aware-basic conformance-mqtt-aware-store conformance-mqtt-aware-nbirth-mqtt-topic conformance-mqtt-aware-dbirth-mqtt-topic',
+    ({ certificates }) =>
+      expect(certificates.map(({ topic }) => topic)).toEqual([
+        '$sparkplug/certificates/spBv1.0/plant/DBIRTH/robot/arm',
+        '$sparkplug/certificates/spBv1.0/plant/NBIRTH/robot',
+      ]),
+  ],
+  [
+    'conformance-mqtt-aware-nbirth-mqtt-retain conformance-mqtt-aware-dbirth-mqtt-retain',
+    ({ certificates }) => {
+      for (const certificate of certificates) expect(certificate.isRetained).toBe(true)
+    },
+  ],
+  ['conformance-mqtt-qos0', ({ plain }) => expect(plain).toContainEqual({ topic: 'plain/0', payload: 'a', qos: 0, isRetained: false })],
+  ['conformance-mqtt-qos1', ({ plain }) => expect(plain).toContainEqual({ topic: 'plain/1', payload: 'b', qos: 1, isRetained: false })],
+  [
+    'conformance-mqtt-will-messages conformance-mqtt-retained',
+    ({ plain }) => {
+      expect(plain).toContainEqual({ topic: 'plain/will', payload: 'gone', qos: 1, isRetained: false })
+      expect(plain.at(-1)).toEqual({ topic: 'plain/will', payload: 'gone', qos: 1, isRetained: true })
+    },
   ],
 ]
 

@@ -14,7 +14,9 @@ import { commandBytes, countOf } from './scenario.ts'
 const waits = { timeout: 10_000, interval: 20 }
 
 /** A mosquitto, a monitor, an edge node that has been born. */
-async function plant(options: { readonly sparkplug?: object; readonly result?: object; readonly outbox?: MemoryOutbox } = {}) {
+async function plant(
+  options: { readonly config?: object; readonly sparkplug?: object; readonly result?: object; readonly outbox?: MemoryOutbox } = {},
+) {
   const parts = new AsyncDisposableStack()
   const far = parts.use(new FarBroker(await freePort()))
   await far.start()
@@ -35,6 +37,17 @@ const valuesOf = (seen: readonly Witnessed[], alias: bigint | undefined): readon
   seen.filter(({ type }) => type === 'DDATA').flatMap(({ payload }) => payload.metrics.filter((metric) => metric.alias === alias))
 
 describe('a Sparkplug edge node', () => {
+  it('gives a server up that answers no PINGREQ for as long as its canary may be silent', { timeout: 40_000 }, async () => {
+    await using line = await plant({ config: { canary: '1s', keepalive: '1h' } })
+    expect(line.edge.edge.status().echoAgeMs).toBeLessThan(5_000)
+    line.far.signal('SIGSTOP')
+    await vi.waitFor(() => expect(line.edge.edge.status().lastFault?.code).toBe('upstream.half-open'), { timeout: 15_000, interval: 20 })
+    line.edge.set('filler/level', 9)
+    line.far.signal('SIGCONT')
+    await vi.waitFor(() => expect(line.edge.edge.status().state).toBe('online'), { timeout: 15_000, interval: 20 })
+    await vi.waitFor(() => expect(line.edge.outbox.rows).toEqual([]), { timeout: 15_000, interval: 20 })
+  })
+
   it('says types, units, ranges and quality in its births', async () => {
     await using line = await plant()
     const metrics = line.seen.flatMap(({ type, payload }) => (type === 'DBIRTH' ? payload.metrics : []))

@@ -1,0 +1,71 @@
+import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it, vi } from 'vitest'
+import { connectClient, startGateway } from '../north/broker/gateway.ts'
+import { sessionStoreOf } from '../support/session-store.ts'
+import { mountSmallDisk } from '../support/state-folder.ts'
+import { bodies, message, openTestStore } from '../support/store-samples.ts'
+
+/** Takes all room that is left, in one file that can be removed again. */
+function fill(disk: string): () => void {
+  const path = join(disk, 'filler')
+  const { bavail, bsize } = statfsSync(disk)
+  writeFileSync(path, Buffer.alloc(bavail * bsize))
+  return () => {
+    if (existsSync(path)) rmSync(path)
+  }
+}
+
+const lasting = { clientId: 'mes', clean: false }
+
+describe('a disk that is full', () => {
+  it('makes the outbox refuse what it cannot keep, keep what it has said yes to, and go on when there is room', {
+    timeout: 60_000,
+  }, async () => {
+    using disk = mountSmallDisk(4 * 1024)
+    await using store = await openTestStore(disk.path)
+    const empty = fill(disk.path)
+    const accepted: string[] = []
+    const offer = async (body: string): Promise<void> => {
+      await store.accept([message(body)])
+      accepted.push(body)
+    }
+    const text = (place: number): string => `${place} ${'x'.repeat(1_000)}`
+    await expect(
+      (async () => {
+        for (let place = 0; ; place += 1) await offer(text(place))
+      })(),
+    ).rejects.toMatchObject({ code: 'store.full', isRetryable: true })
+    expect(await bodies(store)).toEqual(accepted)
+    empty()
+    await vi.waitFor(() => offer(text(10_000)), { timeout: 20_000, interval: 100 })
+    expect(await bodies(store)).toEqual(accepted)
+    expect(await store.outboxStatus(null)).toMatchObject([
+      { streams: [{ stream: 'events', accepted: accepted.length, missing: 0, dropped: 0 }] },
+    ])
+  })
+
+  it('makes the broker acknowledge nothing that somebody depends on, until it is kept', { timeout: 60_000 }, async () => {
+    using disk = mountSmallDisk(4 * 1024)
+    await using store = await openTestStore(disk.path)
+    await using gateway = await startGateway({ mqtt: { anonymous: { role: 'operator' } }, store: sessionStoreOf(store) })
+    {
+      await using mes = await connectClient(gateway, lasting)
+      await mes.mqtt.subscribeAsync('jobs/#', { qos: 1 })
+    }
+    const empty = fill(disk.path)
+    await using plc = await connectClient(gateway, { clientId: 'plc', clean: false, reconnectPeriod: 50 })
+    const acknowledged: number[] = []
+    const text = (place: number): string => `${place} ${'x'.repeat(4_000)}`
+    const publishing = Array.from({ length: 300 }, async (_, place) => {
+      await plc.mqtt.publishAsync('jobs/a', text(place), { qos: 1 })
+      acknowledged.push(place)
+    })
+    await vi.waitFor(() => expect(gateway.metric('lineside_mqtt_is_failing')).toBe(1), { timeout: 20_000 })
+    expect(acknowledged.length).toBeLessThan(300)
+    empty()
+    await Promise.all(publishing)
+    await using mes = await connectClient(gateway, lasting)
+    await vi.waitFor(() => expect(new Set(mes.got.map(({ payload }) => payload)).size).toBe(300), { timeout: 20_000 })
+  })
+})
