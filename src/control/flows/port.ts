@@ -1,7 +1,7 @@
 import { isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { roleAllows } from '../../model/tag.ts'
-import type { FlowCalls, FlowRow, RunDetail, RunInfo, RunsQuery, StartAsk } from '../flow-contract.ts'
+import type { FlowCalls, FlowRow, RunDetail, RunInfo, RunsQuery, StartAsk } from '../contract.ts'
 import type { AllFlows, OneFlow } from './all-flows.ts'
 import type { FlowsOptions } from './ports.ts'
 import { detailOf, infoOf, keptInfo } from './run-info.ts'

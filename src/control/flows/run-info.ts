@@ -1,5 +1,5 @@
 import type { KeptRun, RunRow } from '../../store/contract.ts'
-import type { RunDetail, RunInfo } from '../flow-contract.ts'
+import type { RunDetail, RunInfo } from '../contract.ts'
 import { revive } from './frozen.ts'
 import { startOf } from './kept.ts'
 import type { LiveRun } from './live-runs.ts'

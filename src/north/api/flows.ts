@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
-import type { FlowCalls, RunDetail, RunInfo, SteerAct } from '../../control/flow-contract.ts'
+import type { FlowCalls, RunDetail, RunInfo, SteerAct } from '../../control/contract.ts'
 import type { Asker } from '../../model/command.ts'
 
 /** Loaded with the first question about flows: a gateway that nobody asks does not need it. */
