@@ -47,7 +47,7 @@ export function addLiveCommands(program: Command, { terminal, take }: Wiring): v
     })
 }
 
-function onGateway(command: Command): Command {
+export function onGateway(command: Command): Command {
   return command
     .option('--site <folder>', 'the site that runs on this machine (default: this folder, else the machine-wide one)')
     .option('--url <url>', 'a remote gateway, as http://10.1.7.5:8080; LINESIDE_TOKEN is its token')

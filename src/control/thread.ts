@@ -22,6 +22,9 @@ async function startControlRoom({ data, log, connect }: RoomContext<ControlData>
         await (await started.promise).calls.record(event)
         return null
       },
+      messages: async (batch) => (await started.promise).calls.messages(batch),
+      routes: async () => (await started.promise).calls.routes(),
+      orderDeadLetters: async (order) => (await started.promise).calls.orderDeadLetters(order),
     },
     { name: 'control to north', unansweredMax: northCallsMax },
   )

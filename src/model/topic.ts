@@ -10,3 +10,16 @@ export function matchesFilter(topic: string, filter: string): boolean {
   }
   return topicLevels.length === filterLevels.length
 }
+
+/** Whether some topic matches both filters. */
+export function filtersMeet(one: string, other: string): boolean {
+  const ones = one.split('/')
+  const others = other.split('/')
+  for (const [place, level] of ones.entries()) {
+    const against = others[place]
+    if (level === '#' || against === '#') return true
+    if (against === undefined) return false
+    if (level !== '+' && against !== '+' && level !== against) return false
+  }
+  return others.length <= ones.length || others[ones.length] === '#'
+}

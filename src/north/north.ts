@@ -18,10 +18,12 @@ import type { StoreCalls } from '../store/contract.ts'
 import { type Access, startAccess } from './access/access.ts'
 import { startApi } from './api/api.ts'
 import type { ApiConfig } from './api/config.ts'
+import type { JournalPort } from './api/events.ts'
 import { type Broker, startBroker } from './broker/broker.ts'
 import type { MqttConfig } from './broker/config.ts'
 import type { SessionStore } from './broker/session-keeper.ts'
 import type { SparkplugHost, SparkplugHostOptions } from './broker/sparkplug/host.ts'
+import type { TapOptions } from './broker/taps.ts'
 import { startTagTopics } from './broker/topics.ts'
 import { DoorEvents } from './door-events.ts'
 import { FirstValues } from './first-values.ts'
@@ -43,6 +45,8 @@ export interface NorthData {
   readonly opcua?: OpcuaServerConfig
   readonly api: ApiConfig
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>
+  /** Topic filters: what the routes begin at. */
+  readonly taps: readonly string[]
 }
 
 export interface NorthPorts {
@@ -88,6 +92,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       health: () => runtime.call('health', null),
       metrics: () => runtime.call('metricsOfAll', null),
       upstreams: async () => (await above.upstreams?.rows()) ?? [],
+      journal: journalOf(ports),
       commands,
       access: access.at('api', anonymousAtApi(data)),
       onMqtt: (socket) => broker.receivePrivate(socket),
@@ -138,7 +143,7 @@ interface BrokerContext {
 }
 
 /** What this gateway says of itself it need not keep: it tells it anew at each start. */
-function openBroker({ mqtt, node }: NorthData, { ports, access, ...told }: BrokerContext): Promise<Broker> {
+function openBroker({ mqtt, node, taps }: NorthData, { ports, access, ...told }: BrokerContext): Promise<Broker> {
   const { store } = ports
   const sessions: SessionStore = { keep: (changes) => store.call('keepSessions', changes), page: (ask) => store.call('sessionsPage', ask) }
   return startBroker({
@@ -147,7 +152,21 @@ function openBroker({ mqtt, node }: NorthData, { ports, access, ...told }: Broke
     access: access.at('mqtt', mqtt.anonymous),
     store: sessions,
     transient: [`lineside/${node}/`],
+    taps: tapsOf(ports, taps),
   })
+}
+
+function journalOf({ control, store }: NorthPorts): JournalPort {
+  return {
+    page: (ask) => store.call('eventsPage', ask),
+    dead: (ask) => store.call('deadLetters', ask),
+    orderDead: (order) => control.call('orderDeadLetters', order),
+    routes: () => control.call('routes', null),
+  }
+}
+
+function tapsOf({ control }: NorthPorts, filters: readonly string[]): TapOptions {
+  return { filters, deliver: (batch) => control.call('messages', batch) }
 }
 
 function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {

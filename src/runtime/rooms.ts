@@ -27,6 +27,7 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     ...(site.opcua === undefined ? {} : { opcua: site.opcua }),
     api: site.api,
     upstreams: site.upstreams,
+    taps: site.routes.flatMap(({ from }) => (from.kind === 'topic' ? [from.topic] : [])),
   }
   const control: ControlData = {
     site: site.site,
@@ -36,6 +37,8 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     tags: site.tags,
     flows: site.flows,
     upstreams: mapValues(site.upstreams, ({ send, streams, format }, name) => ({ send, streams, ...tellingOf(site, { name, format }) })),
+    routes: site.routes,
+    services: site.services,
   }
   return { store, north, control }
 }

@@ -11,6 +11,7 @@ import type { DeviceStatus } from '../../model/device.ts'
 import { asTagId } from '../../model/tag.ts'
 import type { ApiConfig } from './config.ts'
 import { answerErrors, errorOptions } from './errors.ts'
+import { answerDeadOrder, type JournalPort, routeEvents } from './events.ts'
 import { LiveStreams } from './live-streams.ts'
 import { type PrivateSocket, startPrivateSocket } from './private-socket.ts'
 import { plainQuery } from './query.ts'
@@ -18,6 +19,7 @@ import { tagDetail, tagRows } from './tags.ts'
 import { type ApiAccess, type Intent, type Visitor, visitorOf } from './visitor.ts'
 
 export interface ApiOptions {
+  readonly journal: JournalPort
   readonly config: ApiConfig
   /** The roots of the topics by which the access list knows what is told here. */
   readonly site: string
@@ -167,6 +169,7 @@ function routeStates(scope: FastifyInstance, options: ApiOptions, visitors: Visi
     const rows = await options.upstreams()
     return { items: rows.filter(({ upstream }) => visitors(request).mayRead(`${own}/upstream/${upstream}`)) }
   })
+  routeEvents(scope, options, visitors)
 }
 
 function deviceRows({ devices, node }: ApiOptions, visitor: Visitor): readonly unknown[] {
@@ -195,7 +198,7 @@ function notToRead(what: string, topic: string): Fault {
 }
 
 /** In a scope of its own: here a body is read as it came, for numbers beyond 2^53 must arrive as they are. */
-function routeWrites(server: FastifyInstance, { tags, commands, site }: ApiOptions, visit: Visit): void {
+function routeWrites(server: FastifyInstance, { tags, commands, site, journal }: ApiOptions, visit: Visit): void {
   server.register(async (scope) => {
     scope.removeAllContentTypeParsers() // a page of another site may send text without asking first, but no JSON
     scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -209,6 +212,10 @@ function routeWrites(server: FastifyInstance, { tags, commands, site }: ApiOptio
         tags,
         commands,
       })
+    })
+    scope.post<{ Body: Buffer }>('/api/v1/events/dead', async (request) => {
+      const { by } = await visit(request, 'change')
+      return await answerDeadOrder(request.body ?? Buffer.alloc(0), { by, journal })
     })
   })
 }

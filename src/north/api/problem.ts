@@ -37,6 +37,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'access.read': 403,
   'access.write': 403,
   'access.back-off': 429,
+  'access.role': 403,
   'api.tag-unknown': 404,
 }
 
