@@ -16,6 +16,7 @@ type Bench = (options: BenchOptions) => Promise<readonly Measure[]>
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
   line: async () => (await import('./line/bench.ts')).benchLine,
   mqtt: async () => (await import('./mqtt/bench.ts')).benchMqtt,
+  routes: async () => (await import('./flows/routing.ts')).benchRouting,
   south: async () => (await import('./south/bench.ts')).benchSouth,
 }
 

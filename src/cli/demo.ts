@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,10 +27,12 @@ const plantReadyMs = 20_000
 
 /** `lineside demo`: the simulated plant and the daemon on the example site, until Ctrl-C; the exit code. */
 export async function demo(options: DemoOptions): Promise<number> {
-  const stop = stopSignal()
+  const temporary = options.state === undefined ? mkdtempSync(join(tmpdir(), 'lineside-demo-')) : undefined
+  const stop = stopSignal(() => removeAtOnce(temporary))
   const started = systemClock.elapsed()
   await using parts = new AsyncDisposableStack()
-  const state = options.state ?? (await temporaryFolder(parts))
+  if (temporary !== undefined) parts.defer(() => rm(temporary, { recursive: true, force: true }))
+  const state = options.state ?? temporary ?? ''
   const log = openLog('warn').with({ room: 'runtime' })
   const loading = demoSite(parts, state)
   const shown = loading.then((site) => {
@@ -51,10 +54,9 @@ async function demoSite(parts: AsyncDisposableStack, state: string): Promise<Sit
   return await onFreePorts({ ...withPlant(site, plant.devices), storage: { ...site.storage, path: state } })
 }
 
-async function temporaryFolder(parts: AsyncDisposableStack): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'lineside-demo-'))
-  parts.defer(() => rm(folder, { recursive: true, force: true }))
-  return folder
+/** For a second Ctrl-C: the plant ends with us by itself, the folder would stay. */
+function removeAtOnce(folder: string | undefined): void {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 10 })
 }
 
 interface Plant extends AsyncDisposable {

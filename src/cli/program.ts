@@ -3,6 +3,7 @@ import packageFile from '../../package.json' with { type: 'json' }
 import { Fault } from '../base/fault.ts'
 import type { LogLevel } from '../base/log.ts'
 import { addAccessCommands } from './access-commands.ts'
+import { addEventCommands } from './event-commands.ts'
 import { addFlowCommands } from './flow-commands.ts'
 import { addLiveCommands } from './live-commands.ts'
 import type { Terminal } from './terminal.ts'
@@ -57,6 +58,7 @@ function createProgram(terminal: Terminal, take: (result: Result) => Promise<voi
   addDaemonCommands(program, take)
   addLiveCommands(program, { terminal, take })
   addFlowCommands(program, { terminal, take })
+  addEventCommands(program, { terminal, take })
   addSiteCommands(program, { terminal, take })
   addToolCommands(program, { terminal, take })
   addAccessCommands(program, { terminal, take })

@@ -14,7 +14,7 @@ export interface RunOptions {
   readonly logLevel?: LogLevel
 }
 
-/** `lineside run`: the daemon in the foreground until SIGTERM or SIGINT; the exit code. */
+/** `lineside run`: the daemon in the foreground until SIGTERM, SIGINT or SIGHUP; the exit code. */
 export async function run(folder: string, options: RunOptions = {}): Promise<number> {
   const logLevel = options.logLevel ?? 'info'
   const log = openLog(logLevel).with({ room: 'runtime' })

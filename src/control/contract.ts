@@ -1,8 +1,10 @@
 import type { EpochMs } from '../base/clock.ts'
 import type { PlainFault } from '../base/fault.ts'
+import type { Packed } from '../base/packed.ts'
 import type { Asker, Command, CommandBatch, CommandResult } from '../model/command.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { SiteEvent } from '../model/event.ts'
+import type { DeadLetterOrder } from '../model/journal.ts'
 import type { PackedChanges } from '../model/packed-changes.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { Role, TagId, TagIndex, TagMeta } from '../model/tag.ts'
@@ -18,6 +20,11 @@ export interface ControlCalls extends FlowCalls {
   record(event: SiteEvent): null
   /** A message on the embedded broker that flows listen to. */
   message(message: { readonly topic: string; readonly payload: string }): null
+  /** Messages of the embedded broker that a route wants; answered when they are on the disk. */
+  messages(batch: Packed<TopicMessage>): null
+  routes(ask: null): readonly RouteRow[]
+  /** How many letters were sent on their way again, or away. */
+  orderDeadLetters(order: DeadLetterOrder): number
 }
 
 /** What control tells north; an answer says that it was taken in, with all that was told before it, and is what control waits for before it sends more. */
@@ -32,9 +39,31 @@ export interface NorthCalls {
 /** Something to be published on the embedded broker. */
 export interface LocalMessage {
   readonly topic: string
-  readonly payload: string
+  readonly payload: string | Uint8Array
   readonly qos: 0 | 1
   readonly isRetained: boolean
+  /** Routes that what it tells has passed. */
+  readonly hops?: number
+}
+
+/** A message that was published on the embedded broker; its payload stands beside it. */
+export interface TopicMessage {
+  readonly topic: string
+  readonly timeMs: number
+  readonly hops: number
+}
+
+/** A route as the API shows it. */
+export interface RouteRow {
+  readonly route: string
+  readonly from: string
+  readonly to: string
+  readonly breaker: 'closed' | 'open' | 'half-open'
+  /** In memory; more may wait on the disk. */
+  readonly waiting: number
+  readonly counts: Readonly<Record<string, number>>
+  readonly delivered?: string
+  readonly lastFault?: PlainFault
 }
 
 /** The tags as north's parts see them: every tag of the site and its current sample. */

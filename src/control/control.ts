@@ -26,6 +26,9 @@ import type { FlowPort } from './flows/port.ts'
 import { compileInterlocks } from './interlocks.ts'
 import { JournalSink } from './journal-sink.ts'
 import { type OutboxSink, startOutboxSink, type Wanted } from './outbox-sink.ts'
+import type { RouteConfig } from './routes/config.ts'
+import { openRoutes, type RouteCalls } from './routes/open.ts'
+import type { ServiceConfig } from './routes/service-config.ts'
 import { TagTable } from './tag-table.ts'
 
 /** What the control room is told at birth. Plain data. */
@@ -40,6 +43,8 @@ export interface ControlData {
   /** The main sequence of the site. */
   readonly pipeline?: readonly string[]
   readonly upstreams: Readonly<Record<string, Wanted>>
+  readonly routes: readonly RouteConfig[]
+  readonly services: Readonly<Record<string, ServiceConfig>>
 }
 
 export interface ControlPorts {
@@ -53,6 +58,7 @@ export interface ControlPorts {
 export interface Control extends Running {
   readonly calls: CommandPort &
     BatchRoad &
+    RouteCalls &
     FlowPort & { record(event: SiteEvent): Promise<void>; message(topic: string, payload: string): void }
   metrics(): readonly Metric[]
 }
@@ -84,11 +90,13 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const flows = parts.use(
     await startFlows({ data, table, devices: places, road, store, north, outbox: sinks.outbox, record, clock, chance: ports.chance, log }),
   )
+  const routes = parts.use(await openRoutes({ data, ...ports, table, road, ...sinks, record, startFlow: flows.startRouted }))
   const feeds = openFeeds({ table, places, north })
   table.onChanges((batch) => {
     feeds.take(batch)
     sinks.outbox.take(batch)
     flows.take(batch)
+    routes.take(batch)
   })
   const refreshing = parts.use(startLoop((signal) => refreshForever({ table, feeds, clock }, signal)))
   const [quick, slow] = inOrderOfLoading(data.devices)
@@ -103,16 +111,28 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   parts.use(clock.after(startedMs, () => saveMemory(data.devices.map(({ driver }) => driver))))
   const started = parts.move()
   return {
-    calls: {
-      write: (command) => road.write(command),
-      writeAll: (batch) => road.writeAll(batch),
-      record: journal,
-      message: flows.message,
-      ...flows.calls,
-    },
-    failure: firstFailure([flows, sinks.outbox, refreshing, settling, ...devices]),
-    metrics: () => [...devices, table, road, sinks, flows, feeds].flatMap((part) => part.metrics()),
+    calls: callsOf({ road, journal, flows, routes }),
+    failure: firstFailure([flows, routes, sinks.outbox, refreshing, settling, ...devices]),
+    metrics: () => [...devices, table, road, sinks, flows, routes, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
+  }
+}
+
+interface Answering {
+  readonly road: CommandRoad
+  readonly journal: (event: SiteEvent) => Promise<void>
+  readonly flows: Flows
+  readonly routes: { readonly calls: RouteCalls }
+}
+
+function callsOf({ road, journal, flows, routes }: Answering): Control['calls'] {
+  return {
+    write: (command) => road.write(command),
+    writeAll: (batch) => road.writeAll(batch),
+    record: journal,
+    message: flows.message,
+    ...flows.calls,
+    ...routes.calls,
   }
 }
 
@@ -136,23 +156,31 @@ function inOrderOfLoading(configs: readonly DeviceConfig[]): readonly [quick: re
 interface Sinks {
   readonly events: Events
   readonly outbox: OutboxSink
+  /** Called whenever the journal has grown. */
+  readonly journalled: (() => void)[]
   metrics(): readonly Metric[]
 }
 
 /** The ways out of control: into the journal, the outbox, and to whoever listens for events. */
 function openSinks(data: ControlData, { store, north, clock, log }: ControlPorts, parts: AsyncDisposableStack): Sinks {
   const { node, site, tags, upstreams } = data
-  const journal = new JournalSink({ append: (events) => store.call('append', events), clock, log })
+  const journalled: (() => void)[] = []
+  const append = async (events: readonly SiteEvent[]): Promise<void> => {
+    await store.call('append', events)
+    for (const tell of journalled) tell()
+  }
+  const journal = new JournalSink({ append, clock, log })
   parts.defer(() => journal.flush())
   const outbox = parts.use(startOutboxSink({ site, tags, upstreams, accept: (rows) => store.call('accept', rows), clock, log }))
   const events = new Events({
+    site,
     node,
     journal: (event) => journal.record(event),
     outbox: (topic, payload) => outbox.acceptMessage(topic, payload),
     broker: (message) => north.call('publish', [message]),
     log,
   })
-  return { events, outbox, metrics: () => [journal, outbox, events].flatMap((part) => part.metrics()) }
+  return { events, outbox, journalled, metrics: () => [journal, outbox, events].flatMap((part) => part.metrics()) }
 }
 
 interface Feeds {

@@ -6,6 +6,7 @@ import type { SiteEvent } from '../model/event.ts'
 import type { LocalMessage } from './contract.ts'
 
 export interface EventsOptions {
+  readonly site: string
   readonly node: string
   /** Resolves when the event is kept, or when keeping it must not hold anybody up any longer. */
   readonly journal: (event: SiteEvent) => Promise<void>
@@ -29,7 +30,8 @@ export class Events {
   }
 
   /** Resolves as the journal does; telling others is not waited for. Never rejects. */
-  async record(event: SiteEvent): Promise<void> {
+  async record(told: SiteEvent): Promise<void> {
+    const event = { ...told, uid: told.uid ?? randomUUID() }
     await this.#options.journal(event)
     void this.#tell(event)
   }
@@ -45,15 +47,15 @@ export class Events {
     ]
   }
 
-  async #tell(event: SiteEvent): Promise<void> {
-    const { node, outbox, broker, log } = this.#options
+  async #tell(event: SiteEvent & { readonly uid: string }): Promise<void> {
+    const { site, node, outbox, broker, log } = this.#options
     if (this.#tellings >= tellingsMax) {
       this.#untold += 1
       return
     }
     this.#tellings += 1
     const topic = `lineside/${node}/events/${event.type}`
-    const payload = JSON.stringify(cloudEvent(event, { node, id: randomUUID() }))
+    const payload = JSON.stringify(cloudEvent(event, { site }))
     try {
       await outbox(topic, payload)
       await broker({ topic, payload, qos: 1, isRetained: false })

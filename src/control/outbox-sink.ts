@@ -128,12 +128,15 @@ class Lane implements Running {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loop[Symbol.asyncDispose]()
-    const rest = this.#waiting.take(Number.MAX_SAFE_INTEGER)
-    if (rest.length === 0) return
     const { accept, log } = this.#options
-    await accept(rest).catch((error: unknown) =>
-      log.error('Values were lost: the outbox did not take them at the end.', { values: rest.length, ...errorFields(error) }),
-    )
+    while (this.#waiting.size > 0) {
+      const rest = this.#waiting.take(batchRowsMax)
+      const error = await accept(rest).then(() => undefined, errorFields)
+      if (error === undefined) continue
+      // Nobody waits at the end for as many refusals as there are batches.
+      log.error('Values were lost: the outbox did not take them at the end.', { values: rest.length + this.#waiting.size, ...error })
+      return
+    }
   }
 
   async #drain(signal: AbortSignal): Promise<void> {

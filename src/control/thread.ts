@@ -31,6 +31,9 @@ async function startControlRoom({ data, log, connect }: RoomContext<ControlData>
       runs: async (ask) => await (await started.promise).calls.runs(ask),
       run: async (ask) => await (await started.promise).calls.run(ask),
       steerRun: async (ask) => await (await started.promise).calls.steerRun(ask),
+      messages: async (batch) => (await started.promise).calls.messages(batch),
+      routes: async () => (await started.promise).calls.routes(),
+      orderDeadLetters: async (order) => (await started.promise).calls.orderDeadLetters(order),
     },
     { name: 'control to north', unansweredMax: northCallsMax },
   )

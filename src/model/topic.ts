@@ -15,3 +15,16 @@ export function matchesFilter(topic: string, filter: string): boolean {
 export function fullFilter(topic: string, site: string): string {
   return topic.startsWith('/') ? topic.slice(1) : `${site}/${topic}`
 }
+
+/** Whether some topic matches both filters. */
+export function filtersMeet(one: string, other: string): boolean {
+  const ones = one.split('/')
+  const others = other.split('/')
+  for (const [place, level] of ones.entries()) {
+    const against = others[place]
+    if (level === '#' || against === '#') return true
+    if (against === undefined) return false
+    if (level !== '+' && against !== '+' && level !== against) return false
+  }
+  return others.length <= ones.length || others[ones.length] === '#'
+}

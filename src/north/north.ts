@@ -18,11 +18,13 @@ import type { StoreCalls } from '../store/contract.ts'
 import { type Access, startAccess } from './access/access.ts'
 import { startApi } from './api/api.ts'
 import type { ApiConfig } from './api/config.ts'
+import type { JournalPort } from './api/events.ts'
 import type { FlowPort } from './api/flows.ts'
 import { type Broker, startBroker } from './broker/broker.ts'
 import type { MqttConfig } from './broker/config.ts'
 import type { SessionStore } from './broker/session-keeper.ts'
 import type { SparkplugHost, SparkplugHostOptions } from './broker/sparkplug/host.ts'
+import type { TapOptions } from './broker/taps.ts'
 import { startTagTopics } from './broker/topics.ts'
 import { DoorEvents } from './door-events.ts'
 import { FirstValues } from './first-values.ts'
@@ -47,6 +49,8 @@ export interface NorthData {
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>
   /** Topic filters that flows begin with. */
   readonly flowTopics: readonly string[]
+  /** Topic filters: what the routes begin at. */
+  readonly taps: readonly string[]
 }
 
 export interface NorthPorts {
@@ -93,6 +97,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
       health: () => runtime.call('health', null),
       metrics: () => runtime.call('metricsOfAll', null),
       upstreams: async () => (await above.upstreams?.rows()) ?? [],
+      journal: journalOf(ports),
       commands,
       flows: flowPort(ports),
       access: access.at('api', anonymousAtApi(data)),
@@ -144,7 +149,7 @@ interface BrokerContext {
 }
 
 /** What this gateway says of itself it need not keep: it tells it anew at each start. */
-function openBroker({ mqtt, node }: NorthData, { ports, access, ...told }: BrokerContext): Promise<Broker> {
+function openBroker({ mqtt, node, taps }: NorthData, { ports, access, ...told }: BrokerContext): Promise<Broker> {
   const { store } = ports
   const sessions: SessionStore = { keep: (changes) => store.call('keepSessions', changes), page: (ask) => store.call('sessionsPage', ask) }
   return startBroker({
@@ -153,6 +158,7 @@ function openBroker({ mqtt, node }: NorthData, { ports, access, ...told }: Broke
     access: access.at('mqtt', mqtt.anonymous),
     store: sessions,
     transient: [`lineside/${node}/`],
+    taps: tapsOf(ports, taps),
   })
 }
 
@@ -164,6 +170,19 @@ function flowPort({ control }: NorthPorts): FlowPort {
     run: (ask) => control.call('run', ask),
     steerRun: (ask) => control.call('steerRun', ask),
   }
+}
+
+function journalOf({ control, store }: NorthPorts): JournalPort {
+  return {
+    page: (ask) => store.call('eventsPage', ask),
+    dead: (ask) => store.call('deadLetters', ask),
+    orderDead: (order) => control.call('orderDeadLetters', order),
+    routes: () => control.call('routes', null),
+  }
+}
+
+function tapsOf({ control }: NorthPorts, filters: readonly string[]): TapOptions {
+  return { filters, deliver: (batch) => control.call('messages', batch) }
 }
 
 function metricsOf(parts: readonly { metrics(): readonly Metric[] }[]): readonly Metric[] {

@@ -31,6 +31,7 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     flowTopics: site.flows.flatMap(({ on }) =>
       on.flatMap((trigger) => (trigger.kind === 'topic' ? [fullFilter(trigger.topic, site.site)] : [])),
     ),
+    taps: site.routes.flatMap(({ from }) => (from.kind === 'topic' ? [from.topic] : [])),
   }
   const control: ControlData = {
     site: site.site,
@@ -40,6 +41,8 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     tags: site.tags,
     flows: site.flows,
     upstreams: mapValues(site.upstreams, ({ send, streams, format }, name) => ({ send, streams, ...tellingOf(site, { name, format }) })),
+    routes: site.routes,
+    services: site.services,
   }
   return { store, north, control }
 }

@@ -11,6 +11,7 @@ import { checkFlows } from './check-flows.ts'
 import { checkLines } from './check-lines.ts'
 import { checkNames } from './check-names.ts'
 import { checkPorts } from './check-ports.ts'
+import { checkRoutes } from './check-routes.ts'
 import { checkSecrets } from './check-secrets.ts'
 import { checkTags } from './check-tags.ts'
 import { parseDevice } from './device-file.ts'
@@ -50,6 +51,7 @@ export async function loadSite(folder: string, options: LoadOptions = {}): Promi
   checkTags(parts, problems)
   checkLines(parts, problems)
   checkFlows(parts, problems)
+  checkRoutes(parts, problems)
   checkPorts(parts, problems)
   checkSecrets(parts, { problems, environment })
   checkExposure(parts, problems)
@@ -141,6 +143,8 @@ function assembled(folder: string, file: SiteFile, { parts, environment }: Assem
     devices,
     tags: devices.flatMap((device) => device.tags.map(metaOf)),
     flows: parts.flows.flatMap(({ part }) => (part.config === undefined ? [] : [withoutUnits(part.config, parts.tags)])),
+    routes: file.routes,
+    services: file.services,
   }
 }
 

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { routesSchema } from '../control/routes/config.ts'
+import { serviceSchema } from '../control/routes/service-config.ts'
 import { nameSchema, pathSchema } from '../model/name.ts'
 import { apiConfigSchema } from '../north/api/config.ts'
 import { mqttConfigSchema } from '../north/broker/config.ts'
@@ -21,6 +23,14 @@ export const siteFileSchema = z.strictObject({
     .refine((upstreams) => Object.keys(upstreams).length <= 16, 'a site has at most 16 upstreams')
     .default({})
     .describe('The brokers above this gateway, by a name of your choice.'),
+  services: z
+    .record(nameSchema, serviceSchema)
+    .refine((services) => Object.keys(services).length <= 100, 'a site has at most 100 services')
+    .default({})
+    .describe('HTTP applications that routes call, by a name of your choice.'),
+  routes: routesSchema
+    .default([])
+    .describe('What goes from where to where: tags, topics and events to topics, tags, flows, upstreams and services.'),
   storage: storageConfigSchema.prefault({}).describe('Where the state is kept.'),
 })
 

@@ -1,4 +1,6 @@
 import type { FlowDefinition } from '../control/flows/config.ts'
+import type { RouteConfig } from '../control/routes/config.ts'
+import type { ServiceConfig } from '../control/routes/service-config.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { ApiConfig } from '../north/api/config.ts'
 import type { MqttConfig } from '../north/broker/config.ts'
@@ -25,6 +27,8 @@ export interface Site {
   /** Every tag of the site, devices in order: the place in this list is the TagIndex. */
   readonly tags: readonly TagMeta[]
   readonly flows: readonly FlowDefinition[]
+  readonly routes: readonly RouteConfig[]
+  readonly services: Readonly<Record<string, ServiceConfig>>
 }
 
 /** Something wrong, or doubtful, in a site's files. */

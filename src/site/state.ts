@@ -11,20 +11,30 @@ import { parseYamlFile } from './yaml-file.ts'
  * Without a site in `folder` it is where a gateway of this machine keeps it. Throws `site.unreadable` where lineside.yaml cannot be read.
  */
 export async function stateFolderOf(folder: string, environment: NodeJS.ProcessEnv): Promise<string> {
+  const value = await siteValue(folder)
+  const path = textAt(value, ['storage', 'path'])
+  return value === undefined ? defaultStatePath(environment) : resolve(folder, path ?? defaultStatePath(environment))
+}
+
+/** The path of the site, `acme/line-1`, as far as its file tells it. */
+export async function sitePathOf(folder: string): Promise<string | undefined> {
+  return textAt(await siteValue(folder), ['site'])
+}
+
+/** What stands in lineside.yaml; undefined where there is none. */
+async function siteValue(folder: string): Promise<unknown> {
   const isThere = await stat(join(folder, 'lineside.yaml')).catch(() => undefined)
-  if (isThere === undefined) return defaultStatePath(environment)
+  if (isThere === undefined) return undefined
   const problems = new ProblemList()
   const text = await readTextFile(folder, 'lineside.yaml', problems)
   const source = text === undefined ? undefined : parseYamlFile('lineside.yaml', text, problems)
   if (source === undefined) throw unreadable(folder)
-  const path = pathIn(source.value)
-  return resolve(folder, path ?? defaultStatePath(environment))
+  return source.value ?? null
 }
 
-function pathIn(value: unknown): string | undefined {
-  const storage = typeof value === 'object' && value !== null && 'storage' in value ? value.storage : undefined
-  const path = typeof storage === 'object' && storage !== null && 'path' in storage ? storage.path : undefined
-  return typeof path === 'string' && path !== '' ? path : undefined
+function textAt(value: unknown, [key, ...rest]: readonly string[]): string | undefined {
+  if (key === undefined) return typeof value === 'string' && value !== '' ? value : undefined
+  return typeof value === 'object' && value !== null ? textAt(Object.entries(value).find(([name]) => name === key)?.[1], rest) : undefined
 }
 
 function unreadable(folder: string): Fault {

@@ -1,6 +1,18 @@
 import type { EpochMs } from '../base/clock.ts'
 import type { Packed } from '../base/packed.ts'
 import type { SiteEvent } from '../model/event.ts'
+import type {
+  Consumed,
+  ConsumerCursor,
+  DeadLetter,
+  DeadLetterAsk,
+  DeadLetterOrder,
+  EventsAsk,
+  EventsPage,
+  InboxItem,
+  InboxRow,
+  JournalEvent,
+} from '../model/journal.ts'
 
 /** What other rooms may ask of the store. Every answer to a write comes after the commit: an answer is a promise kept on disk. */
 export interface StoreCalls {
@@ -27,7 +39,21 @@ export interface StoreCalls {
   keepSessions(changes: SessionChanges): { readonly file: number }
   sessionsPage(ask: SessionsPageAsk): SessionsPage
   /** Newest first. */
-  events(ask: { readonly type?: string; readonly rowsMax: number }): readonly (SiteEvent & { readonly id: number })[]
+  events(ask: { readonly type?: string; readonly rowsMax: number }): readonly JournalEvent[]
+  /** A bounded look at the journal; the next one goes on from its cursor. */
+  eventsPage(ask: EventsAsk): EventsPage
+  /** Keeps items for single consumers. Their ids: the last one, those before it without a gap; `dropped`: the oldest, for want of room. */
+  enqueue(items: readonly InboxItem[]): { readonly lastId: number; readonly dropped: number }
+  /** What waits for one consumer, in order. */
+  inbox(ask: { readonly consumer: string; readonly afterId: number; readonly rowsMax: number }): readonly InboxRow[]
+  /** Where a consumer goes on in the journal; one that is here for the first time begins with what comes next. */
+  consumerCursor(ask: { readonly consumer: string }): ConsumerCursor
+  /** What consumers are done with: once this is answered it does not come again. */
+  consumed(asks: readonly Consumed[]): null
+  /** What consumers could not take, oldest first. */
+  deadLetters(ask: DeadLetterAsk): readonly DeadLetter[]
+  /** Into the inboxes of their consumers again, or away. How many of each consumer. */
+  orderDeadLetters(order: DeadLetterOrder): Readonly<Record<string, number>>
 }
 
 /** What the store tells north. */

@@ -1,26 +1,29 @@
-import { epochMs } from '../base/clock.ts'
-import type { SiteEvent } from '../model/event.ts'
+import type { Consumed, EventsAsk, EventsPage, JournalEvent } from '../model/journal.ts'
+import { type Consumers, consumersMigration, openConsumers } from './consumers.ts'
 import type { RunRecord } from './contract.ts'
 import { type Db, numberPragma, type Schema } from './database.ts'
-import type { EventRow, SizedRow } from './rows.ts'
+import { openEventTable } from './events.ts'
+import type { EventRow, InboxRowText, Sized, SizedRow } from './rows.ts'
 import { openRunTables, type RunTables, runsMigration } from './runs.ts'
 
-export type JournalEvent = SiteEvent & { readonly id: number }
-
-/** journal.db: what happened, and the lives of runs. Events are only ever added at the end and taken from the front. */
+/** journal.db: what happened, the lives of runs, and how far the consumers of events have come. Events are only ever added at the end and taken from the front. */
 export interface Journal {
+  readonly consumers: Omit<Consumers, 'enqueue' | 'consumed' | 'counts'>
   append(rows: readonly EventRow[]): void
   record(rows: readonly SizedRow<RunRecord>[]): void
   readonly runs: Pick<RunTables, 'open' | 'one' | 'list'>
   events(ask: { readonly type?: string; readonly rowsMax: number }): readonly JournalEvent[]
+  eventsPage(ask: EventsAsk): EventsPage
+  enqueue(items: Sized<InboxRowText>): ReturnType<Consumers['enqueue']>
+  consumed(asks: readonly Consumed[]): void
   /** Takes the oldest events and ended runs away while the file is over its limit. Gives the number of rows taken. */
   trim(): number
-  counts(): { readonly events: number; readonly openRuns: number }
+  counts(): { readonly events: number; readonly openRuns: number } & ReturnType<Consumers['counts']>
 }
 
 export const journalSchema: Schema = {
   applicationId: 0x4c696e4a, // "LinJ"
-  sequences: ['events', 'runs', 'run_records'],
+  sequences: ['events', 'runs', 'run_records', 'inbox', 'dead_letters'],
   migrations: [
     `CREATE TABLE events (
        id INTEGER PRIMARY KEY AUTOINCREMENT, type TEXT NOT NULL, subject TEXT NOT NULL, time_ms INTEGER NOT NULL, data TEXT NOT NULL
@@ -37,13 +40,11 @@ export const journalSchema: Schema = {
        step TEXT NOT NULL, time_ms INTEGER NOT NULL, status TEXT, data TEXT NOT NULL
      ) STRICT;
      CREATE INDEX run_records_by_run ON run_records (run);`,
+    consumersMigration,
     runsMigration,
   ],
 }
 
-/** Rows in one answer, and the text in it: an answer crosses a thread as one message. */
-const answerRowsMax = 10_000
-const answerCharsMax = 8 * 1024 ** 2
 /** How much may be written before the file's size is looked at again. */
 const sizeCheckBytes = 256 * 1024
 /** Events go in steps, and a commit does at most so many steps: trimming must not be felt. It outpaces any writer all the same. */
@@ -53,19 +54,21 @@ const trimStepsMax = 10
 
 export function openJournal(db: Db, limits: { readonly bytesMax: number }): Journal {
   const runs = openRunTables(db)
-  const insert = db.prepare<[string, string, number, string]>('INSERT INTO events (type, subject, time_ms, data) VALUES (?, ?, ?, ?)')
-  const newest = db.prepare<[number], EventColumns>('SELECT * FROM events ORDER BY id DESC LIMIT ?')
-  const newestOfType = db.prepare<[string, number], EventColumns>('SELECT * FROM events WHERE type = ? ORDER BY id DESC LIMIT ?')
-  const span = db.prepare<[], { first: number | null; last: number | null }>(
-    'SELECT (SELECT min(id) FROM events) AS first, (SELECT max(id) FROM events) AS last',
-  )
+  const events = openEventTable(db)
+  const consumers = openConsumers(db)
   const trimmer = openTrimmer(db, { bytesMax: limits.bytesMax, runs })
   return {
+    consumers,
     append: (rows) => {
-      for (const { type, subject, timeMs, data, bytes } of rows) {
-        insert.run(type, subject, timeMs, data)
-        trimmer.wrote(bytes)
-      }
+      events.append(rows)
+      for (const { bytes } of rows) trimmer.wrote(bytes)
+    },
+    enqueue: ({ rows, bytes }) => {
+      trimmer.wrote(bytes)
+      return consumers.enqueue(rows)
+    },
+    consumed: (asks) => {
+      for (const ask of asks) consumers.consumed(ask)
     },
     record: (rows) => {
       for (const { row, bytes } of rows) {
@@ -74,44 +77,10 @@ export function openJournal(db: Db, limits: { readonly bytesMax: number }): Jour
       }
     },
     runs,
-    events: ({ type, rowsMax }) => {
-      const count = Math.max(0, Math.min(rowsMax, answerRowsMax))
-      return bounded(type === undefined ? newest.iterate(count) : newestOfType.iterate(type, count))
-    },
+    events: events.latest,
+    eventsPage: events.page,
     trim: trimmer.trim,
-    counts: () => {
-      const { first, last } = span.get() ?? { first: null, last: null }
-      // Ids have no gaps between the first and the last: rows leave at the front only.
-      return { events: first === null || last === null ? 0 : last - first + 1, openRuns: runs.countOpen() }
-    },
-  }
-}
-
-interface EventColumns {
-  readonly id: number
-  readonly type: string
-  readonly subject: string
-  readonly time_ms: number
-  readonly data: string
-}
-
-function bounded(rows: Iterable<EventColumns>): readonly JournalEvent[] {
-  const events: JournalEvent[] = []
-  let chars = 0
-  for (const { id, type, subject, time_ms, data } of rows) {
-    chars += data.length + subject.length
-    if (events.length > 0 && chars > answerCharsMax) break
-    events.push({ id, type, subject, timeMs: epochMs(time_ms), data: parseData(data) })
-  }
-  return events
-}
-
-function parseData(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const data: unknown = JSON.parse(text)
-    return typeof data === 'object' && data !== null && !Array.isArray(data) ? { ...data } : { value: data }
-  } catch {
-    return { unread: text } // somebody else wrote this row
+    counts: () => ({ events: events.count(), openRuns: runs.countOpen(), ...consumers.counts() }),
   }
 }
 

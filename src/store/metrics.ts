@@ -3,6 +3,7 @@ import type { Metric } from '../base/metric.ts'
 import type { CommitStats } from './commit-group.ts'
 import type { OutboxStatus, StreamStatus } from './contract.ts'
 import type { StoreFile } from './file.ts'
+import type { Journal } from './journal.ts'
 import type { StoreParts } from './parts.ts'
 
 /** What the store shows of itself. A file in trouble shows what can be known without it. */
@@ -45,10 +46,14 @@ function fileMetrics(file: StoreFile<unknown>, stats: CommitStats): readonly Met
   ]
 }
 
-function countMetrics(counts: { readonly events: number; readonly openRuns: number }): readonly Metric[] {
+function countMetrics(counts: ReturnType<Journal['counts']>): readonly Metric[] {
   return [
     gauge('lineside_store_events', 'Events in the journal.', counts.events),
     gauge('lineside_store_open_runs', 'Runs that have begun and not ended.', counts.openRuns),
+    gauge('lineside_store_inbox', 'Items kept for consumers of events and not done.', counts.waiting),
+    gauge('lineside_store_dead_letters', 'Events that their consumers could not take.', counts.dead),
+    counter('lineside_store_inbox_dropped_total', 'Items dropped because too many waited for one consumer.', counts.droppedTotal),
+    counter('lineside_store_dead_dropped_total', 'Dead letters dropped because there were too many.', counts.droppedLettersTotal),
   ]
 }
 

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto'
 import { Fault } from '../base/fault.ts'
 import type { SiteEvent } from '../model/event.ts'
+import type { InboxItem, JournalEvent } from '../model/journal.ts'
 import type { OutgoingMessage, RunRecord } from './contract.ts'
 
 /** What a call may bring, so that neither one row nor one call can fill the memory or hold up the commit of the others. */
@@ -12,11 +14,17 @@ const rowOverheadBytes = 64
 
 /** An event as its row holds it. */
 export interface EventRow {
+  readonly uid: string
   readonly type: string
   readonly subject: string
   readonly timeMs: number
   readonly data: string
   readonly bytes: number
+}
+
+/** An item with its data as text. */
+export type InboxRowText = Omit<InboxItem, 'event'> & {
+  readonly event: Omit<JournalEvent, 'id' | 'data'> & { readonly data: string }
 }
 
 export interface Sized<Row> {
@@ -34,13 +42,24 @@ export interface SizedRow<Row> {
  */
 export function eventRows(events: readonly SiteEvent[]): Sized<EventRow> {
   refuseTooMany(events.length)
-  const rows = events.map((event, place) => {
-    const data = eventData(event.data)
-    const bytes =
-      nameBytes('type', event.type, place) + nameBytes('subject', event.subject, place) + Buffer.byteLength(data) + rowOverheadBytes
-    return { type: event.type, subject: event.subject, timeMs: moment(event.timeMs, place), data, bytes }
+  return withinCall(events.map(eventRow), (row) => row.bytes)
+}
+
+export function inboxRows(items: readonly InboxItem[]): Sized<InboxRowText & { readonly bytes: number }> {
+  refuseTooMany(items.length)
+  const rows = items.map(({ consumer, event }, place) => {
+    const row = eventRow(event, place)
+    return { consumer, event: { ...row, timeMs: event.timeMs }, bytes: row.bytes + nameBytes('consumer', consumer, place) }
   })
   return withinCall(rows, (row) => row.bytes)
+}
+
+function eventRow(event: SiteEvent, place: number): EventRow {
+  const data = eventData(event.data)
+  const uid = event.uid ?? randomUUID()
+  const names = nameBytes('id', uid, place) + nameBytes('type', event.type, place) + nameBytes('subject', event.subject, place)
+  const bytes = names + Buffer.byteLength(data) + rowOverheadBytes
+  return { uid, type: event.type, subject: event.subject, timeMs: moment(event.timeMs, place), data, bytes }
 }
 
 function eventData(data: unknown): string {

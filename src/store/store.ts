@@ -10,7 +10,7 @@ import type { StoreFile } from './file.ts'
 import { takeFolder } from './folder.ts'
 import { storeMetrics } from './metrics.ts'
 import { closeParts, openParts, type StoreOptions, type StoreParts } from './parts.ts'
-import { callRowsMax, eventRows, messageRows, runRows } from './rows.ts'
+import { callRowsMax, eventRows, inboxRows, messageRows, runRows } from './rows.ts'
 import { sizeOf } from './sessions.ts'
 
 /** The store's calls as the thread behind a door answers them. */
@@ -94,8 +94,32 @@ function storeCalls(parts: StoreParts, { clock }: StoreOptions): StorePort {
     keepSessions: async (changes) => await sessionsWriter.submit({ ...sizeOf(changes), run: (tables) => tables.keep(changes) }),
     sessionsPage: async (ask) => sessions.read((tables) => tables.page(ask)),
     events: async (ask) => journal.read((tables) => tables.events(ask)),
+    eventsPage: async (ask) => journal.read((tables) => tables.eventsPage(ask)),
+    ...consumerCalls(parts),
   }
 }
+
+function consumerCalls({ journal, journalWriter }: StoreParts): Pick<StorePort, ConsumerCall> {
+  return {
+    enqueue: async (items) => {
+      const sized = inboxRows(items)
+      return await journalWriter.submit({ rows: items.length, bytes: sized.bytes, run: (tables) => tables.enqueue(sized) })
+    },
+    inbox: async (ask) => journal.read((tables) => tables.consumers.inbox(ask)),
+    consumerCursor: async ({ consumer }) => journal.read((tables) => tables.consumers.cursor(consumer)),
+    consumed: async (asks) => {
+      const rows = asks.reduce((sum, { done, dead }) => sum + 1 + done.length + dead.length, 0)
+      if (rows > callRowsMax) throw tooManyIds(rows)
+      await journalWriter.submit({ rows, bytes: rows * 64, run: (tables) => tables.consumed(asks) })
+      return null
+    },
+    deadLetters: async (ask) => journal.read((tables) => tables.consumers.dead(ask)),
+    orderDeadLetters: async (order) =>
+      await journalWriter.submit({ rows: 1, bytes: 64, run: (tables) => tables.consumers.orderDead(order) }),
+  }
+}
+
+type ConsumerCall = 'enqueue' | 'inbox' | 'consumerCursor' | 'consumed' | 'deadLetters' | 'orderDeadLetters'
 
 /** Journals what the store has to say about itself. What cannot be said now is said later. */
 async function tellNews(news: SiteEvent[], store: StorePort, log: Log): Promise<void> {

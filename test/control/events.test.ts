@@ -9,12 +9,13 @@ const lost = { type: 'device.lost', subject: 'press-07', timeMs: epochMs(0), dat
 function startEvents(options: { readonly isNorthAway?: boolean } = {}) {
   const told: { readonly by: string; readonly topic: string; readonly payload: string }[] = []
   const events = new Events({
+    site: 'acme/münchen/line-1',
     node: 'edge-07',
     journal: async (event) => void told.push({ by: 'journal', topic: event.type, payload: '' }),
     outbox: async (topic, payload) => void told.push({ by: 'outbox', topic, payload }),
     broker: async ({ topic, payload }) => {
       if (options.isNorthAway === true) throw new Fault('door.closed', 'Nobody.', { remedy: 'Wait.', isRetryable: true })
-      told.push({ by: 'broker', topic, payload })
+      told.push({ by: 'broker', topic, payload: String(payload) })
     },
     log: keptLog(),
   })
@@ -37,7 +38,7 @@ describe('an event', () => {
     expect(JSON.parse(told[2]?.payload ?? '')).toEqual({
       specversion: '1.0',
       id: expect.any(String),
-      source: 'urn:lineside:edge-07',
+      source: 'acme/m%C3%BCnchen/line-1',
       type: 'device.lost',
       subject: 'press-07',
       time: '1970-01-01T00:00:00.000Z',

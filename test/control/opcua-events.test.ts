@@ -29,7 +29,17 @@ describe('the control room', () => {
     const connection = { url: peer.url, security: 'None' }
     const config = opcuaSchema.config.parse({ connection, opcua: { publishing: '50ms', events: {} } })
     const device = { device: 'boiler', driver: 'opcua', config, capabilities: [], scanMs: {}, tags: [] }
-    const data = { site: 'a/b', node: 'n', stateFolder: folder.path, devices: [device], tags: [], flows: [], upstreams: {} }
+    const data = {
+      site: 'a/b',
+      node: 'n',
+      stateFolder: folder.path,
+      devices: [device],
+      tags: [],
+      flows: [],
+      upstreams: {},
+      routes: [],
+      services: {},
+    }
     const journal: SiteEvent[] = []
     parts.use(await startControl(data, { ...doors(journal), clock: systemClock, chance: Math.random, log: keptLog() }))
     await expect.poll(() => journal.map(({ type }) => type), { timeout: 10_000 }).toContain('device.online')

@@ -1,9 +1,10 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { epochMs } from '../../src/base/clock.ts'
 import { Fault } from '../../src/base/fault.ts'
 import { startOutboxSink } from '../../src/control/outbox-sink.ts'
 import { asTagId, asTagIndex } from '../../src/model/tag.ts'
 import type { OutgoingMessage } from '../../src/store/contract.ts'
+import { callRowsMax } from '../../src/store/rows.ts'
 import { startManualClock } from '../support/manual-clock.ts'
 import { keptLog } from '../support/quiet-log.ts'
 
@@ -44,4 +45,33 @@ describe('values for which the disk has no room', () => {
       { subject: 'lineside/edge/upstream/plant/dropped', upstream: 'plant', stream: 'before-disk', rows: lost, total: { dropped: lost } },
     ])
   })
+
+  it('are given to it at the end in parts of a size that it takes', async () => {
+    const parts: number[] = []
+    let isFull = true
+    const sink = startOutboxSink({
+      site: 'acme',
+      tags: [{ id: asTagId('press/speed'), device: 'press', path: 'speed', scan: 'normal', type: 'f64' }],
+      upstreams: { plant: { send: ['#'], dropTopic: 'lineside/edge/upstream/plant/dropped' } },
+      accept: async (rows) => {
+        if (isFull) throw new Fault('store.full', 'There is no space left.', { remedy: 'Free some.', isRetryable: true })
+        parts.push(rows.length)
+      },
+      clock: startManualClock(),
+      log: keptLog(),
+    })
+    for (let value = 0; value < 25_000; value += 1) {
+      const sample = { value, quality: 'good', sourceMs: epochMs(value), receivedMs: epochMs(value) } as const
+      sink.take([{ tag: asTagIndex(0), sample }])
+    }
+    await vi.waitFor(() => expect(waitingOf(sink)).toBeGreaterThan(20_000))
+    isFull = false
+    await sink[Symbol.asyncDispose]()
+    expect(Math.max(...parts)).toBeLessThan(callRowsMax)
+    expect(parts.reduce((sum, rows) => sum + rows, 0)).toBe(25_000)
+  })
 })
+
+function waitingOf(sink: ReturnType<typeof startOutboxSink>): number {
+  return sink.metrics().find(({ name }) => name === 'lineside_outbox_waiting_for_disk')?.value ?? 0
+}

@@ -28,6 +28,15 @@ export interface MonitorMetric {
   /** Number of the field that holds the value. */
   readonly valueField?: number
   readonly value?: bigint | number | string | Buffer
+  readonly template?: MonitorTemplate
+}
+
+export interface MonitorTemplate {
+  readonly metrics: readonly MonitorMetric[]
+  readonly parameters: number
+  readonly ref?: string
+  readonly isDefinition?: bigint
+  readonly version?: string
 }
 
 interface Field {
@@ -92,6 +101,17 @@ function readMetric(fields: readonly Field[]): MonitorMetric {
     ...optional('properties', properties && readProperties(fieldsOf(properties.bytes))),
     ...optional('valueField', values[0]?.number),
     ...optional('value', values[0] && scalarOf(values[0], values[0].number - 10)),
+    ...optional('template', values[0]?.number === 18 ? readTemplate(fieldsOf(values[0].bytes)) : undefined),
+  }
+}
+
+function readTemplate(fields: readonly Field[]): MonitorTemplate {
+  return {
+    ...optional('version', one(fields, 1)?.bytes.toString()),
+    metrics: fields.filter(({ number }) => number === 2).map(({ bytes }) => readMetric(fieldsOf(bytes))),
+    parameters: fields.filter(({ number }) => number === 3).length,
+    ...optional('ref', one(fields, 4)?.bytes.toString()),
+    ...optional('isDefinition', one(fields, 5)?.varint),
   }
 }
 

@@ -38,4 +38,14 @@ describe('lineside demo', () => {
     expect(readdirSync(tmpdir())).not.toContain(state.split('/').at(-1))
     expect(plants.filter((pid) => isPlantOf(pid, '1') || isPlantOf(pid, String(demo.pid)))).toEqual([])
   })
+
+  it('leaves no folder behind when Ctrl-C is pressed twice', { timeout: 90_000 }, async () => {
+    await using demo = startProgram(process.execPath, [main, 'demo'])
+    await vi.waitFor(() => expect(demo.lines.join('\n')).toContain('First values'), { timeout: 60_000 })
+    const [, state = ''] = /state\s+(\S+)/.exec(demo.lines.join('\n')) ?? []
+    demo.kill('SIGINT')
+    demo.kill('SIGINT')
+    await demo.exit
+    expect(readdirSync(tmpdir())).not.toContain(state.split('/').at(-1))
+  })
 })

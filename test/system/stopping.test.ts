@@ -24,6 +24,17 @@ describe('a daemon that is told to stop', () => {
   })
 })
 
+describe('a daemon whose terminal is closed', () => {
+  it('stops in order, however often it is told so', { timeout: 30_000 }, async () => {
+    await using site = await emptySite('')
+    await using daemon = startProgram(process.execPath, [main, 'run', site.folder])
+    await vi.waitFor(() => expect(daemon.lines.join()).toContain('Lineside is running'), { timeout: 20_000 })
+    daemon.kill('SIGHUP')
+    daemon.kill('SIGHUP')
+    expect(await daemon.exit).toBe(0)
+  })
+})
+
 describe('a daemon that cannot run', () => {
   it('says so and ends when its state folder can never be made', { timeout: 30_000 }, async () => {
     await using site = await emptySite('/proc/lineside/state')

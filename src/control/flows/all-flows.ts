@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto'
+import { isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
+import type { SiteEvent } from '../../model/event.ts'
 import type { KeptRun } from '../../store/contract.ts'
 import { type CompiledFlow, compileFlow } from './compiled.ts'
 import { inputFor } from './inputs.ts'
@@ -11,6 +14,13 @@ import type { RunEnd } from './run-end.ts'
 import { StartRate } from './starts.ts'
 import { Triggers } from './triggers/triggers.ts'
 import { Watchers } from './watchers.ts'
+
+/** What a route wants begun, and by which event. */
+export interface RoutedStart {
+  readonly flow: string
+  readonly input: Readonly<Record<string, unknown>>
+  readonly cause: { readonly route: string; readonly event: SiteEvent & { readonly uid: string } }
+}
 
 export interface OneFlow {
   readonly compiled: CompiledFlow
@@ -75,6 +85,7 @@ export class AllFlows {
     name: string,
     input: unknown,
     trigger: Readonly<Record<string, unknown>>,
+    id?: string,
   ): { readonly run: string; readonly kept: Promise<void> } {
     const flow = this.byName.get(name)
     if (flow === undefined) throw unknownFlow(name, [...this.byName.keys()])
@@ -82,12 +93,19 @@ export class AllFlows {
     const start = { trigger, input: inputFor(compiled.definition, input) }
     if (!flow.rate.take()) throw this.#flooded(flow, trigger)
     try {
-      const { run, kept } = this.runs.begin({ flow: compiled, start })
+      const { run, kept } = this.runs.begin({ flow: compiled, start, ...(id === undefined ? {} : { id }) })
       return { run: run.id, kept }
     } catch (error) {
       flow.refused += 1
       throw error
     }
+  }
+
+  async startRouted({ flow: name, input, cause: { route, event } }: RoutedStart): Promise<void> {
+    const id = createHash('sha256').update(`${route} ${event.uid}`).digest('hex').slice(0, 32)
+    if (this.runs.find(id) !== undefined || (await this.#options.store.call('run', { run: id })) !== null) return
+    const { uid: _, timeMs, ...told } = event
+    await this.startFlow(name, input, { kind: 'route', route, ...told, time: isoTime(timeMs) }, id).kept
   }
 
   metrics(): readonly Metric[] {

@@ -2,7 +2,7 @@ import type { Metric } from '../../base/metric.ts'
 import { firstFailure, type Running } from '../../base/running.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import type { ChangeBatch } from '../../model/sample.ts'
-import { AllFlows } from './all-flows.ts'
+import { AllFlows, type RoutedStart } from './all-flows.ts'
 import { type FlowPort, flowPort } from './port.ts'
 import type { FlowsOptions } from './ports.ts'
 
@@ -18,6 +18,8 @@ export interface Flows extends Running {
     input: unknown,
     trigger: Readonly<Record<string, unknown>>,
   ): { readonly run: string; readonly kept: Promise<void> }
+  /** For a route: the same event of the same route begins one run, however often it comes. Resolves when that is kept. */
+  startRouted(ask: RoutedStart): Promise<void>
   readonly calls: FlowPort
   metrics(): readonly Metric[]
 }
@@ -34,6 +36,7 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
     hear: (event) => flows.triggers.hear(event),
     message: (topic, payload) => flows.triggers.message(topic, payload),
     startFlow: (name, input, trigger) => flows.startFlow(name, input, trigger),
+    startRouted: (ask) => flows.startRouted(ask),
     calls: flowPort(flows, options),
     metrics: () => flows.metrics(),
     [Symbol.asyncDispose]: async () => {

@@ -11,6 +11,7 @@ import type { DeviceStatus } from '../../model/device.ts'
 import { asTagId } from '../../model/tag.ts'
 import type { ApiConfig } from './config.ts'
 import { answerErrors, errorOptions } from './errors.ts'
+import { answerDeadOrder, type JournalPort, routeEvents } from './events.ts'
 import { routeFlows } from './flow-routes.ts'
 import type { FlowPort } from './flows.ts'
 import { LiveStreams } from './live-streams.ts'
@@ -20,6 +21,7 @@ import { tagDetail, tagRows } from './tags.ts'
 import { type ApiAccess, type Intent, type Visitor, visitorOf } from './visitor.ts'
 
 export interface ApiOptions {
+  readonly journal: JournalPort
   readonly config: ApiConfig
   /** The roots of the topics by which the access list knows what is told here. */
   readonly site: string
@@ -170,6 +172,7 @@ function routeStates(scope: FastifyInstance, options: ApiOptions, visitors: Visi
     const rows = await options.upstreams()
     return { items: rows.filter(({ upstream }) => visitors(request).mayRead(`${own}/upstream/${upstream}`)) }
   })
+  routeEvents(scope, options, visitors)
 }
 
 function deviceRows({ devices, node }: ApiOptions, visitor: Visitor): readonly unknown[] {
@@ -203,7 +206,7 @@ function routeChanges(server: FastifyInstance, options: ApiOptions, visit: Visit
 }
 
 /** In a scope of its own: here a body is read as it came, for numbers beyond 2^53 must arrive as they are. */
-function routeWrites(server: FastifyInstance, { tags, commands, site }: ApiOptions, visit: Visit): void {
+function routeWrites(server: FastifyInstance, { tags, commands, site, journal }: ApiOptions, visit: Visit): void {
   server.register(async (scope) => {
     scope.removeAllContentTypeParsers() // a page of another site may send text without asking first, but no JSON
     scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
@@ -217,6 +220,10 @@ function routeWrites(server: FastifyInstance, { tags, commands, site }: ApiOptio
         tags,
         commands,
       })
+    })
+    scope.post<{ Body: Buffer }>('/api/v1/events/dead', async (request) => {
+      const { by } = await visit(request, 'change')
+      return await answerDeadOrder(request.body ?? Buffer.alloc(0), { by, journal })
     })
   })
 }

@@ -72,5 +72,5 @@ function unknownTag(id: string): Fault {
 function wholeNumber(name: string, text: string | undefined, otherwise: number): number {
   if (text === undefined) return otherwise
   if (/^\d{1,9}$/.test(text)) return Number(text)
-  throw new Fault('api.bad-query', `"${text.slice(0, 40)}" is no ${name}.`, { remedy: `Give ${name} as a whole number.` })
+  throw new Fault('api.bad-query', `"${text.slice(0, 40)}" is no ${name}.`, { remedy: `Give ${name} as a whole number from 0 on.` })
 }

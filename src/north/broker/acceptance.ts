@@ -2,10 +2,12 @@ import type { Aedes, Client, PublishPacket } from 'aedes'
 import type { ConnectedClient } from './connected-client.ts'
 import type { SessionKeeper } from './session-keeper.ts'
 import type { Sessions, Subscriber } from './sessions.ts'
+import type { Taps } from './taps.ts'
 
 interface AcceptanceOptions {
   readonly sessions: Sessions
   readonly keeper: SessionKeeper
+  readonly taps: Taps
   /** A message was refused for the first time over this connection. */
   readonly onRefused: (client: ConnectedClient) => void
 }
@@ -68,9 +70,10 @@ export class Acceptance {
 
   /** Whether this message cannot be taken now: `done` has then been called, and nobody has seen it. */
   refuses(client: ConnectedClient, packet: PublishPacket, done: Done): boolean {
-    const { sessions, keeper } = this.#options
+    const { sessions, keeper, taps } = this.#options
     if (!isAcknowledged(packet)) return false
-    if (!client.isRefused && sessions.isRestored && !(this.#isFull(client) && keeper.isFailing)) return false
+    const isUnkept = (this.#isFull(client) && keeper.isFailing) || taps.refuses(packet.topic)
+    if (!client.isRefused && sessions.isRestored && !isUnkept) return false
     this.#refused += 1
     // No acknowledgement, and none for what follows: in their order the client sends all of it again, over its next connection.
     if (!client.isRefused) this.#options.onRefused(client)
@@ -78,6 +81,11 @@ export class Acceptance {
     takeOver(packet)
     done(null)
     return true
+  }
+
+  /** Whether a route wants this message. */
+  isTapped(topic: string): boolean {
+    return this.#options.taps.wants(topic)
   }
 
   /** Whether the disk has no say in this QoS 1 message: nobody depends on it, and nothing of its client waits that it could overtake. */
@@ -89,14 +97,17 @@ export class Acceptance {
 
   /** `done` lets aedes go on with the packet, as it is then. */
   admit(client: ConnectedClient, packet: PublishPacket, done: Done): void {
-    const { sessions } = this.#options
+    const { sessions, taps } = this.#options
     const isRepeated = this.isRepeated(client, packet)
     const depending = isAcknowledged(packet) && !isRepeated ? sessions.subscriptions.match(packet.topic) : []
     if (isRepeated) {
       // PUBREC once more, but not before the first one.
       if (client.unkept.has(packet.messageId ?? 0)) takeOver(packet)
       done(null)
-    } else if (!isAcknowledged(packet) || (depending.length === 0 && !packet.retain && client.waiting === 0)) done(null)
+    } else if (!isAcknowledged(packet)) {
+      void taps.take(packet)
+      done(null)
+    } else if (depending.length === 0 && !packet.retain && client.waiting === 0 && !taps.wants(packet.topic)) done(null)
     else if (this.#isFull(client)) this.#block(client, packet, done)
     else if (packet.qos === 2 && sessions.incoming.count(client.aedes.id) >= receivedMax) done(tooManyReceived())
     else this.#keep({ client, packet, depending, done })
@@ -120,15 +131,17 @@ export class Acceptance {
   #keep({ client, packet, depending, done }: Candidate): void {
     // A copy: the parser's view would keep all of its surroundings in memory.
     const message = { ...packet, payload: Buffer.from(packet.payload), dup: false }
-    if (this.#options.sessions.keepFirst(message, depending) === 'unchanged' && client.waiting === 0) packet.payload = message.payload
+    const tapped = this.#options.taps.take(message)
+    const isKept = this.#options.sessions.keepFirst(message, depending) === 'unchanged' && tapped === undefined
+    if (isKept && client.waiting === 0) packet.payload = message.payload
     else {
-      this.#wait(client, message)
+      this.#wait(client, message, tapped)
       takeOver(packet)
     }
     done(null)
   }
 
-  #wait(client: ConnectedClient, message: PublishPacket): void {
+  #wait(client: ConnectedClient, message: PublishPacket, tapped: Promise<void> | undefined): void {
     const { sessions, keeper } = this.#options
     const { messageId = 0, qos } = message
     const { id, clean } = client.aedes
@@ -138,15 +151,29 @@ export class Acceptance {
       sessions.receive(id, messageId, clean ? 'inMemory' : 'onDisk')
       client.unkept.add(messageId)
     }
-    keeper.whenKept(() => {
+    const goOn = (): void => {
       client.waiting -= 1
       this.#waiting -= 1
       client.unkept.delete(messageId)
       this.#publish?.(message, client.aedes)
       acknowledge(client, qos === 2 ? pubrec : puback, messageId)
       if (this.#blocked.length > 0) setImmediate(() => this.unblock())
-    })
+    }
+    keeper.whenKept(() => inTurn(client, tapped, goOn))
   }
+}
+
+/** The messages of a client go on in their order, also where one waits for the routes and the next does not. */
+function inTurn(client: ConnectedClient, tapped: Promise<void> | undefined, goOn: () => void): void {
+  if (tapped === undefined && client.lastTapped === undefined) {
+    goOn()
+    return
+  }
+  const turn: Promise<void> = Promise.all([client.lastTapped, tapped]).then(() => {
+    if (client.lastTapped === turn) client.lastTapped = undefined
+    goOn()
+  })
+  client.lastTapped = turn
 }
 
 /** Nobody gets the message. aedes acknowledges it all the same, as MQTT 3.1.1 wants it of what is refused. */

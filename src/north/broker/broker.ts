@@ -1,6 +1,5 @@
 import type { EventEmitter } from 'node:events'
 import type { Socket } from 'node:net'
-import { Readable } from 'node:stream'
 import { Aedes, type PublishPacket } from 'aedes'
 import { writeToStream } from 'mqtt-packet'
 import type { Clock } from '../../base/clock.ts'
@@ -18,10 +17,11 @@ import { openDoors } from './doors.ts'
 import { Doorway } from './doorway.ts'
 import { Incidents, incidentKinds } from './incidents.ts'
 import { type Keeping, startKeeping } from './keeping.ts'
-import type { Persistence } from './persistence.ts'
 import { Router } from './router.ts'
 import type { SessionStore } from './session-keeper.ts'
 import { Sys, type SysCounts } from './sys.ts'
+import { serveSys } from './sys-serving.ts'
+import { type TapOptions, Taps } from './taps.ts'
 import { ValueFanOut, type ValueSource } from './values.ts'
 import type { Will } from './wills.ts'
 
@@ -33,7 +33,7 @@ export interface Broker extends Running {
   /** Speaks MQTT with somebody whom the kernel has let in. */
   receivePrivate(socket: Socket): void
   /** Resolves when each message is handed to who is here, and on the disk for who is away; rejects with `mqtt.not-kept` where only the latter fails. */
-  publish(messages: readonly BrokerMessage[]): Promise<void>
+  publish(messages: readonly LocalMessage[]): Promise<void>
   /** Serves current values as retained topics; the answer is to be called with the places that changed. */
   serveValues(source: ValueSource): (places: Iterable<number>) => void
   /** No client may publish under `prefix`, except what `receive` takes. */
@@ -42,9 +42,6 @@ export interface Broker extends Running {
   watch(prefix: string, listener: (topic: string, payload: Uint8Array) => void): Disposable
   metrics(): readonly Metric[]
 }
-
-/** What is local may be bytes, too. */
-export type BrokerMessage = Omit<LocalMessage, 'payload'> & { readonly payload: string | Uint8Array }
 
 export interface BrokerOptions {
   readonly config: MqttConfig
@@ -57,7 +54,11 @@ export interface BrokerOptions {
   readonly transient?: readonly string[]
   /** Into the journal. */
   readonly record?: (event: SiteEvent) => void
+  /** Who is to have messages kept before they are acknowledged: the routes. */
+  readonly taps?: TapOptions
 }
+
+const noTaps: TapOptions = { filters: [], deliver: async () => {} }
 
 const aedesLimits = {
   /** From the first byte to a whole CONNECT. */
@@ -86,7 +87,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   const keeping = parts.use(await startKeeping({ transient: [], ...options, onMended: () => clients.dropRefused() }))
   const { sessions, persistence } = keeping
   const onRefused = (client: ConnectedClient): void => incidents.note(incidentKinds.notKept, { client: client.aedes.id })
-  const acceptance = new Acceptance({ sessions, keeper: keeping.keeper, onRefused })
+  const taps = parts.use(new Taps({ ...(options.taps ?? noTaps), clock, log, onDrained: () => clients.dropRefused() }))
+  const acceptance = new Acceptance({ sessions, keeper: keeping.keeper, taps, onRefused })
   const clients = new Clients({ config, access, router, clock, incidents, doorway, sessions, persistence, acceptance })
   const aedes = new Aedes({ ...clients.hooks(), mq: router, persistence, ...aedesLimits })
   await aedes.listen()
@@ -104,7 +106,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   parts.defer(() => letRead(doorway, clock))
   const doors = parts.use(await openDoors({ config, doorway, incidents, clock, log }))
   parts.use(access.onChange(() => clients.dropRevoked()))
-  const sweeping = parts.use(startLoop((signal) => sweepForever({ aedes, clients, keeping, acceptance, doorway, clock }, signal)))
+  const sweeping = parts.use(startLoop((signal) => sweepForever({ aedes, clients, keeping, acceptance, taps, doorway, clock }, signal)))
   const telling = parts.use(startLoop((signal) => tellForever({ sys, clients, aedes, clock, sysMs: config.sysMs }, signal)))
   const started = parts.move()
   return {
@@ -112,8 +114,8 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
     tlsPort: doors.tlsPort,
     websocketPort: doors.websocketPort,
     receivePrivate: (socket) => doorway.open({ door: 'private', socket }),
-    failure: firstFailure([sweeping, telling, doors, keeping, { failure: broken.promise }]),
-    ...publishing({ aedes, clients, router, config, keeping, acceptance, incidents }),
+    failure: firstFailure([sweeping, telling, doors, keeping, taps, { failure: broken.promise }]),
+    ...publishing({ aedes, clients, router, config, keeping, acceptance, taps, incidents }),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
@@ -122,12 +124,13 @@ interface Sweeping {
   readonly aedes: Aedes
   readonly keeping: Keeping
   readonly acceptance: Acceptance
+  readonly taps: Taps
   readonly clients: Clients
   readonly doorway: Doorway
   readonly clock: Clock
 }
 
-async function sweepForever({ aedes, clients, keeping, acceptance, doorway, clock }: Sweeping, signal: AbortSignal): Promise<void> {
+async function sweepForever({ aedes, clients, keeping, acceptance, taps, doorway, clock }: Sweeping, signal: AbortSignal): Promise<void> {
   const { sessions } = keeping
   const begun = clock.elapsed()
   let expiredAt = begun
@@ -138,7 +141,10 @@ async function sweepForever({ aedes, clients, keeping, acceptance, doorway, cloc
     acceptance.unblock()
     const now = clock.elapsed()
     if (now - begun > formerWillsAfterMs && sessions.isRestored) {
-      for (const will of sessions.wills.takeFormer()) aedes.publish(packetOf(will), () => {})
+      for (const will of sessions.wills.takeFormer()) {
+        void taps.take(will)
+        aedes.publish(packetOf(will), () => {})
+      }
     }
     if (now - expiredAt < expiryPauseMs) continue
     expiredAt = now
@@ -162,21 +168,6 @@ async function tellForever({ sys, clients, aedes, clock, sysMs }: Telling, signa
     if (!clients.isSysRead()) continue
     for (const { topic, payload } of sys.messages()) await publishOne(aedes, { topic, payload, qos: 0, isRetained: false })
   }
-}
-
-/** Who subscribes gets them as they are at that moment, as if they were retained; kept are they nowhere. */
-function serveSys(persistence: Persistence, sys: Sys): void {
-  const retained = persistence.createRetainedStreamCombi.bind(persistence)
-  persistence.createRetainedStreamCombi = (filters) => {
-    if (!filters.some((filter) => filter.startsWith('$'))) return retained(filters)
-    const messages = sys.matching(filters).map((message) => ({ ...message, cmd: 'publish', qos: 0, retain: true, dup: false }))
-    return Readable.from(both(messages, retained(filters)))
-  }
-}
-
-async function* both(first: Iterable<unknown>, second: AsyncIterable<unknown>): AsyncIterable<unknown> {
-  yield* first
-  yield* second
 }
 
 function sysCounts({ clients, doorway, keeping }: Pick<Sweeping, 'clients' | 'doorway' | 'keeping'>): SysCounts {
@@ -214,6 +205,7 @@ interface Parts {
   readonly config: MqttConfig
   readonly keeping: Keeping
   readonly acceptance: Acceptance
+  readonly taps: Taps
   readonly incidents: Incidents
 }
 
@@ -224,6 +216,7 @@ function publishing({
   config,
   keeping,
   acceptance,
+  taps,
   incidents,
 }: Parts): Pick<Broker, 'publish' | 'serveValues' | 'own' | 'watch' | 'metrics'> {
   let published = 0
@@ -231,7 +224,7 @@ function publishing({
     publish: async (messages) => {
       published += messages.length
       await Promise.all(messages.map((message) => publishOne(aedes, message)))
-      await keeping.ownKept(messages)
+      await Promise.all([keeping.ownKept(messages), taps.takeOwn(messages)])
     },
     serveValues: (source) => {
       const values = new ValueFanOut({
@@ -249,6 +242,7 @@ function publishing({
       ...clients.metrics(),
       counter('lineside_mqtt_published_total', 'Messages published by this gateway, without tag values.', published),
       ...keeping.metrics(),
+      ...taps.metrics(),
       gauge('lineside_mqtt_unkept', 'Messages that wait for the disk, and their publishers for the acknowledgement.', acceptance.waiting),
       counter('lineside_mqtt_unkept_refused_total', 'Messages not taken, for they could not be kept.', acceptance.refused),
       ...Object.entries(incidentKinds).map(([kind, sentence]) => ({
@@ -275,7 +269,7 @@ function watch(aedes: Aedes, prefix: string, listener: (topic: string, payload: 
   return { [Symbol.dispose]: () => void aedes.off('publish', hear) }
 }
 
-function publishOne(aedes: Aedes, { topic, payload, qos, isRetained }: BrokerMessage): Promise<void> {
+function publishOne(aedes: Aedes, { topic, payload, qos, isRetained }: LocalMessage): Promise<void> {
   return new Promise((resolve, reject) => {
     aedes.publish(packetOf({ topic, payload, qos, retain: isRetained }), (error) => (error ? reject(error) : resolve()))
   })

@@ -40,6 +40,8 @@ export class ConnectedClient {
   readonly unkept = new Set<number>()
   /** It has its CONNACK. */
   isIntroduced = false
+  /** Resolves when its last message that a route wants has gone on. */
+  lastTapped: Promise<void> | undefined
   /** A message of it was refused: so are all that follow, until it comes back and sends them again. */
   isRefused = false
   #taken = 0

@@ -49,10 +49,11 @@ export class Lanes {
 
   /** The verdict on the last topic is mostly that on the next one, too. */
   #isOpen(client: ConnectedClient, topic: string): boolean {
-    const { ownership } = this.#options
+    const { acceptance, ownership } = this.#options
     const last = client.lastOpen
     if (last.topic === topic && last.generation === ownership.generation) return true
     if (topic.split('/', topicLevelsMax + 1).length > topicLevelsMax || !ownership.isOpen(client, topic)) return false
+    if (acceptance.isTapped(topic)) return false // it is to be kept first
     client.lastOpen = { topic, generation: ownership.generation }
     return true
   }

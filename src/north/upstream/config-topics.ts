@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Role } from '../../model/tag.ts'
+import { topicFilterSchema } from '../../model/topic-filter.ts'
 
 /** One to one: what is `from` or below it here is `to` or below it there. */
 export interface TopicMapping {
@@ -25,15 +26,6 @@ export interface StreamFilters {
   readonly state: readonly string[]
   readonly trends: readonly string[]
 }
-
-// Each level is free text or one `+`; `#` stands last. Linear: no level can hold a slash.
-const filterPattern = /^(?:#|(?:[^+#/]*|\+)(?:\/(?:[^+#/]*|\+))*(?:\/#)?)$/
-
-export const topicFilterSchema = z
-  .string()
-  .min(1)
-  .max(1_024)
-  .regex(filterPattern, 'a topic filter has + for one whole level and # only at its end: acme/+/press-07/#')
 
 const prefixSchema = z
   .string()

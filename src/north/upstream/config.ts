@@ -2,15 +2,8 @@ import { z } from 'zod'
 import type { SecretRef } from '../../base/secret.ts'
 import { secretSchema } from '../../base/secret-schema.ts'
 import { durationSchema, sizeSchema } from '../../base/units.ts'
-import {
-  type ReceiveRule,
-  receiveSchema,
-  type StreamFilters,
-  streamsSchema,
-  type TopicMapping,
-  topicFilterSchema,
-  topicMapSchema,
-} from './config-topics.ts'
+import { topicFilterSchema } from '../../model/topic-filter.ts'
+import { type ReceiveRule, receiveSchema, type StreamFilters, streamsSchema, type TopicMapping, topicMapSchema } from './config-topics.ts'
 import { type SparkplugConfig, sparkplugConfigSchema } from './sparkplug/config.ts'
 
 /** One broker above us. Plain data: the password is a name until it is used. */

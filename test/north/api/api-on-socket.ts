@@ -74,6 +74,12 @@ export async function startTestApi(
     node: 'edge',
     tags,
     upstreams: async () => [],
+    journal: {
+      page: async () => ({ events: [], cursor: 0, isEnd: true }),
+      dead: async () => [],
+      orderDead: async () => 0,
+      routes: async () => [],
+    },
     devices: () => [{ device: 'press', state: 'online', sinceMs: good.sourceMs, learnt: ['reads at most 64 registers at once'] }, oven],
     health: async () => ({ isReady: true, rooms: {} }),
     metrics: async () => [],

@@ -52,8 +52,10 @@ export class Commands {
       this.#refuse(device, '', { code: 'sparkplug.command-malformed', message: payload })
       return
     }
-    for (const metric of payload.metrics.slice(0, metricsMax)) void this.#carryOut(device, metric)
-    const more = payload.metrics.length - metricsMax
+    const { book } = this.#options
+    const metrics = payload.metrics.slice(0, metricsMax).flatMap((metric) => book.templates.expand(device, metric))
+    for (const metric of metrics.slice(0, metricsMax)) void this.#carryOut(device, metric)
+    const more = payload.metrics.length - metricsMax + Math.max(0, metrics.length - metricsMax)
     if (more > 0)
       this.#refuse(device, '', { code: 'sparkplug.command-too-large', message: `${more} metrics beyond ${metricsMax} were left out` })
   }

@@ -16,6 +16,8 @@ export interface SparkplugConfig {
   readonly hostWaitMs: number
   /** What commands from above may do; absent: nothing. */
   readonly role?: Role
+  /** Names of templates, with filters over DEVICE/BRANCH: what matches is one metric. */
+  readonly templates: Readonly<Record<string, readonly string[]>>
 }
 
 const idSchema = z.string().min(1).max(128).refine(isSparkplugId, 'a Sparkplug id is not empty and has no +, / or #')
@@ -34,6 +36,10 @@ export function sparkplugConfigSchema(url: z.ZodType<string, string>): z.ZodType
         .enum(['operator', 'engineer', 'admin'])
         .optional()
         .describe('What commands from above may do. Without it they are refused, and every metric says that it is read-only.'),
+      templates: z
+        .record(idSchema, z.array(z.string().min(1).max(500)).min(1).max(50))
+        .default({})
+        .describe('Templates (UDTs) by name: branches of devices that are alike, as filters over DEVICE/BRANCH, each one metric.'),
     })
     .transform(
       ({ edgeNode, primaryHost, hostWait, role, ...config }): SparkplugConfig => ({

@@ -105,13 +105,13 @@ class EdgeLine {
 
   constructor(options: EdgeNodeOptions, ended: EndedRows) {
     const { name, config, node, site, live, stateFolder, clock, log } = options
-    const { group, edgeNode = node, servers, role } = config.sparkplug
+    const { group, edgeNode = node, servers, role, templates } = config.sparkplug
     this.#options = options
     this.#ended = ended
     this.#edge = { group, edgeNode }
     this.#servers = [config.url, ...servers]
     this.#numbers = new BirthNumbers({ stateFolder, upstream: name, log })
-    this.#book = new MetricBook({ live, site, send: config.send, takesCommands: role !== undefined })
+    this.#book = new MetricBook({ live, site, send: config.send, takesCommands: role !== undefined, templates })
     this.#bell = new Bell(clock)
     this.#goneAt = clock.elapsed()
     this.#status = { upstream: name, state: 'connecting', sinceMs: clock.now(), server: config.url }

@@ -5,6 +5,7 @@ import type { SparkplugMetric } from '../../../model/sparkplug/payload.ts'
 import { asTagId, asTagIndex, type TagIndex, type TagMeta } from '../../../model/tag.ts'
 import { matchesFilter } from '../../../model/topic.ts'
 import { dataTypeOf, fixedProperties, qualityCode, qualityProperty, sampleFields } from './tag-metric.ts'
+import { type Instance, Templates } from './templates.ts'
 
 export interface MetricBookOptions {
   readonly live: LiveTags
@@ -13,6 +14,8 @@ export interface MetricBookOptions {
   readonly send: readonly string[]
   /** Whether commands from above are taken at all. */
   readonly takesCommands: boolean
+  /** Names of templates, with filters over DEVICE/BRANCH. */
+  readonly templates?: Readonly<Record<string, readonly string[]>>
 }
 
 /** Says how the last command from above ended; no tag can have this name, for names have no blanks. */
@@ -29,6 +32,7 @@ export class MetricBook {
   readonly #saidMs: Float64Array
   readonly #saidQuality: Uint16Array
   readonly #isSent: Uint8Array
+  readonly templates: Templates
 
   constructor(options: MetricBookOptions) {
     const { metas } = options.live
@@ -39,6 +43,12 @@ export class MetricBook {
     this.#isSent = new Uint8Array(metas.length)
     this.devices = devicesOf(options)
     for (const tags of this.devices.values()) for (const tag of tags) this.#isSent[tag] = 1
+    this.templates = new Templates({
+      metas,
+      rules: options.templates ?? {},
+      isSent: (tag) => this.#isSent[tag] === 1,
+      firstAlias: metas.length + 1 + this.devices.size,
+    })
   }
 
   /** A new session begins: no alias of the old one means anything any more. */
@@ -81,10 +91,56 @@ export class MetricBook {
   /** All metrics of a device with their present values. A tag whose type nobody knows yet is not among them; its first value asks for another birth. */
   birth(device: string): readonly SparkplugMetric[] {
     const tags = this.devices.get(device) ?? []
-    return [...tags.flatMap((tag) => this.#birthMetric(tag)), this.lastCommand(device, 'none yet', 0)]
+    const flat = tags.filter((tag) => this.templates.instanceOf(tag) === undefined)
+    const instances = new Set(tags.flatMap((tag) => this.templates.instanceOf(tag) ?? []))
+    return [
+      ...flat.flatMap((tag) => this.#birthMetric(tag, { name: this.meta(tag).path, alias: tag + 1 })),
+      ...[...instances].map((instance) => this.#birthInstance(instance)),
+      this.lastCommand(device, 'none yet', 0),
+    ]
   }
 
-  #birthMetric(tag: TagIndex): readonly SparkplugMetric[] {
+  /** A value for DATA. Its quality stands beside it where it is not good, or was not. */
+  data(tag: TagIndex, sample: Sample): SparkplugMetric {
+    const code = qualityCode(sample.quality)
+    const isOrdinary = code === 192 && this.#saidQuality[tag] === 192
+    this.#said(tag, sample)
+    return this.#dressed(tag, { ...(isOrdinary ? {} : withQuality(sample)), ...sampleFields(sample, this.bornType(tag)) })
+  }
+
+  /** A value that is not the present one: it changes nothing of what has been said. */
+  historical(tag: TagIndex, sample: Sample): SparkplugMetric {
+    const quality = sample.quality === 'good' ? {} : withQuality(sample)
+    return { ...this.#dressed(tag, { ...quality, ...sampleFields(sample, this.bornType(tag)) }), isHistorical: true }
+  }
+
+  /** By its own alias, or as the one member of its instance that is told. */
+  #dressed(tag: TagIndex, fields: SparkplugMetric): SparkplugMetric {
+    const instance = this.templates.instanceOf(tag)
+    if (instance === undefined) return { alias: tag + 1, ...fields }
+    const member = { name: this.templates.memberName(tag), type: this.bornType(tag), ...fields }
+    const { timestampMs = 0 } = fields
+    return { alias: instance.alias, timestampMs, value: this.templates.wrap(instance, [member]) } as SparkplugMetric
+  }
+
+  #birthInstance(instance: Instance): SparkplugMetric {
+    const members = instance.tags.flatMap((tag) => this.#birthMember(tag))
+    const timestampMs = members.reduce((latest, member) => Math.max(latest, Number(member.timestampMs ?? 0)), 0)
+    const { name, alias } = instance
+    return { name, alias, timestampMs, type: dataTypes.Template, value: this.templates.wrap(instance, members) } as SparkplugMetric
+  }
+
+  /** All members are in the birth, also those that nobody has heard of yet. */
+  #birthMember(tag: TagIndex): readonly SparkplugMetric[] {
+    const name = this.templates.memberName(tag)
+    const known = this.#birthMetric(tag, { name })
+    if (known.length > 0) return known
+    const type = dataTypeOf(this.meta(tag), null)
+    this.#types[tag] = type ?? 0
+    return type === undefined ? [] : [{ name, type, timestampMs: 0, isNull: true }]
+  }
+
+  #birthMetric(tag: TagIndex, identity: Pick<SparkplugMetric, 'name' | 'alias'>): readonly SparkplugMetric[] {
     const meta = this.meta(tag)
     const sample = this.#options.live.current(tag)
     const type = dataTypeOf(meta, sample?.value ?? null)
@@ -93,22 +149,7 @@ export class MetricBook {
     this.#said(tag, sample)
     const isWritable = this.#options.takesCommands && meta.write !== undefined
     const properties = [qualityProperty(sample.quality), ...fixedProperties(meta, { isWritable })]
-    return [{ name: meta.path, alias: tag + 1, type, properties, ...sampleFields(sample, type) }]
-  }
-
-  /** A value for DATA. Its quality stands beside it where it is not good, or was not. */
-  data(tag: TagIndex, sample: Sample): SparkplugMetric {
-    const code = qualityCode(sample.quality)
-    const isOrdinary = code === 192 && this.#saidQuality[tag] === 192
-    this.#said(tag, sample)
-    const properties = isOrdinary ? {} : { properties: [qualityProperty(sample.quality)] }
-    return { alias: tag + 1, ...properties, ...sampleFields(sample, this.bornType(tag)) }
-  }
-
-  /** A value that is not the present one: it changes nothing of what has been said. */
-  historical(tag: TagIndex, sample: Sample): SparkplugMetric {
-    const properties = sample.quality === 'good' ? {} : { properties: [qualityProperty(sample.quality)] }
-    return { alias: tag + 1, isHistorical: true, ...properties, ...sampleFields(sample, this.bornType(tag)) }
+    return [{ ...identity, type, properties, ...sampleFields(sample, type) }]
   }
 
   saidMs(tag: TagIndex): number {
@@ -131,6 +172,10 @@ export class MetricBook {
     this.#saidMs[tag] = receivedMs
     this.#saidQuality[tag] = qualityCode(quality)
   }
+}
+
+function withQuality({ quality }: Sample): Pick<SparkplugMetric, 'properties'> {
+  return { properties: [qualityProperty(quality)] }
 }
 
 function devicesOf({ live, site, send }: MetricBookOptions): ReadonlyMap<string, readonly TagIndex[]> {

@@ -27,12 +27,12 @@ export class Publisher {
   }
 
   /** Begins the sequence anew; the births of the devices must follow before any data. */
-  nodeBirth(): void {
+  nodeBirth(definitions: (timestampMs: number) => readonly SparkplugMetric[]): void {
     const { bdSeq, clock } = this.#options
     const timestampMs = clock.now()
     this.#seq = 0
     const rebirth = { name: rebirthName, timestampMs, type: dataTypes.Boolean, value: { form: 'boolean', value: false } } as const
-    this.#node('NBIRTH', [{ ...bdSeqMetric(bdSeq), timestampMs }, rebirth])
+    this.#node('NBIRTH', [{ ...bdSeqMetric(bdSeq), timestampMs }, rebirth, ...definitions(timestampMs)])
   }
 
   deviceBirth(device: string, metrics: readonly SparkplugMetric[]): void {

@@ -134,7 +134,7 @@ export class Session {
     this.#bornAt = clock.elapsed()
     this.#born.clear()
     book.forgetBirths()
-    publisher.nodeBirth()
+    publisher.nodeBirth((timestampMs) => book.templates.definitions(timestampMs))
     for (const device of book.devices.keys()) if (isAlive(device)) this.#bear(device)
   }
 

@@ -155,3 +155,41 @@ export async function hostedLife(): Promise<Scenario & { readonly second: Scenar
     second: { ...rest, seen: [...far], unreadable: monitors[1].unreadable, log: brokerLog(brokers[1]) },
   }
 }
+
+/** {metrics: [{name: "recipe", template: {metrics: [{name: "setpoint", double: 42}]}}]} */
+function templateCommand(): Buffer {
+  const field = (key: readonly number[], bytes: Buffer): Buffer => Buffer.concat([Buffer.from([...key, bytes.length]), bytes])
+  const member = Buffer.concat([field([0x0a], Buffer.from('setpoint')), Buffer.from([0x69, 0, 0, 0, 0, 0, 0, 0x45, 0x40])])
+  const metric = Buffer.concat([field([0x0a], Buffer.from('recipe')), field([0x92, 0x01], field([0x12], member))])
+  return Buffer.concat([Buffer.from([0x08, 0x80, 0x80, 0x80, 0x01]), field([0x12], metric)])
+}
+
+/** A branch of a device that is one metric: births, one member that changes, a command to it, and history. */
+export async function templatedLife(): Promise<Scenario> {
+  await using parts = new AsyncDisposableStack()
+  const far = parts.use(new FarBroker(await freePort()))
+  await far.start()
+  const monitor = parts.use(await startMonitor(far.port))
+  const host = parts.use(await startHost(far.port))
+  const folder = parts.use(await stateFolder())
+  const cable = parts.use(await startCable(far.port))
+  const outbox = new MemoryOutbox()
+  const sparkplug = { templates: { Recipe: ['+/recipe'] } }
+  const edge = parts.use(startEdge({ url: `mqtt://127.0.0.1:${cable.port}`, stateFolder: folder.path, outbox, sparkplug }))
+  const { seen } = monitor
+  await until(() => countOf(seen, 'DBIRTH') === 2 && outbox.rows.length === 0)
+  const marks: Record<string, number> = { born: seen.length }
+  edge.set('press-07/recipe/setpoint', 7)
+  await until(() => outbox.rows.length === 0 && countOf(seen, 'DDATA') > 0)
+  await host.publish('spBv1.0/munich/DCMD/edge-07/press-07', templateCommand())
+  await until(() => edge.asked.length === 1)
+  marks['cut'] = seen.length
+  outbox.isBroken = true
+  for (const value of [8, 9]) edge.set('press-07/recipe/setpoint', value)
+  cable.cut()
+  await until(() => countOf(seen, 'NDEATH') === 1)
+  outbox.isBroken = false
+  await until(() => countOf(seen, 'NBIRTH') === 2 && outbox.rows.length === 0)
+  await until(() => countOf(seen.slice(marks['cut']), 'DDATA') > 0)
+  return { seen: [...seen], unreadable: monitor.unreadable, log: brokerLog(far), marks, edge }
+}

@@ -1,0 +1,37 @@
+import { systemClock } from '../base/clock.ts'
+import { type GatewayChoice, reachGateway } from './gateway.ts'
+import { shownAge, tableText } from './tag-row.ts'
+import type { Terminal } from './terminal.ts'
+
+export interface RoutesOptions extends GatewayChoice {
+  readonly json?: boolean
+}
+
+interface Row {
+  readonly route: string
+  readonly from: string
+  readonly to: string
+  readonly breaker: string
+  readonly waiting: number
+  readonly counts: Readonly<Record<string, number>>
+  readonly delivered?: string
+  readonly lastFault?: { readonly code: string; readonly message: string }
+}
+
+/** `lineside routes`: what each has carried and what holds it up. 1 where one does not reach its target. */
+export async function routes(options: RoutesOptions, terminal: Terminal): Promise<number> {
+  const gateway = await reachGateway(options, terminal)
+  const answer = await gateway.get('/api/v1/routes')
+  const rows = (answer as { readonly items?: readonly Row[] }).items ?? []
+  if (options.json === true) terminal.out(`${JSON.stringify(rows, null, 2)}\n`)
+  else terminal.out(rows.length === 0 ? 'This site has no routes.\n' : tableText(rows.map(cellsOf)))
+  return rows.some(({ breaker }) => breaker !== 'closed') ? 1 : 0
+}
+
+function cellsOf({ route, from, to, breaker, waiting, counts, delivered, lastFault }: Row): readonly string[] {
+  const { delivered: carried = 0, dead = 0 } = counts
+  const age = delivered === undefined ? 'none yet' : `the last ${shownAge(delivered, systemClock.now())} ago`
+  const facts = [`${carried.toLocaleString('en')} delivered, ${age}`, `${waiting} waiting`, ...(dead === 0 ? [] : [`${dead} dead letters`])]
+  const why = breaker === 'closed' || lastFault === undefined ? '' : `${lastFault.message} (${lastFault.code})`
+  return [route, `${from} → ${to}`, facts.join(', '), breaker === 'closed' ? '' : 'not asked now', why]
+}

@@ -1,0 +1,77 @@
+import { open } from 'node:fs/promises'
+import { cloudEvent } from '../model/cloud-event.ts'
+import type { DeadLetter, EventsAsk, EventsPage } from '../model/journal.ts'
+import { openJournalReader } from '../store/journal-reader.ts'
+import { type MqttPlace, openMqtt } from './mqtt.ts'
+
+/** An event as a CloudEvent with its place in the journal. */
+export type ShownEvent = Readonly<Record<string, unknown>>
+
+/** Where to read events. */
+export interface EventSource extends AsyncDisposable {
+  /** A bounded look; the next one goes on from its cursor. */
+  page(ask: EventsAsk): Promise<{ readonly items: readonly ShownEvent[]; readonly cursor: number; readonly isEnd: boolean }>
+  dead(ask: { readonly route?: string; readonly afterId: number; readonly rowsMax: number }): Promise<readonly ShownLetter[]>
+}
+
+export interface ShownLetter {
+  readonly letter: number
+  readonly route: string
+  readonly dead: string
+  readonly attempts: number
+  readonly code: string
+  readonly reason: string
+  readonly event: ShownEvent
+}
+
+/** The journal itself, of a gateway that does not run. */
+export function openJournalFile(stateFolder: string, site: string): EventSource {
+  const reader = openJournalReader(stateFolder)
+  return {
+    page: async (ask) => shownPage(reader.page(ask), site),
+    dead: async ({ route, ...ask }) =>
+      reader.dead({ ...ask, ...(route === undefined ? {} : { consumer: `route/${route}` }) }).map((letter) => shownLetter(letter, site)),
+    [Symbol.asyncDispose]: async () => reader[Symbol.dispose](),
+  }
+}
+
+function shownPage({ events, cursor, isEnd }: EventsPage, site: string): Awaited<ReturnType<EventSource['page']>> {
+  return { items: events.map((event) => ({ ...cloudEvent(event, { site }), sequence: String(event.id) })), cursor, isEnd }
+}
+
+function shownLetter(letter: DeadLetter, site: string): ShownLetter {
+  const { id, consumer, deadMs, attempts, code, reason } = letter
+  const dead = cloudEvent({ ...letter, timeMs: deadMs }, { site })['time']
+  return {
+    letter: id,
+    route: consumer.replace(/^route\//, ''),
+    dead: String(dead),
+    attempts,
+    code,
+    reason,
+    event: cloudEvent(letter, { site }),
+  }
+}
+
+/** Where events are played to once more: a topic, a file; a flow is `(event) => startFlow(name, event)`. */
+export interface ReplayTarget extends AsyncDisposable {
+  take(event: ShownEvent): Promise<void>
+}
+
+/** One CloudEvent a line; a file that is there is not written over. */
+export async function replayToFile(path: string): Promise<ReplayTarget> {
+  const file = await open(path, 'wx', 0o600)
+  return {
+    take: async (event) => void (await file.write(`${JSON.stringify(event)}\n`)),
+    [Symbol.asyncDispose]: () => file.close(),
+  }
+}
+
+/** Each with its own id, so that who knows it already can tell. */
+export async function replayToTopic(topic: string, place: MqttPlace): Promise<ReplayTarget> {
+  const client = await openMqtt(place, () => {})
+  return {
+    take: (event) => client.publish({ topic, payload: JSON.stringify(event), isRetained: false }),
+    [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
+  }
+}
