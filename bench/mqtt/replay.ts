@@ -9,12 +9,12 @@ import { startModbusServer } from '../south/modbus-server.ts'
 import { startMosquitto } from './mosquitto.ts'
 import { devicesAt } from './plant.ts'
 
-/** 500 values/s go on; a part of the plant that stands still when the broker is back has made 10,000 values/s while it was away. */
-const live = { prefix: 'live', tagsPerDevice: 10, pollMs: 100 }
+/** 300 values/s go on; a part of the plant that stands still when the broker is back has made 10,000 values/s while it was away. */
+const live = { prefix: 'live', tagsPerDevice: 6, pollMs: 100 }
 const liveDevices = 5
 const past = { prefix: 'past', tagsPerDevice: 100, pollMs: 100 }
 const pastDevices = 10
-const livePerSecond = 500
+const livePerSecond = 300
 const backlogRows = 60_000
 const times = 10
 /** A millisecond is what the time of a value is good for. */
