@@ -29,7 +29,7 @@ export interface UpstreamConfig {
   readonly map: readonly TopicMapping[]
   readonly receive: readonly ReceiveRule[]
   readonly streams: StreamFilters
-  /** Absent: twelve times the live rate, and 2,000 at least. */
+  /** Absent: fifteen times the live rate, and 2,000 at least. */
   readonly backlogPerSecondMax?: number
   /** How old the echo of our canary may be; absent: there is none. */
   readonly canaryMs?: number
@@ -149,7 +149,9 @@ export const upstreamConfigSchema = z
       .min(1)
       .max(100_000)
       .optional()
-      .describe('Messages a second with which a backlog is sent beside live ones. Default: twelve times the live rate, and 2000 at least.'),
+      .describe(
+        'Messages a second with which a backlog is sent beside live ones. Default: fifteen times the live rate, and 2000 at least.',
+      ),
     canary: z
       .union([z.literal(false), durationSchema({ min: '1s', max: '1h' })])
       .prefault('10s')

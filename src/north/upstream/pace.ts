@@ -4,7 +4,7 @@ import type { Clock, MonotonicMs } from '../../base/clock.ts'
 const burstMs = 100
 const spanMs = 1_000
 /** Of the backlog, where the site does not say: so many times the live rate, so that it is gone after less than a tenth of the time in which it grew. */
-const liveTimes = 12
+const liveTimes = 15
 const perSecondMin = 2_000
 
 export interface PaceOptions {
