@@ -10,13 +10,11 @@ import { packChanges } from '../model/packed-changes.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { TagIndex, TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
-import { type Device, startDevice } from '../south/device.ts'
-import type { DeviceListener } from '../south/device-listener.ts'
 import type { StoreCalls } from '../store/contract.ts'
 import { recoverCommands } from './command-recovery.ts'
 import { CommandRoad } from './command-road.ts'
 import type { BatchRoad, CommandRoad as CommandPort, NorthCalls } from './contract.ts'
-import { loadDriver, loadsSlowly, saveMemory } from './drivers.ts'
+import { loadsSlowly, saveMemory } from './drivers.ts'
 import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
@@ -25,6 +23,7 @@ import { type Flows, startFlows } from './flows/flows.ts'
 import type { FlowPort } from './flows/port.ts'
 import { compileInterlocks } from './interlocks.ts'
 import { JournalSink } from './journal-sink.ts'
+import { openDevice } from './open-device.ts'
 import { type OutboxSink, startOutboxSink, type Wanted } from './outbox-sink.ts'
 import type { RouteConfig } from './routes/config.ts'
 import { openRoutes, type RouteCalls } from './routes/open.ts'
@@ -255,52 +254,5 @@ async function refreshForever({ table, feeds, clock }: Refreshing, signal: Abort
     await clock.sleep(refreshPauseMs, signal)
     table.refresh()
     feeds.retry() // in a plant that stands still no change comes that would take them along
-  }
-}
-
-interface OpenDeviceOptions {
-  readonly config: DeviceConfig
-  readonly first: number
-  readonly data: ControlData
-  readonly ports: ControlPorts
-  readonly table: TagTable
-  readonly onStatus: (status: DeviceStatus) => void
-  readonly record: (event: SiteEvent) => void
-}
-
-async function openDevice({ config, first, data, ports, table, onStatus, record }: OpenDeviceOptions): Promise<Device> {
-  const driver = await loadDriver(config.driver)
-  let state: DeviceStatus['state'] = 'connecting'
-  const listener: DeviceListener = {
-    readings: (readings, receivedMs) => table.take(first, readings, receivedMs),
-    heard: (tags, receivedMs) => table.heard(first, tags, receivedMs),
-    stale: (tags) => table.stale(first, tags),
-    events: (events) => {
-      for (const event of events) record({ ...event, subject: config.device })
-    },
-    learnt: ({ sinceMs, ...note }) => record({ type: 'device.learnt', subject: config.device, timeMs: sinceMs, data: note }),
-    status: (status) => {
-      onStatus(status)
-      if (status.state === state) return
-      state = status.state
-      record(deviceEvent(status))
-    },
-  }
-  const { clock, chance, log } = ports
-  return startDevice({ config, driver, listener, stateFolder: `${data.stateFolder}/devices/${config.device}`, clock, chance, log })
-}
-
-const deviceEvents: Readonly<Record<DeviceStatus['state'], string>> = {
-  connecting: 'device.lost',
-  online: 'device.online',
-  degraded: 'device.degraded',
-}
-
-function deviceEvent(status: DeviceStatus): SiteEvent {
-  return {
-    type: deviceEvents[status.state],
-    subject: status.device,
-    timeMs: status.sinceMs,
-    data: status.lastFault === undefined ? {} : { fault: status.lastFault },
   }
 }

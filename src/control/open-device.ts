@@ -1,0 +1,57 @@
+import type { Chance } from '../base/chance.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { DeviceStatus } from '../model/device.ts'
+import type { SiteEvent } from '../model/event.ts'
+import type { DeviceConfig } from '../south/config.ts'
+import { type Device, startDevice } from '../south/device.ts'
+import type { DeviceListener } from '../south/device-listener.ts'
+import { loadDriver } from './drivers.ts'
+import type { TagTable } from './tag-table.ts'
+
+interface OpenDeviceOptions {
+  readonly config: DeviceConfig
+  readonly first: number
+  readonly data: { readonly stateFolder: string }
+  readonly ports: { readonly clock: Clock; readonly chance: Chance; readonly log: Log }
+  readonly table: TagTable
+  readonly onStatus: (status: DeviceStatus) => void
+  readonly record: (event: SiteEvent) => void
+}
+
+export async function openDevice({ config, first, data, ports, table, onStatus, record }: OpenDeviceOptions): Promise<Device> {
+  const driver = await loadDriver(config.driver)
+  let state: DeviceStatus['state'] = 'connecting'
+  const listener: DeviceListener = {
+    readings: (readings, receivedMs) => table.take(first, readings, receivedMs),
+    heard: (tags, receivedMs) => table.heard(first, tags, receivedMs),
+    stale: (tags) => table.stale(first, tags),
+    events: (events) => {
+      for (const event of events) record({ ...event, subject: config.device })
+    },
+    learnt: ({ sinceMs, ...note }) => record({ type: 'device.learnt', subject: config.device, timeMs: sinceMs, data: note }),
+    status: (status) => {
+      onStatus(status)
+      if (status.state === state) return
+      state = status.state
+      record(deviceEvent(status))
+    },
+  }
+  const { clock, chance, log } = ports
+  return startDevice({ config, driver, listener, stateFolder: `${data.stateFolder}/devices/${config.device}`, clock, chance, log })
+}
+
+const deviceEvents: Readonly<Record<DeviceStatus['state'], string>> = {
+  connecting: 'device.lost',
+  online: 'device.online',
+  degraded: 'device.degraded',
+}
+
+function deviceEvent(status: DeviceStatus): SiteEvent {
+  return {
+    type: deviceEvents[status.state],
+    subject: status.device,
+    timeMs: status.sinceMs,
+    data: status.lastFault === undefined ? {} : { fault: status.lastFault },
+  }
+}
