@@ -2,11 +2,14 @@ import type { Clock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { StoreFile } from './file.ts'
+import type { Reserve } from './reserve.ts'
 
 /** One call's rows. They stand or fall together. */
 export interface Write<Tables, Result> {
   readonly rows: number
   readonly bytes: number
+  /** It takes rows away: the one thing that a full disk still gets room for. */
+  readonly isFreeing?: boolean
   run(tables: Tables): Result
 }
 
@@ -45,6 +48,7 @@ export class CommitGroup<Tables> {
   readonly #log: Log
   /** Runs at the end of each transaction: what keeps the file within its limits. */
   readonly #atEnd: (tables: Tables) => void
+  readonly #reserve: Reserve | undefined
   #waiting: Waiting<Tables>[] = []
   #waitingRows = 0
   #waitingBytes = 0
@@ -58,15 +62,22 @@ export class CommitGroup<Tables> {
     readonly clock: Clock
     readonly log: Log
     readonly atEnd: (tables: Tables) => void
+    readonly reserve?: Reserve
   }) {
     this.#file = options.file
     this.#clock = options.clock
     this.#log = options.log
     this.#atEnd = options.atEnd
+    this.#reserve = options.reserve
   }
 
   /** Resolves when the rows are on the disk. */
   submit<Result>(write: Write<Tables, Result>): Promise<Result> {
+    if (this.#reserve?.isHeld === false && write.isFreeing !== true) {
+      const fault = diskFull(this.#file.name)
+      this.#fail(fault)
+      return Promise.reject(fault)
+    }
     if (this.#waitingRows + write.rows > waitingRowsMax || this.#waitingBytes + write.bytes > waitingBytesMax) {
       this.#sums.refused += 1
       return Promise.reject(overloaded(this.#file.name, this.#waitingRows))
@@ -129,10 +140,18 @@ export class CommitGroup<Tables> {
       })
       this.#count(group, this.#clock.elapsed() - begun)
       for (const [place, waiting] of group.entries()) settle(waiting, outcomes[place])
+      if (this.#reserve?.isHeld === false) this.#file.foldLog()
     } catch (error) {
       this.#fail(error)
-      for (const waiting of group) waiting.reject(error)
+      const freeing = this.#mayStillFree(error) ? group.filter(isFreeing) : []
+      const isRoomGiven = freeing.length > 0 && this.#reserve?.give() === true
+      for (const waiting of group) if (!isRoomGiven || !isFreeing(waiting)) waiting.reject(error)
+      if (isRoomGiven) this.#commit(freeing)
     }
+  }
+
+  #mayStillFree(error: unknown): boolean {
+    return this.#reserve?.isHeld === true && error instanceof Fault && error.code === 'store.full'
   }
 
   #count(group: readonly Waiting<Tables>[], tookMs: number): void {
@@ -158,6 +177,17 @@ export class CommitGroup<Tables> {
     this.#failingSince = this.#clock.elapsed()
     this.#log.error('The store cannot keep rows.', { file: this.#file.name, ...errorFields(error) })
   }
+}
+
+function isFreeing<Tables>({ write }: Waiting<Tables>): boolean {
+  return write.isFreeing === true
+}
+
+function diskFull(file: string): Fault {
+  return new Fault('store.full', `The disk is full: what room is left serves to take rows away from ${file}, and nothing is added.`, {
+    remedy: 'Free space on the disk of the state folder; the store then goes on by itself.',
+    isRetryable: true,
+  })
 }
 
 function settle(waiting: Waiting<never>, outcome: { readonly result: unknown } | { readonly error: unknown } | undefined): void {

@@ -14,6 +14,8 @@ export interface StoreFileOptions<Tables> {
   prepare(db: Db): Tables
   readonly clock: Clock
   onSetAside(what: SetAside): void
+  /** How long the log may get before it is folded into the file. */
+  readonly logPagesMax?: number
 }
 
 interface Opened<Tables> {
@@ -29,6 +31,9 @@ const reopenAfterMs = 1_000
 /** Free pages worth giving back to the disk, and how many at once: a step must stay short. */
 const freePagesKept = 4_096
 const vacuumPages = 2_000
+/** On a full disk. */
+const shrinkPages = 16
+const shrinkStepsMax = 500
 
 /**
  * A database that outlives its troubles. On an I/O error the handle is given up and the file is opened anew by the next call (after a failed fsync
@@ -109,6 +114,28 @@ export class StoreFile<Tables> {
     }
   }
 
+  /** Gives all free pages back to a disk that has no other room, in steps that themselves take little. Throws where there is none for the next step. */
+  shrink(): void {
+    const { db } = this.#use()
+    try {
+      for (let step = 0; step < shrinkStepsMax && numberPragma(db, 'freelist_count') > 0; step += 1) {
+        db.pragma(`incremental_vacuum(${shrinkPages})`)
+        db.pragma('wal_checkpoint(TRUNCATE)')
+      }
+    } catch (error) {
+      throw this.#judge(error)
+    }
+  }
+
+  /** Folds the log into the file, so that its room is free; where that cannot be, nothing is worse than before. */
+  foldLog(): void {
+    try {
+      this.#opened?.db.pragma('wal_checkpoint(TRUNCATE)')
+    } catch {
+      // whoever writes next is told that the disk is full
+    }
+  }
+
   close(): void {
     this.#isClosed = true
     this.#giveUp()
@@ -176,7 +203,10 @@ export class StoreFile<Tables> {
 
   #prepare(db: Db): Opened<Tables> {
     try {
-      const tables = db.transaction(() => this.#options.prepare(db)).immediate()
+      const { prepare, logPagesMax } = this.#options
+      if (logPagesMax !== undefined && logPagesMax < numberPragma(db, 'wal_autocheckpoint'))
+        db.pragma(`wal_autocheckpoint = ${logPagesMax}`)
+      const tables = db.transaction(() => prepare(db)).immediate()
       const [begin, commit, save, release, undo] = [
         db.prepare('BEGIN IMMEDIATE'),
         db.prepare('COMMIT'),
@@ -196,19 +226,10 @@ export class StoreFile<Tables> {
     const { path } = this.#options
     const failure = fileFailure(error, path)
     if (failure === undefined) return error
-    if (failure === 'full') this.#shrinkLog()
+    if (failure === 'full') this.foldLog() // its pages may fit where the file has free ones: its space then serves the next commit
     if (failure === 'corrupt') this.#damage = error instanceof Error ? error.message : String(error)
     if (isHandleSpent[failure]) this.#giveUp()
     return storeFault(failure, path, error)
-  }
-
-  /** The log's pages may fit where the file has free ones: its space then serves the next commit. */
-  #shrinkLog(): void {
-    try {
-      this.#opened?.db.pragma('wal_checkpoint(TRUNCATE)')
-    } catch {
-      // no worse than before: the caller is told that the disk is full
-    }
   }
 
   #giveUp(): void {

@@ -15,6 +15,11 @@ export function storeMetrics(parts: StoreParts): readonly Metric[] {
     ...fileMetrics(journal, journalWriter.stats()),
     ...fileMetrics(outbox, outboxWriter.stats()),
     ...fileMetrics(sessions, sessionsWriter.stats()),
+    gauge(
+      'lineside_store_reserve_held',
+      '0 while the disk is full: what room is left serves to take rows away.',
+      parts.reserve.isHeld ? 1 : 0,
+    ),
     counter('lineside_store_trimmed_rows_total', 'Rows that retention took from the journal.', trimmed.rows),
     ...(counts === undefined ? [] : countMetrics(counts)),
     ...statuses.flatMap(streamMetrics),

@@ -7,6 +7,7 @@ import { StoreFile } from './file.ts'
 import { type Journal, journalSchema, openJournal } from './journal.ts'
 import { type Outbox, openOutbox } from './outbox.ts'
 import { type OutboxLimits, outboxSchema } from './outbox-schema.ts'
+import { Reserve } from './reserve.ts'
 import { openSessions, type Sessions, sessionsSchema } from './sessions.ts'
 import type { SetAside } from './set-aside.ts'
 
@@ -29,6 +30,8 @@ export interface StoreParts {
   readonly journalWriter: CommitGroup<Journal>
   readonly outboxWriter: CommitGroup<Outbox>
   readonly sessionsWriter: CommitGroup<Sessions>
+  /** Room for taking rows away on a full disk. */
+  readonly reserve: Reserve
   /** Rows that retention took from the journal since the start. */
   readonly trimmed: { rows: number }
 }
@@ -46,11 +49,14 @@ export function openParts(options: StoreOptions, tell: (event: SiteEvent) => voi
     const type = keptAs === undefined ? 'store.file-lost' : 'store.file-set-aside'
     tell({ type, subject: file, timeMs: clock.now(), data: fields })
   }
+  const reserve = new Reserve(path)
+  const { logPagesMax } = reserve
   const bytesMax = options.journalBytesMax ?? journalBytesMax
   const journal = new StoreFile<Journal>({
     path: join(path, 'journal.db'),
     schema: journalSchema,
     prepare: (db) => openJournal(db, { bytesMax }),
+    logPagesMax,
     clock,
     onSetAside,
   })
@@ -58,6 +64,7 @@ export function openParts(options: StoreOptions, tell: (event: SiteEvent) => voi
     path: join(path, 'outbox.db'),
     schema: outboxSchema,
     prepare: (db) => openOutbox(db, options.outbox),
+    logPagesMax,
     clock,
     onSetAside,
   })
@@ -65,16 +72,17 @@ export function openParts(options: StoreOptions, tell: (event: SiteEvent) => voi
     path: join(path, 'sessions.db'),
     schema: sessionsSchema,
     prepare: openSessions,
+    logPagesMax,
     clock,
     onSetAside,
   })
   const trim = (tables: Journal): void => {
     trimmed.rows += tables.trim()
   }
-  const journalWriter = new CommitGroup({ file: journal, clock, log, atEnd: trim })
-  const outboxWriter = new CommitGroup({ file: outbox, clock, log, atEnd: () => {} })
-  const sessionsWriter = new CommitGroup({ file: sessions, clock, log, atEnd: () => {} })
-  return { journal, outbox, sessions, journalWriter, outboxWriter, sessionsWriter, trimmed }
+  const journalWriter = new CommitGroup({ file: journal, clock, log, reserve, atEnd: trim })
+  const outboxWriter = new CommitGroup({ file: outbox, clock, log, reserve, atEnd: () => {} })
+  const sessionsWriter = new CommitGroup({ file: sessions, clock, log, reserve, atEnd: () => {} })
+  return { journal, outbox, sessions, journalWriter, outboxWriter, sessionsWriter, reserve, trimmed }
 }
 
 export function closeParts(parts: StoreParts): void {

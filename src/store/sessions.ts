@@ -171,12 +171,13 @@ function packed<Row extends Required<Columns>, Out>(rows: readonly Row[], out: (
 }
 
 /** What a call weighs in the queue of the writer. */
-export function sizeOf(changes: SessionChanges): { readonly rows: number; readonly bytes: number } {
+export function sizeOf(changes: SessionChanges): { readonly rows: number; readonly bytes: number; readonly isFreeing: boolean } {
   const { forgotten, sessions, subscriptions, queued, inFlight, settled, received, retained, wills } = changes
   const plain = [forgotten, sessions, subscriptions, inFlight, settled, received].reduce((sum, rows) => sum + rows.length, 0)
   const packs = [queued, retained, wills]
   return {
     rows: plain + packs.reduce((sum, { rows }) => sum + rows.length, 0),
     bytes: packs.reduce((sum, { payloads }) => sum + payloads.length, 0),
+    isFreeing: [sessions, subscriptions, received, ...packs.map((pack) => pack.rows)].every((rows) => rows.length === 0),
   }
 }

@@ -24,6 +24,8 @@ export interface Store extends StorePort, Running {
 }
 
 const tidyEveryMs = 10_000
+/** While a full disk keeps everything waiting. */
+const tidyFullMs = 1_000
 
 /**
  * Opens the state folder for this process alone. Throws where a person must act first: `store.folder-taken`, `store.unwritable`, `store.file-newer`,
@@ -88,7 +90,8 @@ function storeCalls(parts: StoreParts, { clock }: StoreOptions): StorePort {
     surveyUnsent: async (ask) => outbox.read((tables) => tables.survey(ask)),
     removeSent: async (ask) => {
       if (ask.ids.length > callRowsMax) throw tooManyIds(ask.ids.length)
-      return await outboxWriter.submit({ rows: ask.ids.length, bytes: ask.ids.length * 8, run: (tables) => tables.remove(ask) })
+      const size = { rows: ask.ids.length, bytes: ask.ids.length * 8 }
+      return await outboxWriter.submit({ ...size, isFreeing: true, run: (tables) => tables.remove(ask) })
     },
     outboxStatus: async () => outbox.read((tables) => tables.status()),
     keepSessions: async (changes) => await sessionsWriter.submit({ ...sizeOf(changes), run: (tables) => tables.keep(changes) }),
@@ -110,7 +113,7 @@ function consumerCalls({ journal, journalWriter }: StoreParts): Pick<StorePort, 
     consumed: async (asks) => {
       const rows = asks.reduce((sum, { done, dead }) => sum + 1 + done.length + dead.length, 0)
       if (rows > callRowsMax) throw tooManyIds(rows)
-      await journalWriter.submit({ rows, bytes: rows * 64, run: (tables) => tables.consumed(asks) })
+      await journalWriter.submit({ rows, bytes: rows * 64, isFreeing: true, run: (tables) => tables.consumed(asks) })
       return null
     },
     deadLetters: async (ask) => journal.read((tables) => tables.consumers.dead(ask)),
@@ -142,12 +145,19 @@ interface TidyOptions {
 
 async function tidyLoop({ parts, tell, clock, signal }: TidyOptions): Promise<void> {
   for (;;) {
-    await clock.sleep(tidyEveryMs, signal)
+    await clock.sleep(parts.reserve.isHeld ? tidyEveryMs : tidyFullMs, signal)
     await tell()
-    await unlessFault(() => parts.outboxWriter.submit({ rows: 0, bytes: 0, run: (tables) => tables.tidy(clock.now()) }))
+    await unlessFault(() => parts.outboxWriter.submit({ rows: 0, bytes: 0, isFreeing: true, run: (tables) => tables.tidy(clock.now()) }))
+    if (!parts.reserve.isHeld) await makeRoom(parts)
     for (const file of [parts.journal, parts.outbox, parts.sessions]) await unlessFault(async () => file.tidy())
     for (const writer of [parts.journalWriter, parts.outboxWriter, parts.sessionsWriter]) writer.turnSpan()
   }
+}
+
+/** What was taken away from the files gives its room back to the disk, until there is enough to write again. */
+async function makeRoom({ reserve, journal, outbox, sessions }: StoreParts): Promise<void> {
+  for (const file of [outbox, sessions, journal]) await unlessFault(async () => file.shrink())
+  reserve.hold()
 }
 
 /** A file in trouble is told of by its writer, once, and tried again at the next turn; our own bugs end the store. */

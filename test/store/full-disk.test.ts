@@ -4,7 +4,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { connectClient, startGateway } from '../north/broker/gateway.ts'
 import { sessionStoreOf } from '../support/session-store.ts'
 import { mountSmallDisk } from '../support/state-folder.ts'
-import { bodies, message, openTestStore } from '../support/store-samples.ts'
+import { bodies, message, metric, openTestStore } from '../support/store-samples.ts'
 
 /** Takes all room that is left, in one file that can be removed again. */
 function fill(disk: string): () => void {
@@ -43,6 +43,29 @@ describe('a disk that is full', () => {
     expect(await store.outboxStatus(null)).toMatchObject([
       { streams: [{ stream: 'events', accepted: accepted.length, missing: 0, dropped: 0 }] },
     ])
+  })
+
+  it('that the outbox itself has filled gets empty again as its rows are acknowledged, and then takes new ones', {
+    timeout: 60_000,
+  }, async () => {
+    using disk = mountSmallDisk(4 * 1024)
+    await using store = await openTestStore(disk.path)
+    const offer = async (place: number): Promise<void> => void (await store.accept([message(`${place} ${'x'.repeat(1_000)}`)]))
+    let accepted = 0
+    await expect(
+      (async () => {
+        for (; ; accepted += 1) await offer(accepted)
+      })(),
+    ).rejects.toMatchObject({ code: 'store.full' })
+    const ids: number[] = []
+    for (let afterId = 0; ids.length < accepted; afterId = ids.at(-1) ?? 0) {
+      ids.push(...(await store.nextUnsent({ upstream: 'plant', afterId, rowsMax: 500 })).map(({ id }) => id))
+    }
+    while (ids.length > 0) await store.removeSent({ upstream: 'plant', ids: ids.splice(0, 100) })
+    await vi.waitFor(() => offer(accepted), { timeout: 20_000, interval: 100 })
+    expect(await bodies(store)).toHaveLength(1)
+    expect(metric(store, 'lineside_store_reserve_held')).toBe(1)
+    expect(await store.outboxStatus(null)).toMatchObject([{ streams: [{ accepted: accepted + 1, sent: accepted, missing: 0 }] }])
   })
 
   it('makes the broker acknowledge nothing that somebody depends on, until it is kept', { timeout: 60_000 }, async () => {
