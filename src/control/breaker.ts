@@ -44,6 +44,14 @@ export class Breaker {
     signal.throwIfAborted()
   }
 
+  /** The same without waiting: whether the caller may try, and must then tell how that ended. */
+  tryNow(): boolean {
+    if (this.#state === 'closed') return true
+    if (this.#state === 'half-open' || this.#options.clock.elapsed() < this.#untilMs) return false
+    this.#state = 'half-open'
+    return true
+  }
+
   succeeded(): void {
     const wasOpen = this.#state !== 'closed'
     this.#failures = 0

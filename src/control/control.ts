@@ -11,6 +11,7 @@ import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { TagIndex, TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import type { StoreCalls } from '../store/contract.ts'
+import { BreakerPool } from './breaker-pool.ts'
 import { recoverCommands } from './command-recovery.ts'
 import { CommandRoad } from './command-road.ts'
 import type { BatchRoad, CommandRoad as CommandPort, NorthCalls } from './contract.ts'
@@ -86,10 +87,11 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const road = new CommandRoad({ table, devices: places, journal, interlock: compileInterlocks(table), clock, log })
   const events = (ask: { readonly type: string; readonly rowsMax: number }) => store.call('events', ask)
   const settling = parts.use(await recoverCommands({ road, table, devices: places, events, clock, log }))
-  const flows = parts.use(
-    await startFlows({ data, table, devices: places, road, store, north, outbox: sinks.outbox, record, clock, chance: ports.chance, log }),
-  )
-  const routes = parts.use(await openRoutes({ data, ...ports, table, road, ...sinks, record, startFlow: flows.startRouted }))
+  const breakers = new BreakerPool({ record, clock })
+  const around = { data, ...ports, table, road, ...sinks, breakers, record }
+  const flows = parts.use(await startFlows({ ...around, devices: places }))
+  heard.flows = flows
+  const routes = parts.use(await openRoutes({ ...around, startFlow: flows.startRouted }))
   const feeds = openFeeds({ table, places, north })
   table.onChanges((batch) => {
     feeds.take(batch)

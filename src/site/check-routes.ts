@@ -131,7 +131,6 @@ function checkTarget(route: RouteConfig, context: Context): void {
         to.flow,
         parts.flows.flatMap(({ part }) => part.flow ?? []),
       )
-      add(context, ['to', 'flow'], notYet(to.flow))
       return
     default:
       to satisfies never
@@ -239,13 +238,5 @@ function sparkplug(upstream: string): Finding {
     code: 'route.sparkplug',
     message: `${upstream} speaks Sparkplug, which has tags and no messages.`,
     remedy: 'Use an upstream with `format: uns`.',
-  }
-}
-
-function notYet(flow: string): Finding {
-  return {
-    code: 'route.flow-not-yet',
-    message: `A route cannot start ${flow} yet: it comes with flows.`,
-    remedy: 'Start the flow by a tag, or let the route lead to a topic.',
   }
 }

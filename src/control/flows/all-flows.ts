@@ -11,7 +11,9 @@ import { definitionOf } from './kept.ts'
 import { LiveRuns } from './live-runs.ts'
 import { type FlowsOptions, stepPorts, untilAnswered } from './ports.ts'
 import type { RunEnd } from './run-end.ts'
+import { askService } from './services.ts'
 import { StartRate } from './starts.ts'
+import type { ServiceRequest } from './step-ports.ts'
 import { Triggers } from './triggers/triggers.ts'
 import { Watchers } from './watchers.ts'
 
@@ -44,7 +46,11 @@ export class AllFlows {
     this.watchers = new Watchers(table)
     this.triggers = new Triggers({ ...options, watchers: this.watchers })
     this.byName = new Map(data.flows.map((definition) => [definition.flow, oneFlow(compileFlow(definition), clock)]))
-    const ports = { ...stepPorts(options, { watchers: this.watchers, life }), request: noService, query: noHistory }
+    const ports = {
+      ...stepPorts(options, { watchers: this.watchers, life }),
+      request: (ask: ServiceRequest, stop: AbortSignal) => askService(data.services ?? {}, ask, stop),
+      query: noHistory,
+    }
     this.runs = new LiveRuns({
       ...options,
       ports,
@@ -123,7 +129,7 @@ export class AllFlows {
         name: 'lineside_flow_breakers_open',
         help: 'Devices, services and topics that flows leave alone for a while.',
         type: 'gauge',
-        value: this.runs.breakers.open().length,
+        value: this.#options.breakers.open().length,
       },
       ...this.runs.telling.metrics(),
     ]
@@ -187,12 +193,6 @@ function unknownFlow(name: string, known: readonly string[]): Fault {
   return new Fault('flow.unknown', `There is no flow "${name}" here.`, {
     remedy: known.length === 0 ? 'This site has none: write one into flows/.' : `Name one of: ${known.slice(0, 20).join(', ')}.`,
   })
-}
-
-function noService(): Promise<never> {
-  return Promise.reject(
-    new Fault('flow.no-service', 'This gateway has no services.', { remedy: 'Name them under `services:` in lineside.yaml.' }),
-  )
 }
 
 function noHistory(): Promise<never> {

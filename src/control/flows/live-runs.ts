@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { Fault, plainFault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
 import type { KeptRun } from '../../store/contract.ts'
-import { Breakers } from './breaker.ts'
 import { carryOut } from './carry-out.ts'
 import type { CompiledFlow } from './compiled.ts'
 import { StepFailure, Stopped } from './faults.ts'
@@ -47,7 +46,6 @@ const pressedRecords = 5_000
 /** All runs that have begun and not ended. */
 export class LiveRuns {
   readonly telling: Telling
-  readonly breakers: Breakers
   readonly journal: RunJournal
   readonly starts: Starts
   /** A bug in one of them is a bug of ours: the control room must not go on as if nothing were. */
@@ -63,7 +61,6 @@ export class LiveRuns {
     this.#options = options
     this.#ports = { ...options.ports, runFlow: (ask, stop) => this.#child(ask, stop) }
     this.telling = new Telling({ record, clock })
-    this.breakers = new Breakers({ clock, record })
     this.journal = new RunJournal({ append: (records) => store.call('recordRuns', records), clock, log, stop: life })
     this.starts = new Starts({ clock, pressure: () => this.#pressure(), cancel: (run) => this.#replace(run) })
     this.failure = this.#bug.promise
@@ -115,7 +112,7 @@ export class LiveRuns {
       ...of,
       ports,
       journal: this.journal,
-      breakers: this.breakers,
+      breakers: this.#options.breakers,
       turn: this.#turn,
       tell: (type, run, data) => this.telling.say(type, run, data),
       log,

@@ -3,6 +3,7 @@ import type { Effect, StepPlace } from './effect.ts'
 import { failureOf, inDoubt, StepFailure, Stopped, tooLarge } from './faults.ts'
 import { freeze, revive } from './frozen.ts'
 import type { Run } from './run.ts'
+import { throughBreaker } from './through-breaker.ts'
 
 /** What of one intent or outcome is kept. */
 const textCharsMax = 64 * 1024
@@ -23,7 +24,7 @@ export async function once(effect: Effect, attempt: Attempt): Promise<unknown> {
   const what = known?.intent === undefined ? effect.plan(place) : revive(known.intent)
   // What undoes is tried whatever has failed before.
   const partner = place.isUndo ? undefined : effect.partner?.(what)
-  const result = await run.breakers.through(partner, async () => {
+  const result = await throughBreaker(run.breakers, partner, async () => {
     if (!wasBegun) await keepIntent(effect, what, attempt)
     return wasBegun ? await settled(effect, what, attempt) : await effect.act(what, place)
   })

@@ -7,8 +7,10 @@ import type { Command, CommandResult } from '../../model/command.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import { asTagId, type TagId, type TagMeta, type TagValue } from '../../model/tag.ts'
 import type { StoreCalls } from '../../store/contract.ts'
+import type { BreakerPool } from '../breaker-pool.ts'
 import type { NorthCalls } from '../contract.ts'
 import type { DevicePlace } from '../errand.ts'
+import type { ServiceConfig } from '../routes/service-config.ts'
 import { isSameValue, scaledValue, type TagTable } from '../tag-table.ts'
 import type { FlowDefinition } from './definition.ts'
 import type { DeviceChoice, StepPorts } from './step-ports.ts'
@@ -23,6 +25,7 @@ export interface FlowsOptions {
   readonly store: Door<StoreCalls>
   readonly north: Door<NorthCalls>
   readonly outbox: { acceptMessage(topic: string, payload: string): Promise<void> }
+  readonly breakers: BreakerPool
   readonly record: (event: SiteEvent) => void
   readonly clock: Clock
   readonly chance: Chance
@@ -36,6 +39,7 @@ export interface FlowsData {
   readonly flows: readonly FlowDefinition[]
   readonly tags: readonly TagMeta[]
   readonly devices: readonly { readonly device: string; readonly capabilities: readonly string[] }[]
+  readonly services?: Readonly<Record<string, ServiceConfig>>
   /** The main sequence of the site. */
   readonly pipeline?: readonly string[]
 }

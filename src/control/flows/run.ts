@@ -1,7 +1,7 @@
 import type { EpochMs } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { RunRecord, StepRecord } from '../../store/contract.ts'
-import type { Breakers } from './breaker.ts'
+import type { BreakerPool } from '../breaker-pool.ts'
 import type { CompiledFlow } from './compiled.ts'
 import type { Question, RunFacts } from './effect.ts'
 import { Stopped } from './faults.ts'
@@ -23,7 +23,7 @@ export interface RunOptions {
   readonly isResumed: boolean
   readonly ports: StepPorts
   readonly journal: RunJournal
-  readonly breakers: Breakers
+  readonly breakers: BreakerPool
   readonly turn: Turn
   /** Told what happens in it. */
   readonly tell: (type: string, run: Run, data: Readonly<Record<string, unknown>>) => void
@@ -44,7 +44,7 @@ export class Run {
   readonly isResumed: boolean
   readonly past: Past
   readonly ports: StepPorts
-  readonly breakers: Breakers
+  readonly breakers: BreakerPool
   readonly life: AbortSignal
   readonly facts: RunFacts
   readonly #options: RunOptions

@@ -9,6 +9,7 @@ import type { SiteEvent } from '../../model/event.ts'
 import type { DeadLetterOrder } from '../../model/journal.ts'
 import type { ChangeBatch } from '../../model/sample.ts'
 import type { StoreCalls } from '../../store/contract.ts'
+import type { BreakerPool } from '../breaker-pool.ts'
 import type { NorthCalls, RouteRow, TopicMessage } from '../contract.ts'
 import type { TagTable } from '../tag-table.ts'
 import type { RouteConfig } from './config.ts'
@@ -43,6 +44,7 @@ export interface RouteSurroundings {
   readonly journalled: (() => void)[]
   /** How a route starts a flow. Absent: it cannot. */
   readonly startFlow?: StartFlow
+  readonly breakers: BreakerPool
   readonly record: (event: SiteEvent) => void
   readonly clock: Clock
   readonly log: Log
@@ -65,6 +67,7 @@ export async function openRoutes(around: RouteSurroundings): Promise<RoutesPart>
       startFlow: around.startFlow,
     },
     store,
+    breakers: around.breakers,
     record,
     clock,
     log,

@@ -12,7 +12,7 @@ import type { ChangeBatch } from '../../model/sample.ts'
 import type { TagIndex } from '../../model/tag.ts'
 import { matchesFilter } from '../../model/topic.ts'
 import type { StoreCalls } from '../../store/contract.ts'
-import { Breaker } from '../breaker.ts'
+import type { BreakerPool } from '../breaker-pool.ts'
 import type { RouteRow, TopicMessage } from '../contract.ts'
 import type { RouteConfig } from './config.ts'
 import type { Place } from './delivery.ts'
@@ -31,6 +31,8 @@ export interface RoutesOptions {
   readonly record: (event: SiteEvent) => void
   readonly clock: Clock
   readonly log: Log
+  /** Shared with flows. */
+  readonly breakers: BreakerPool
 }
 
 export interface Routes extends Running {
@@ -104,18 +106,21 @@ interface OpenRoute {
 
 /** By the name under which the store knows them as consumers. */
 function openRoutes(options: RoutesOptions, settling: Settling, parts: AsyncDisposableStack): ReadonlyMap<string, OpenRoute> {
-  const { ports, record, clock, log } = options
+  const { ports, log } = options
   const rota = new Rota()
-  const breakers = new Map<string, Breaker>()
-  const breakerOf = (name: string): Breaker => {
-    const known = breakers.get(name) ?? new Breaker({ name, record, clock })
-    breakers.set(name, known)
-    return known
-  }
   return new Map(
     options.routes.map((config) => {
       const target = openTarget(config, ports)
-      const route = new Route({ ...options, config, target, breaker: breakerOf(target.name), settling, rota, table: ports.table, log })
+      const route = new Route({
+        ...options,
+        config,
+        target,
+        breaker: options.breakers.of(target.name),
+        settling,
+        rota,
+        table: ports.table,
+        log,
+      })
       const lanes = openLanes(route, options)
       parts.use(lanes.inbox)
       if (lanes.journal !== undefined) parts.use(lanes.journal)

@@ -40,7 +40,8 @@ export async function callService(call: ServiceCall, signal: AbortSignal): Promi
   }
 }
 
-function headersOf({ headers }: ServiceConfig): Record<string, string> {
+/** The headers of each request to a service, its secrets among them. */
+export function headersOf({ headers }: ServiceConfig): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name.toLowerCase(), typeof value === 'string' ? value : revealSecret(value)]),
   )

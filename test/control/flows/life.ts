@@ -1,6 +1,6 @@
 import { epochMs } from '../../../src/base/clock.ts'
 import type { PlainFault } from '../../../src/base/fault.ts'
-import { Breakers } from '../../../src/control/flows/breaker.ts'
+import { BreakerPool } from '../../../src/control/breaker-pool.ts'
 import { carryOut } from '../../../src/control/flows/carry-out.ts'
 import { compileFlow } from '../../../src/control/flows/compiled.ts'
 import type { FlowDefinition, FlowStep } from '../../../src/control/flows/definition.ts'
@@ -89,7 +89,7 @@ export class Life {
       isResumed: past.length > 0,
       ports: this.#ports(),
       journal: new RunJournal({ append, clock: this.clock, log: keptLog(), stop: life }),
-      breakers: new Breakers({ clock: this.clock, record }),
+      breakers: new BreakerPool({ clock: this.clock, record }),
       turn: new Turn(),
       tell: (type, { id }, data) => record({ type, subject: id, timeMs: this.clock.now(), data }),
       log: keptLog(),

@@ -1,0 +1,73 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { describe, expect, it } from 'vitest'
+import { BreakerPool } from '../../../src/control/breaker-pool.ts'
+import { failed, StepFailure } from '../../../src/control/flows/faults.ts'
+import { askService } from '../../../src/control/flows/services.ts'
+import { throughBreaker } from '../../../src/control/flows/through-breaker.ts'
+import type { SiteEvent } from '../../../src/model/event.ts'
+import { startManualClock } from '../../support/manual-clock.ts'
+
+const ask = { service: 'mes', method: 'POST', path: '/shifts', headers: { 'idempotency-key': 'r1/send' }, body: '{"a":1}' }
+const never = new AbortController().signal
+
+async function startService() {
+  const heard: unknown[] = []
+  const server = createServer(async (request, response) => {
+    let body = ''
+    for await (const chunk of request) body += String(chunk)
+    const { 'idempotency-key': key, 'content-type': type, 'x-token': token } = request.headers
+    heard.push({ path: `${request.method} ${request.url}`, key, type, token, body })
+    response.writeHead(201, { 'content-type': 'application/json' }).end('{"id":7}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const stop = async (): Promise<void> => {
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+  }
+  return { heard, url: `http://127.0.0.1:${port}/api/`, [Symbol.asyncDispose]: stop }
+}
+
+describe('a service that a flow asks', () => {
+  it('gets the request with its key and its headers, from the first instance that can be reached', async () => {
+    await using service = await startService()
+    const mes = { urls: ['http://127.0.0.1:9', service.url], headers: { 'X-Token': 'abc' }, timeoutMs: 5_000 }
+    expect(await askService({ mes }, ask, never)).toEqual({ status: 201, body: { id: 7 } })
+    expect(service.heard).toEqual([{ path: 'POST /api/shifts', key: 'r1/send', type: 'application/json', token: 'abc', body: '{"a":1}' }])
+  })
+
+  it('is told of by name where it is not there', async () => {
+    const mes = { urls: ['http://127.0.0.1:9'], headers: {}, timeoutMs: 5_000 }
+    await expect(askService({ mes }, ask, never)).rejects.toMatchObject({ code: 'service.unreachable', isRetryable: true })
+    await expect(askService({}, ask, never)).rejects.toMatchObject({ code: 'flow.no-service' })
+  })
+})
+
+describe('the breaker before a partner of flows', () => {
+  const away = () => Promise.reject(new StepFailure('failed', { code: 'device.absent', message: 'm', remedy: 'r', isRetryable: true }))
+
+  function startPool() {
+    const clock = startManualClock()
+    const events: SiteEvent[] = []
+    const pool = new BreakerPool({ clock, record: (event) => events.push(event) })
+    const ask = (work: () => Promise<unknown>) => throughBreaker(pool, 'device press-07', work).catch((error: unknown) => error)
+    return { clock, events, pool, ask }
+  }
+
+  it('opens after failures in a row, lets one try after a while, and closes when that succeeds', async () => {
+    const { clock, events, pool, ask } = startPool()
+    for (let n = 0; n < 5; n += 1) await ask(away)
+    expect(await ask(async () => 1)).toMatchObject({ code: 'flow.breaker-open', isRetryable: true })
+    expect(pool.open()).toEqual(['device press-07'])
+    await clock.advance(1_100)
+    expect(await ask(async () => 1)).toBe(1)
+    expect(events.map(({ type }) => type)).toEqual(['breaker.opened', 'breaker.closed'])
+  })
+
+  it('stays closed before one that answers, if only with a no', async () => {
+    const { pool, ask } = startPool()
+    for (let n = 0; n < 20; n += 1) await ask(() => Promise.reject(failed('command.interlocked', 'no', 'wait')))
+    expect(pool.open()).toEqual([])
+  })
+})

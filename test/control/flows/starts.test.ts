@@ -1,0 +1,99 @@
+import { describe, expect, it } from 'vitest'
+import { type Start, StartRate, Starts } from '../../../src/control/flows/starts.ts'
+import { startManualClock } from '../../support/manual-clock.ts'
+
+function startStarts(pressure?: string) {
+  const clock = startManualClock()
+  const begun: string[] = []
+  const gone: string[] = []
+  const cancelled: string[] = []
+  const ends = new Map<string, () => void>()
+  const starts = new Starts({ clock, pressure: () => pressure, cancel: (run) => cancelled.push(run) })
+  const offer = (run: string, more: Partial<Omit<Start, 'run'>> = {}) =>
+    starts.offer({
+      run,
+      flow: more.group ?? 'f',
+      group: 'f',
+      concurrency: { limit: 1, overflow: 'queue', queueMax: 100 },
+      priority: 'normal',
+      locks: [],
+      holder: run,
+      isExempt: false,
+      begin: () => {
+        begun.push(run)
+        return new Promise<void>((resolve) => ends.set(run, resolve))
+      },
+      giveWay: () => gone.push(run),
+      ...more,
+    })
+  const end = async (run: string): Promise<void> => {
+    ends.get(run)?.()
+    await clock.settle()
+  }
+  return { clock, starts, offer, end, begun, gone, cancelled }
+}
+
+describe('the starts of runs', () => {
+  it('begin one after the other, in the order in which they came', async () => {
+    const { offer, end, begun } = startStarts()
+    expect(['a', 'b', 'c'].map((run) => offer(run))).toEqual(['begun', 'queued', 'queued'])
+    await end('a')
+    await end('b')
+    expect(begun).toEqual(['a', 'b', 'c'])
+  })
+
+  it('let the more important ones before the others, but not for ever', async () => {
+    const { offer, end, begun, clock } = startStarts()
+    offer('first')
+    offer('low', { priority: 'low' })
+    offer('normal')
+    offer('critical', { priority: 'critical' })
+    await clock.advance(121_000)
+    offer('late', { priority: 'critical' })
+    for (const run of ['first', 'critical', 'normal', 'low']) await end(run)
+    expect(begun).toEqual(['first', 'critical', 'normal', 'low', 'late'])
+  })
+
+  it('wait for the locks of others, and are not overtaken by who needs fewer of them', async () => {
+    const { offer, end, begun } = startStarts()
+    offer('one', { group: 'g1', locks: ['a'] })
+    offer('both', { group: 'g2', locks: ['a', 'b'] })
+    expect(offer('other', { group: 'g3', locks: ['b'] })).toBe('queued')
+    await end('one')
+    expect(begun).toEqual(['one', 'both'])
+    await end('both')
+    expect(begun).toEqual(['one', 'both', 'other'])
+  })
+
+  it('have the locks of the run that waits for them', () => {
+    const { offer } = startStarts()
+    offer('parent', { group: 'g1', locks: ['a'] })
+    expect(offer('child', { group: 'g2', locks: ['a'], holder: 'parent' })).toBe('begun')
+  })
+
+  it('are refused, dropped, or take the place of the oldest, where there is no room', () => {
+    const { offer, gone, cancelled } = startStarts()
+    const concurrency = { limit: 1, overflow: 'queue', queueMax: 1 } as const
+    expect(['a', 'b', 'c'].map((run) => offer(run, { concurrency }))).toEqual(['begun', 'queued', 'no-room'])
+    expect(offer('d', { concurrency: { ...concurrency, overflow: 'drop' } })).toBe('dropped')
+    expect(offer('e', { concurrency: { ...concurrency, overflow: 'replace' } })).toBe('queued')
+    expect(gone).toEqual(['b'])
+    expect(offer('f', { group: 'h' })).toBe('begun')
+    expect(offer('g', { group: 'h', concurrency: { limit: 1, overflow: 'replace', queueMax: 0 } })).toBe('queued')
+    expect(cancelled).toEqual(['f'])
+  })
+
+  it('of low priority are refused while the machine is under pressure', () => {
+    const { offer } = startStarts('the journal is behind')
+    expect([offer('low', { priority: 'low', group: 'g' }), offer('high', { priority: 'high' })]).toEqual(['overloaded', 'begun'])
+  })
+
+  it('of one flow are no more than it may have in a second', async () => {
+    const clock = startManualClock()
+    const rate = new StartRate(clock)
+    const taken = () => Array.from({ length: 2_000 }, () => rate.take()).filter(Boolean).length
+    expect(taken()).toBe(1_000)
+    await clock.advance(1_000)
+    expect(taken()).toBe(200)
+  })
+})
