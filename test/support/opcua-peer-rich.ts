@@ -53,7 +53,9 @@ async function addStructures({ addressSpace, namespace, line }: RichContext): Pr
   await ensureDatatypeExtracted(addressSpace)
   const value = addressSpace.constructExtensionObject(press, {
     name: 'P7',
-    axes: [1, 2].map((place) => addressSpace.constructExtensionObject(axis, { position: place + 0.5, count: [0, place], load: place + 50.5 })),
+    axes: [1, 2].map((place) =>
+      addressSpace.constructExtensionObject(axis, { position: place + 0.5, count: [0, place], load: place + 50.5 }),
+    ),
     levels: [1, 2, 3],
     since: new Date(1_700_000_000_000),
   })
