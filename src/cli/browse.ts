@@ -177,6 +177,7 @@ async function* csvTexts(tags: AsyncGenerator<BrowsedTag>, command: BrowseComman
   if (driver === undefined) throw new Error('there is no driver opcua')
   const columns = [
     'node',
+    'field',
     'type',
     'unit',
     'range.min',
@@ -212,8 +213,9 @@ async function* jsonTexts(tags: AsyncGenerator<BrowsedTag>): AsyncGenerator<stri
 
 async function* listTexts(tags: AsyncGenerator<BrowsedTag>): AsyncGenerator<string> {
   for await (const { path, fields, access, dataType } of tags) {
-    const { node, unit, range } = fields
+    const { node, field, unit, range } = fields
+    const place = field === undefined ? String(node) : `${node}  ${field}`
     const span = Array.isArray(range) ? `${range[0]}…${range[1]}` : ''
-    yield `${[path, dataType, access, [span, unit].filter((text) => text !== undefined && text !== '').join(' '), String(node)].join('  ').replaceAll(/\p{Cc}/gu, '�')}\n`
+    yield `${[path, dataType, access, [span, unit].filter((text) => text !== undefined && text !== '').join(' '), place].join('  ').replaceAll(/\p{Cc}/gu, '�')}\n`
   }
 }

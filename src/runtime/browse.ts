@@ -2,9 +2,12 @@ import { systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { issueText } from '../base/issue-text.ts'
 import { openLog } from '../base/log.ts'
+import { nameFrom } from '../model/name.ts'
 import { type BrowseResult, browseServer } from '../south/opcua/browse.ts'
 import { type BrowseCounts, type BrowsedVariable, browsedVariables } from '../south/opcua/browse-journal.ts'
 import { type OpcuaConfig, opcuaSchema } from '../south/opcua/config.ts'
+import { parseFieldPath } from '../south/opcua/field.ts'
+import type { StructurePart } from '../south/opcua/type-definitions.ts'
 
 /** Where to browse, as a person says it. The password is a secret by name, never a text. */
 export interface ServerAddress {
@@ -63,7 +66,21 @@ export interface BrowsedTag {
 
 /** One at a time, in the order in which they were found. */
 export async function* browsedTags(file: string): AsyncGenerator<BrowsedTag> {
-  for await (const variable of browsedVariables(file)) yield tagOf(variable)
+  for await (const variable of browsedVariables(file)) {
+    const { parts } = variable
+    if (parts === undefined || !variable.isReadable) yield tagOf(variable)
+    else for (const part of parts) yield tagOfPart(variable, part)
+  }
+}
+
+/** One value of a structure: read-only, for OPC UA writes nodes as a whole. */
+function tagOfPart({ node, path }: BrowsedVariable, { field, type, dataType, isArray, description, refusal }: StructurePart): BrowsedTag {
+  const steps = field === '' ? [] : (parseFieldPath(field) ?? [field])
+  const levels = [...(path === '' ? [] : [path]), ...steps.map((step) => nameFrom(String(step)))]
+  const declared = type === undefined || isArray ? {} : { type }
+  const named = field === '' ? {} : { field }
+  const fields = { node, ...named, ...declared, ...(description === undefined ? {} : { description }) }
+  return { path: levels.join('/'), fields, access: 'read', dataType, ...(refusal === undefined ? {} : { refusal }) }
 }
 
 function tagOf(variable: BrowsedVariable): BrowsedTag {

@@ -25,6 +25,7 @@ export async function makeRich(context: RichContext): Promise<Rich> {
 }
 
 async function addStructures({ addressSpace, namespace, line }: RichContext): Promise<void> {
+  const percent = namespace.createDataType({ browseName: 'PercentType', nodeId: 's=PercentType', isAbstract: false, subtypeOf: 'Double' })
   const axis = namespace.createDataType({
     browseName: 'AxisType',
     nodeId: 's=AxisType',
@@ -33,6 +34,7 @@ async function addStructures({ addressSpace, namespace, line }: RichContext): Pr
     partialDefinition: [
       { name: 'Position', dataType: DataType.Double, valueRank: -1 },
       { name: 'Count', dataType: DataType.Int64, valueRank: -1 },
+      { name: 'Load', dataType: percent.nodeId, valueRank: -1 },
     ],
   })
   const press = namespace.createDataType({
@@ -51,7 +53,9 @@ async function addStructures({ addressSpace, namespace, line }: RichContext): Pr
   await ensureDatatypeExtracted(addressSpace)
   const value = addressSpace.constructExtensionObject(press, {
     name: 'P7',
-    axes: [1, 2].map((place) => addressSpace.constructExtensionObject(axis, { position: place + 0.5, count: [0, place] })),
+    axes: [1, 2].map((place) =>
+      addressSpace.constructExtensionObject(axis, { position: place + 0.5, count: [0, place], load: place + 50.5 }),
+    ),
     levels: [1, 2, 3],
     since: new Date(1_700_000_000_000),
   })

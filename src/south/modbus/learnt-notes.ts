@@ -1,5 +1,6 @@
 import type { LearntNote } from '../driver.ts'
 import { exceptionName } from './faults.ts'
+import type { LearntHole } from './learnt-schema.ts'
 import type { Span } from './planner.ts'
 import type { Finding } from './survey.ts'
 
@@ -11,13 +12,20 @@ export interface NoteContext {
 
 type Note = Omit<LearntNote, 'sinceMs'>
 
-export function holeNote({ kind, span, code }: Exclude<Finding, { readonly kind: 'limit' }>, context: NoteContext): Note {
+interface Hole {
+  readonly kind: LearntHole['kind']
+  readonly span: Span
+  readonly code: number
+}
+
+export function holeNote({ kind, span, code }: Hole, context: NoteContext): Note {
   const place = spanText(span, context)
   const why = `exception ${code}, ${exceptionName(code)}`
   if (span.count === 0) return { code: 'modbus.border', message: `No request may reach over the beginning of ${place}: ${why}.` }
   const pin = `modbus: { quirks: { holes: ["${place}"] } }`
   if (kind === 'gap') return { code: 'modbus.gap', message: `${place} cannot be read along: ${why}.`, pin }
-  return { code: 'modbus.hole', message: `${place} cannot be read: ${why}. Only the tags there are bad.`, pin }
+  const what = kind === 'whole' ? `Nothing of ${place} can be read` : `${place} cannot be read`
+  return { code: 'modbus.hole', message: `${what}: ${why}. Only the tags there are bad.`, pin }
 }
 
 export function limitNote(limit: Omit<Extract<Finding, { readonly kind: 'limit' }>, 'kind'>, context: NoteContext): Note {

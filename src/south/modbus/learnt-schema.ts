@@ -8,13 +8,13 @@ const functionsMax = 1_000
 const unit = z.int().min(0).max(255)
 const since = z.number()
 const hole = z.strictObject({
-  kind: z.enum(['hole', 'gap']),
+  kind: z.enum(['hole', 'gap', 'whole']),
   unit,
   area: z.enum(areas),
   start: z.int().min(0).max(65_535),
   count: z.int().min(0).max(65_536),
   code: z.int().min(1).max(255),
-  /** What the tags there were when it was found: another tag deserves another look. */
+  /** What the tags there were when it was found: another tag deserves another look. Of a whole: the tags of that request. */
   tags: z.string().max(64),
   sinceMs: since,
 })

@@ -39,6 +39,8 @@ export interface LearntOptions {
 /** Which requests read a number of items, and which items not to ask for as usual. */
 export interface Plan {
   readonly blocks: readonly Block<Item>[]
+  /** Of `blocks`: nothing of them was given when they were taken apart, so that they are not taken apart again at once. */
+  readonly whole: ReadonlySet<Block<Item>>
   /** Known to be refused: to be probed now and then. */
   readonly refused: readonly { readonly block: Block<Item>; readonly code: number }[]
   /** Never asked for, and the status that says why. */
@@ -103,13 +105,15 @@ export class Learnt implements AsyncDisposable {
       const [first] = same as [Item]
       return { block: { ...spanOf(first), items: same }, code: this.#holes.get(key)?.code ?? 2 }
     })
-    return { blocks: this.planBlocks(asked.filter((item) => !isRefused(item))), refused, unreadable }
+    const blocks = this.planBlocks(asked.filter((item) => !isRefused(item)))
+    const whole = new Set(blocks.filter((block) => this.#holes.get(keyOf('whole', block))?.tags === hashOf(block.items)))
+    return { blocks, whole, refused, unreadable }
   }
 
   /** The requests for items that are to be read, whether or not they were refused before. */
   planBlocks(items: readonly Item[]): readonly Block<Item>[] {
     const { limits, holes } = this.#options.pinned
-    const avoided = [...holes, ...this.#holes.values()]
+    const avoided = [...holes, ...Array.from(this.#holes.values()).filter(({ kind }) => kind !== 'whole')]
     return [...Map.groupBy(items, ({ unit }) => unit)].flatMap(([unit, ofUnit]) => {
       const registersMax = Math.min(limits.registersMax, this.#limits.get(`${unit}/false`)?.countMax ?? limits.registersMax)
       const coilsMax = Math.min(limits.coilsMax, this.#limits.get(`${unit}/true`)?.countMax ?? limits.coilsMax)
@@ -129,8 +133,10 @@ export class Learnt implements AsyncDisposable {
       return this.#news(limitNote(finding, words))
     }
     const key = keyOf(finding.kind, finding.span)
-    if (this.#holes.has(key) || this.#holes.size >= learntHolesMax) return false
-    const hole: LearntHole = { ...spanOf(finding.span), kind: finding.kind, code: finding.code, tags: this.#tagsAt(finding.span), sinceMs }
+    const tags = finding.kind === 'whole' ? hashOf(finding.span.items) : this.#tagsAt(finding.span)
+    const before = this.#holes.get(key)
+    if (before === undefined ? this.#holes.size >= learntHolesMax : finding.kind !== 'whole' || before.tags === tags) return false
+    const hole: LearntHole = { ...spanOf(finding.span), kind: finding.kind, code: finding.code, tags, sinceMs }
     this.#holes.set(key, hole)
     return this.#news(this.#isSaidByAnother(hole) ? undefined : holeNote(finding, words))
   }
@@ -139,7 +145,7 @@ export class Learnt implements AsyncDisposable {
   forget(span: Span): void {
     let isNews = false
     for (const [key, hole] of this.#holes) {
-      const touches = hole.kind === 'gap' && isSameLine(hole, span) && hole.start < endOf(span) && endOf(hole) > span.start
+      const touches = hole.kind !== 'hole' && isSameLine(hole, span) && hole.start < endOf(span) && endOf(hole) > span.start
       if (key === keyOf('hole', span) || touches) isNews = this.#holes.delete(key) || isNews
     }
     if (isNews) this.#news(readAgainNote(span, this.#options.words))
@@ -191,7 +197,8 @@ export class Learnt implements AsyncDisposable {
     if (peer !== this.#options.peer) return
     const isFresh = ({ sinceMs }: { readonly sinceMs: number }): boolean => this.#options.clock.now() - sinceMs < costlyMsMax
     for (const hole of holes) {
-      if (hole.tags === this.#tagsAt(hole) && (hole.kind === 'hole' || isFresh(hole))) this.#holes.set(keyOf(hole.kind, hole), hole)
+      const isSame = hole.kind === 'whole' || hole.tags === this.#tagsAt(hole) // the tags of a whole are compared when it is planned
+      if (isSame && (hole.kind === 'hole' || isFresh(hole))) this.#holes.set(keyOf(hole.kind, hole), hole)
     }
     for (const limit of limits.filter(isFresh)) this.#limits.set(`${limit.unit}/${limit.isBits}`, limit)
     for (const one of without) this.#without.set(`${one.unit}/${one.function}`, one)
@@ -200,9 +207,7 @@ export class Learnt implements AsyncDisposable {
   /** A short word for the tags that touch a place: it changes when one is added, removed or made another. */
   #tagsAt(span: Span): string {
     const touching = this.#options.items.filter((item) => isSameLine(item, span) && item.start < endOf(span) && endOf(item) > span.start)
-    if (touching.length === 0) return ''
-    const texts = touching.map(({ place }) => JSON.stringify(place)).sort()
-    return createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 16)
+    return touching.length === 0 ? '' : hashOf(touching)
   }
 
   #news(note: Omit<LearntNote, 'sinceMs'> | undefined): true {
@@ -240,6 +245,11 @@ export class Learnt implements AsyncDisposable {
       this.#isSaveFailing = true
     }
   }
+}
+
+function hashOf(items: readonly Item[]): string {
+  const texts = items.map(({ place }) => JSON.stringify(place)).sort()
+  return createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 16)
 }
 
 function keyOf(kind: LearntHole['kind'], { unit, area, start, count }: Span): string {

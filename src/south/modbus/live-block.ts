@@ -23,6 +23,8 @@ export class LiveBlock {
   isHole = false
   /** Not to be taken apart before: it was, and no part of it could be read either. */
   wholeUntil: MonotonicMs | undefined
+  /** Every part of it was refused for an address that does not exist. */
+  isWhollyRefused = false
 
   constructor(block: Block<Item>) {
     this.block = block

@@ -42,7 +42,7 @@ export class Scan {
 
   constructor(options: ScanOptions) {
     this.#options = options
-    const { blocks, refused, unreadable } = options.learnt.plan(options.items)
+    const { blocks, whole, refused, unreadable } = options.learnt.plan(options.items)
     const known: Reading[] = unreadable.map(({ item, status }) => badReading(item, status))
     const standing = refused.map(({ block, code }) => {
       const live = new LiveBlock(block)
@@ -50,7 +50,9 @@ export class Scan {
       live.refuse({ code, probeAt: this.#later(live) }, known)
       return live
     })
-    this.#blocks = [...blocks.map((block) => new LiveBlock(block)), ...standing]
+    const asked = blocks.map((block) => new LiveBlock(block))
+    for (const live of asked.filter(({ block }) => whole.has(block))) this.#keepWhole(live, { forMs: probeMsMax, isWhollyRefused: true })
+    this.#blocks = [...asked, ...standing]
     this.#known = known
   }
 
@@ -83,7 +85,7 @@ export class Scan {
       const answer = await line.ask(live.ask, polling)
       if (answer.kind === 'exception') return await this.#excepted(live, answer.code, round)
       units.answered(live.block.unit)
-      if (live.refusedCode !== undefined) this.#givenAgain(live, round)
+      if (live.refusedCode !== undefined || live.isWhollyRefused) this.#givenAgain(live, round)
       live.take(answer.data, round.readings)
     } catch (error) {
       if (!(error instanceof LineFault) || !line.isOpen) throw error
@@ -108,8 +110,9 @@ export class Scan {
     const now = clock.elapsed()
     // A block that could be read a moment ago and now meets a failing device is no hole.
     const isWhole = (code === 4 && live.isKnown) || now < (live.wholeUntil ?? 0)
-    if (isAddressRefusal(code) && !isWhole) await this.#survey(live, code, round)
-    else this.#refuse(live, code, round)
+    if (isAddressRefusal(code) && !isWhole) return await this.#survey(live, code, round)
+    if (live.isWhollyRefused && isMissing(code)) this.#options.learnt.add({ kind: 'whole', span: live.block, code })
+    this.#refuse(live, code, round)
   }
 
   /** What the device gives in parts is read in parts from now on, as few as its answers prove possible. */
@@ -117,11 +120,13 @@ export class Scan {
     const { line, learnt } = this.#options
     const { parts, findings } = await surveyBlock(live.block, code, (span) => line.ask(askRead(span), polling))
     const isNothingGiven = !parts.some(({ answer }) => answer.kind === 'data')
+    if (live.isWhollyRefused && !isNothingGiven) learnt.forget(live.block)
     // Once may be a device that is starting; twice is worth remembering.
     const isNews = (!isNothingGiven || live.refusals > 0) && findings.map((finding) => learnt.add(finding)).includes(true)
     if (isNews) round.hasLearnt = true
     if (isNothingGiven) {
-      if (parts.length > 1) live.wholeUntil = (this.#options.clock.elapsed() + holeProbeMs) as MonotonicMs
+      const isWhollyRefused = parts.every(({ answer }) => answer.kind === 'exception' && isMissing(answer.code))
+      if (parts.length > 1) this.#keepWhole(live, { forMs: holeProbeMs, isWhollyRefused })
       return this.#refuse(live, code, round)
     }
     const { good, others } = this.#takeParts(parts, round)
@@ -131,6 +136,12 @@ export class Scan {
       countMax,
     )
     round.replace(live, [...(isNews ? good : joined.map((block) => new LiveBlock(block))), ...others])
+  }
+
+  /** It is asked for as a whole until then, and not taken apart. */
+  #keepWhole(live: LiveBlock, { forMs, isWhollyRefused }: { readonly forMs: number; readonly isWhollyRefused: boolean }): void {
+    live.wholeUntil = (this.#options.clock.elapsed() + forMs) as MonotonicMs
+    live.isWhollyRefused = isWhollyRefused
   }
 
   #takeParts(parts: readonly Part[], round: Round): { readonly good: readonly LiveBlock[]; readonly others: readonly LiveBlock[] } {
@@ -173,6 +184,7 @@ export class Scan {
 
   #givenAgain(live: LiveBlock, round: Round): void {
     this.#options.log.info('The device gives again what it had refused.', fieldsOf(live))
+    this.#keepWhole(live, { forMs: 0, isWhollyRefused: false })
     this.#options.learnt.forget(live.block)
     round.hasLearnt = true
   }
@@ -181,6 +193,11 @@ export class Scan {
     const firstMs = isHole ? holeProbeMs : wholeProbeMs
     return (this.#options.clock.elapsed() + Math.min(firstMs * 2 ** refusals, probeMsMax)) as MonotonicMs
   }
+}
+
+/** What does not exist, unlike what fails (exception 4) and may be given any moment. */
+function isMissing(code: number): boolean {
+  return code === 2 || code === 3
 }
 
 function spanText(block: Block<Item>): string {

@@ -8,6 +8,8 @@ import { isAddressRefusal, isPassing, type Part, splitWhileRefused } from './rea
 export type Finding =
   /** Exactly this value is refused. */
   | { readonly kind: 'hole'; readonly span: Span; readonly code: number }
+  /** A whole request of which nothing is given, however it is taken apart. */
+  | { readonly kind: 'whole'; readonly span: Block<Item>; readonly code: number }
   /** No request may read this along. Where it has no length, no request may reach over its start. */
   | { readonly kind: 'gap'; readonly span: Span; readonly code: number }
   /** The largest request that the device answers. */

@@ -3,6 +3,7 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { Fault } from '../../base/fault.ts'
 import { FingerprintSet } from '../../base/fingerprint-set.ts'
 import type { ValueType } from '../../model/tag.ts'
+import type { StructurePart } from './type-definitions.ts'
 
 /**
  * The state of a browse, on the disk: what was found is what is still to be looked into, so one file is both the result and the queue.
@@ -39,6 +40,8 @@ export interface BrowsedVariable {
   readonly isArray: boolean
   /** A value made of fields, which is no tag by itself. */
   readonly isStructure: boolean
+  /** Of a structure that the server explains. */
+  readonly parts?: readonly StructurePart[]
   readonly isReadable: boolean
   readonly isWritable: boolean
   readonly unit?: string

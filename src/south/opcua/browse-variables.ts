@@ -1,7 +1,9 @@
-import { AttributeIds, DataType, type DataValue, NodeId } from 'node-opcua-client'
+import { AttributeIds, type DataValue, NodeId } from 'node-opcua-client'
 import type { BrowsedVariable, FoundNode } from './browse-journal.ts'
 import type { DataTypes } from './data-types.ts'
+import { cleanText, enumerationText } from './enumeration-text.ts'
 import type { Requests } from './requests.ts'
+import { dataTypeText, describedAs, fixedLength, type TypeDefinitions } from './type-definitions.ts'
 
 /** A variable that was looked into. */
 export interface VariableNode {
@@ -9,11 +11,14 @@ export interface VariableNode {
   readonly node: NodeId
   readonly unitNode?: NodeId
   readonly rangeNode?: NodeId
+  /** What its values mean, where its type does not say. */
+  readonly namesNode?: NodeId
 }
 
 export interface VariableReading {
   readonly requests: Requests
   readonly dataTypes: DataTypes
+  readonly definitions: TypeDefinitions
   /** Nodes in one read; 0 where the server names no limit. */
   readonly readMax: number
   readonly signal: AbortSignal
@@ -29,7 +34,9 @@ const canWrite = 2
 export async function describeVariables(nodes: readonly VariableNode[], reading: VariableReading): Promise<readonly BrowsedVariable[]> {
   const asked = nodes.flatMap((variable) => [
     ...attributes.map((attributeId) => ({ nodeId: variable.node, attributeId })),
-    ...[variable.unitNode, variable.rangeNode].flatMap((nodeId) => (nodeId ? [{ nodeId, attributeId: AttributeIds.Value }] : [])),
+    ...[variable.unitNode, variable.rangeNode, variable.namesNode].flatMap((nodeId) =>
+      nodeId ? [{ nodeId, attributeId: AttributeIds.Value }] : [],
+    ),
   ])
   const answers = await reading.requests.chunked(asked, {
     what: 'a read of attributes',
@@ -44,31 +51,52 @@ export async function describeVariables(nodes: readonly VariableNode[], reading:
     const [dataType, valueRank, access, description] = [next(), next(), next(), next()]
     const unit = variable.unitNode ? unitOf(next()) : undefined
     const range = variable.rangeNode ? rangeOf(next()) : undefined
+    const ownNames = variable.namesNode ? enumerationText(goodValue(next())) : undefined
+    const { names = ownNames, ...type } = await typeOf({ node: variable.node, dataType, valueRank }, reading)
     described.push({
       node: variable.found.node,
       path: variable.found.path,
-      ...(await typeOf(dataType, valueRank, reading)),
+      ...type,
       ...accessOf(access),
       ...(unit === undefined ? {} : { unit }),
       ...(range === undefined ? {} : { range }),
-      ...descriptionOf(description),
+      ...describedAs(textOf(description), names, descriptionLengthMax),
     })
   }
   return described
 }
 
-async function typeOf(
-  dataType: DataValue | undefined,
-  valueRank: DataValue | undefined,
-  { dataTypes, signal }: VariableReading,
-): Promise<Pick<BrowsedVariable, 'type' | 'dataType' | 'isArray' | 'isStructure'>> {
+interface Declared {
+  readonly node: NodeId
+  readonly dataType: DataValue | undefined
+  readonly valueRank: DataValue | undefined
+}
+
+type Typed = Pick<BrowsedVariable, 'type' | 'dataType' | 'isArray' | 'isStructure' | 'parts'> & { readonly names?: string }
+
+async function typeOf({ node, dataType, valueRank }: Declared, reading: VariableReading): Promise<Typed> {
+  const { dataTypes, definitions, signal } = reading
   const id: unknown = goodValue(dataType)
   const rank: unknown = goodValue(valueRank)
   const isArray = typeof rank === 'number' && rank >= 0
   if (!(id instanceof NodeId)) return { dataType: 'unknown', isArray, isStructure: false }
-  const meaning = await dataTypes.meaningOf(id, signal)
-  const standardName = id.namespace === 0 ? DataType[Number(id.value)] : undefined
-  return { ...meaning, dataType: standardName ?? id.toString(), isArray }
+  const { isEnumeration, ...meaning } = await dataTypes.meaningOf(id, signal)
+  const typed = { ...meaning, dataType: dataTypeText(id), isArray }
+  if (isEnumeration === true) {
+    const names = await definitions.namesOf(id, signal)
+    return names === undefined ? typed : { ...typed, names }
+  }
+  if (!meaning.isStructure) return typed
+  const length = isArray ? await lengthOf(node, reading) : undefined
+  const parts =
+    isArray && length === undefined ? undefined : await definitions.partsOf(id, { signal, ...(length === undefined ? {} : { length }) })
+  return parts?.some(({ refusal }) => refusal === undefined) === true ? { ...typed, parts } : typed
+}
+
+/** Of an array that always has as many elements. */
+async function lengthOf(nodeId: NodeId, { requests, signal }: VariableReading): Promise<number | undefined> {
+  const asked = { nodeId, attributeId: AttributeIds.ArrayDimensions }
+  return fixedLength(goodValue(await requests.ask('a read of the length of an array', (session) => session.read(asked), signal)))
 }
 
 function accessOf(access: DataValue | undefined): { readonly isReadable: boolean; readonly isWritable: boolean } {
@@ -91,10 +119,9 @@ function rangeOf(data: DataValue | undefined): readonly [number, number] | undef
   return isRange ? [low, high] : undefined
 }
 
-function descriptionOf(data: DataValue | undefined): { readonly description?: string } {
-  const text = (goodValue(data) as { readonly text?: string | null } | null | undefined)?.text
-  const clean = text?.replaceAll(/\s+/g, ' ').trim().slice(0, descriptionLengthMax)
-  return clean === undefined || clean === '' ? {} : { description: clean }
+function textOf(data: DataValue | undefined): string | undefined {
+  const text = cleanText((goodValue(data) as { readonly text?: unknown } | null | undefined)?.text, descriptionLengthMax)
+  return text === '' ? undefined : text
 }
 
 function goodValue(data: DataValue | undefined): unknown {

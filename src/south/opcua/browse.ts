@@ -13,6 +13,7 @@ import { DataTypes } from './data-types.ts'
 import { connectionLost } from './faults.ts'
 import { Requests } from './requests.ts'
 import { browseLimits, findNode, noSuchNode } from './resolve.ts'
+import { TypeDefinitions } from './type-definitions.ts'
 
 export interface BrowseOptions {
   readonly config: OpcuaConfig
@@ -83,6 +84,7 @@ class Walk {
   readonly #journal: BrowseJournal
   readonly #requests: Requests
   readonly #dataTypes: DataTypes
+  readonly #definitions: TypeDefinitions
   readonly #namespaces: Namespaces
   readonly #include: readonly PathGlob[]
   readonly #exclude: readonly PathGlob[]
@@ -113,6 +115,7 @@ class Walk {
     this.#journal = journal
     this.#requests = requests
     this.#dataTypes = new DataTypes(requests)
+    this.#definitions = new TypeDefinitions({ requests, dataTypes: this.#dataTypes })
     this.#namespaces = server.namespaces
     this.#limits = server.limits
     this.#include = options.include.map(pathGlob)
@@ -156,7 +159,8 @@ class Walk {
     }
     const wanted = variables.filter(({ found }) => found.isVariable && this.#isWanted(found.path))
     const { read: readMax } = this.#limits
-    const described = await describeVariables(wanted, { requests: this.#requests, dataTypes: this.#dataTypes, readMax, signal })
+    const [requests, dataTypes, definitions] = [this.#requests, this.#dataTypes, this.#definitions]
+    const described = await describeVariables(wanted, { requests, dataTypes, definitions, readMax, signal })
     await this.#journal.commit({ nodes, variables: described, expanded: batch.length })
   }
 
@@ -201,4 +205,5 @@ function noteProperty(variable: Writable<VariableNode>, { browseName, nodeId }: 
   if (browseName.namespaceIndex !== 0) return
   if (browseName.name === 'EngineeringUnits') variable.unitNode = nodeId
   if (browseName.name === 'EURange') variable.rangeNode = nodeId
+  if (browseName.name === 'EnumStrings' || browseName.name === 'EnumValues') variable.namesNode = nodeId
 }

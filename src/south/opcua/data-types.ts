@@ -7,6 +7,7 @@ export interface DataTypeMeaning {
   /** Absent for structures, and for abstract types such as Number: each value tells its own. */
   readonly type?: ValueType
   readonly isStructure: boolean
+  readonly isEnumeration?: true
 }
 
 /** OPC 10000-6, 5.1.2, and the abstract types of OPC 10000-5, 12. */
@@ -39,9 +40,9 @@ const standardTypes: Readonly<Record<number, ValueType | 'structure' | 'any'>> =
   26: 'any',
   27: 'any',
   28: 'any',
-  29: 'i32',
 }
 
+const enumeration = 29
 const hasSubtype = 'i=45'
 const superTypesMax = 20
 /** Types of one server that are remembered; a line has some dozens. */
@@ -69,6 +70,7 @@ export class DataTypes {
     let at: NodeId | undefined = dataType
     for (let step = 0; at !== undefined && step < superTypesMax; step += 1) {
       const standard = at.namespace === 0 ? standardTypes[Number(at.value)] : undefined
+      if (at.namespace === 0 && at.value === enumeration) return { type: 'i32', isStructure: false, isEnumeration: true }
       if (standard !== undefined) return meaningOf(standard)
       at = await this.#superTypeOf(at, signal)
     }

@@ -9,6 +9,8 @@ interface Field {
   readonly fieldType: string
   readonly category?: string
   readonly isArray?: boolean
+  /** Of a type of the server's own, what it comes down to. */
+  readonly schema?: { readonly name?: string }
 }
 
 interface Schema {
@@ -73,7 +75,8 @@ function fieldsOf(schema: Schema | null | undefined): readonly Field[] {
 function builtInType(field: Field): DataType {
   if (field.category === 'enumeration') return DataType.Int32
   const known = DataType[field.fieldType as keyof typeof DataType] ?? aliases[field.fieldType]
-  return known ?? DataType.ExtensionObject
+  const plain = field.category === 'basic' ? DataType[field.schema?.name as keyof typeof DataType] : undefined
+  return known ?? plain ?? DataType.ExtensionObject
 }
 
 const aliases: Readonly<Record<string, DataType>> = {

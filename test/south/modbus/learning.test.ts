@@ -103,6 +103,66 @@ describe('a hole of a Modbus device', () => {
     await line[Symbol.asyncDispose]()
   })
 
+  it('that is a whole request is taken apart once, and known after a restart until something of it can be read', async () => {
+    const clock = startManualClock()
+    const holes = Array.from({ length: 10 }, (_, place) => 400 + place)
+    const plant = await site({ holes })
+    const told: string[] = []
+    const connect = (texts: readonly string[] = [...words(0, 4), ...words(400, 10)]) =>
+      connectTo({ ...config(plant.device.port), timeoutMs: 60_000 }, texts, {
+        clock,
+        stateFolder: plant.folder,
+        learnt: ({ message }) => told.push(message),
+      })
+    const readsOf = async (line: Connected, ms: number): Promise<readonly string[]> => {
+      const before = plant.device.requests.length
+      await clock.advance(ms)
+      await line.poll()
+      return readsSince(plant.device, before)
+    }
+    {
+      await using line = await connect()
+      expect(await readsOf(line, 0)).toHaveLength(2 + 18)
+      expect(await readsOf(line, 6_000)).toEqual(['0+4', '400+10'])
+      expect(told).toEqual(['Nothing of hr:400-409 can be read: exception 2, illegal address. Only the tags there are bad.'])
+    }
+    {
+      await using line = await connect()
+      expect(line.connection.learnt?.()).toMatchObject([{ code: 'modbus.hole', pin: expect.stringContaining('["hr:400-409"]') }])
+      expect(Object.values(await line.values()).filter((value) => value === 'bad')).toHaveLength(10)
+      expect(await readsOf(line, 5 * 60_000)).toEqual(['0+4', '400+10'])
+    }
+    {
+      await using other = await connect(words(400, 9))
+      expect(await readsOf(other, 0)).toHaveLength(1 + 16)
+    }
+    await using line = await connect()
+    expect(await readsOf(line, 0)).toEqual(['0+4', '400+10'])
+    holes.length = 1
+    expect((await readsOf(line, 17 * 60_000)).length).toBeGreaterThan(3)
+    expect(line.connection.learnt?.()).toMatchObject([{ message: expect.stringContaining('hr:400 cannot be read') }])
+    expect(await readsOf(line, 1_000)).toEqual(['0+4', '401+9'])
+  })
+
+  it('that is a whole request is forgotten as soon as it is given', async () => {
+    const clock = startManualClock()
+    const holes = [400, 401, 402]
+    const plant = await site({ holes })
+    const connect = () =>
+      connectTo({ ...config(plant.device.port), timeoutMs: 60_000 }, words(400, 3), { clock, stateFolder: plant.folder })
+    {
+      await using line = await connect()
+      await line.poll()
+      await clock.advance(6_000)
+      await line.poll()
+      expect(line.connection.learnt?.()).toHaveLength(1)
+    }
+    holes.length = 0
+    await using line = await connect()
+    expect(await line.values()).toEqual({ 0: 400, 1: 401, 2: 402 })
+    expect(line.connection.learnt?.()).toEqual([])
+  })
+
   it('is looked for anew when the tag there has changed', async () => {
     const plant = await site({ holes: [20] })
     await (await plant.start(words(18, 4))).poll()

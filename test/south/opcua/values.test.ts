@@ -42,12 +42,13 @@ const fields: readonly OpcuaAddress[] = [
   plant('Press', { field: 'Name' }),
   plant('Press', { field: 'axes[1].Position' }),
   plant('Press', { field: 'Axes[1].Count' }),
+  plant('Press', { field: 'Axes[1].Load' }),
   plant('Press', { field: 'Levels' }),
   plant('Press', { field: 'Levels[2]' }),
   plant('Press', { field: 'Since' }),
   plant('Matrix', { field: '[4]' }),
 ]
-const fieldValues = ['P7', 2.5, 2n, [1, 2, 3], 3, '2023-11-14T22:13:20.000Z', 5]
+const fieldValues = ['P7', 2.5, 2n, 52.5, [1, 2, 3], 3, '2023-11-14T22:13:20.000Z', 5]
 
 const rich = sharedPeer({ isRich: true })
 
