@@ -47,7 +47,7 @@ function mapsIn(value: unknown): readonly object[] {
 }
 
 /** What history and services bring: shown with them. */
-const toCome = ['query', 'request']
+const toCome = ['query']
 
 describe('the documents and the flows of the example site together', () => {
   const blocks = globSync(['README.md', 'docs/**/*.md'], { cwd: root }).flatMap((file) =>
