@@ -87,8 +87,9 @@ describe('the flows of a gateway', () => {
     const { connectAsync } = await import('mqtt')
     const client = await connectAsync(`mqtt://127.0.0.1:${daemon.mqttPort}`)
     const results: string[] = []
-    client.on('message', (_topic, payload) => results.push(String(payload)))
-    await client.subscribeAsync('lineside/edge-test/flows/+/start/result')
+    const states: string[] = []
+    client.on('message', (topic, payload) => (topic.includes('/runs/') ? states : results).push(String(payload)))
+    await client.subscribeAsync(['lineside/edge-test/flows/+/start/result', 'lineside/edge-test/flows/+/runs/+'])
     await client.publishAsync('lineside/edge-test/flows/bake/start', JSON.stringify({ heat: 60 }), { qos: 1 })
     await vi.waitFor(async () => expect(await daemon.tag('oven/setpoint')).toMatchObject({ value: 60 }), 10_000)
     await client.publishAsync('lineside/edge-test/flows/none/start', '', { qos: 1 })
@@ -99,6 +100,11 @@ describe('the flows of a gateway', () => {
     await client.publishAsync('acme/test/line-1/orders/7', JSON.stringify({ heat: 5 }), { qos: 1 })
     await client.publishAsync('acme/test/line-1/orders/8', JSON.stringify({ heat: 25 }), { qos: 1 })
     await vi.waitFor(async () => expect(await daemon.tag('oven/setpoint')).toMatchObject({ value: 25 }), 10_000)
+    const [bake = '{}'] = results
+    await vi.waitFor(() => expect(states.join()).toMatch(/"state":"asking".*Is it brown/), 10_000)
+    const { run } = JSON.parse(bake) as { readonly run: string }
+    expect((await lineside(['cancel', run, '--site', join(daemon.folder, 'site')])).code).toBe(0)
+    await vi.waitFor(() => expect(states.at(-1)).toBe(''), 10_000)
     await client.endAsync()
   })
 })

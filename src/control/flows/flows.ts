@@ -5,6 +5,8 @@ import type { ChangeBatch } from '../../model/sample.ts'
 import { AllFlows, type RoutedStart } from './all-flows.ts'
 import { type FlowPort, flowPort } from './port.ts'
 import type { FlowsOptions } from './ports.ts'
+import { infoOf } from './run-info.ts'
+import { startRunTopics } from './run-topics.ts'
 
 export interface Flows extends Running {
   take(batch: ChangeBatch): void
@@ -30,8 +32,9 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
   const flows = new AllFlows(options, stop.signal)
   await flows.resume()
   await flows.listen()
+  const topics = startRunTopics({ ...options.data, ...options, runs: () => [...flows.runs.all].map(infoOf) })
   return {
-    failure: firstFailure([flows.runs, flows.triggers]),
+    failure: firstFailure([flows.runs, flows.triggers, topics]),
     take: (batch) => flows.watchers.take(batch),
     hear: (event) => flows.triggers.hear(event),
     message: (topic, payload) => flows.triggers.message(topic, payload),
@@ -41,6 +44,7 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
     metrics: () => flows.metrics(),
     [Symbol.asyncDispose]: async () => {
       stop.abort()
+      await topics[Symbol.asyncDispose]()
       await flows.triggers[Symbol.asyncDispose]()
       await Promise.allSettled([...flows.runs.all].filter(({ state }) => state === 'running').map(({ ended }) => ended))
     },
