@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
+
+export { freePort } from '../../../bench/line/free-port.ts'
 
 /** A program of the system that runs while a test needs it. */
 export interface Program extends AsyncDisposable {
@@ -33,15 +34,4 @@ export function startProgram(command: string, args: readonly string[]): Program 
 async function exitOf(child: ChildProcess): Promise<number | null> {
   const [code] = await once(child, 'close')
   return code
-}
-
-/** A port that was free a moment ago, for programs that cannot choose one and say which. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('no port')
-  return address.port
 }
