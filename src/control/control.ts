@@ -36,6 +36,8 @@ export interface ControlData {
   readonly site: string
   readonly node: string
   readonly stateFolder: string
+  /** For commands that people are told to type. */
+  readonly siteFolder?: string
   readonly devices: readonly DeviceConfig[]
   /** All tags, a device's own side by side in the order of its device file. */
   readonly tags: readonly TagMeta[]

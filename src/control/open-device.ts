@@ -12,7 +12,7 @@ import type { TagTable } from './tag-table.ts'
 interface OpenDeviceOptions {
   readonly config: DeviceConfig
   readonly first: number
-  readonly data: { readonly stateFolder: string }
+  readonly data: { readonly stateFolder: string; readonly siteFolder?: string }
   readonly ports: { readonly clock: Clock; readonly chance: Chance; readonly log: Log }
   readonly table: TagTable
   readonly onStatus: (status: DeviceStatus) => void
@@ -37,8 +37,9 @@ export async function openDevice({ config, first, data, ports, table, onStatus, 
       record(deviceEvent(status))
     },
   }
-  const { clock, chance, log } = ports
-  return startDevice({ config, driver, listener, stateFolder: `${data.stateFolder}/devices/${config.device}`, clock, chance, log })
+  const { siteFolder } = data
+  const stateFolder = `${data.stateFolder}/devices/${config.device}`
+  return startDevice({ ...ports, config, driver, listener, stateFolder, ...(siteFolder === undefined ? {} : { siteFolder }) })
 }
 
 const deviceEvents: Readonly<Record<DeviceStatus['state'], string>> = {

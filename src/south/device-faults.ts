@@ -24,3 +24,6 @@ export function connectTimedOut(device: string, connectTimeoutMs: number): Fault
     isRetryable: true,
   })
 }
+
+/** Something is there, and does not take us: it is asked ever more rarely, while an absent device is looked for twice a second. */
+export class UnwelcomeFault extends Fault {}

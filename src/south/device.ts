@@ -1,17 +1,19 @@
-import { type Backoff, backoffMs, type Chance } from '../base/chance.ts'
-import { type Clock, epochMs } from '../base/clock.ts'
-import { type Fault, plainFault } from '../base/fault.ts'
+import type { Chance } from '../base/chance.ts'
+import { type Clock, epochMs, type MonotonicMs } from '../base/clock.ts'
+import { Fault, plainFault } from '../base/fault.ts'
 import { Histogram } from '../base/histogram.ts'
-import { errorFields, type Log } from '../base/log.ts'
+import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { type Running, startLoop } from '../base/running.ts'
 import type { DeviceState, DeviceStatus } from '../model/device.ts'
 import type { Reading } from '../model/tag.ts'
 import type { DeviceConfig } from './config.ts'
-import { connectionEnded, connectTimedOut, deviceAbsent, noMethods } from './device-faults.ts'
+import { connectionEnded, connectTimedOut, deviceAbsent, noMethods, UnwelcomeFault } from './device-faults.ts'
 import type { DeviceListener } from './device-listener.ts'
+import { DeviceNews } from './device-news.ts'
 import type { CallOutcome, Connection, Driver, LearntNote, MethodCall, RawWrite, SubscribedSource, WriteOutcome } from './driver.ts'
 import { pollScanClasses, silentCode } from './polling.ts'
+import { ReconnectPace, wellAfterMs } from './reconnect-pace.ts'
 import { ofDevice, type ScanCounts, scanMetrics } from './scan-counts.ts'
 
 export interface DeviceOptions {
@@ -19,6 +21,8 @@ export interface DeviceOptions {
   readonly driver: Driver<unknown, unknown>
   readonly listener: DeviceListener
   readonly stateFolder: string
+  /** Folder of the site, for commands that people are told to type. */
+  readonly siteFolder?: string
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -41,11 +45,7 @@ interface Part {
   readonly missing?: Fault | undefined
 }
 
-/** An absent device costs one attempt in 0.35 to 0.7 s: soon enough to have it back within a second, rare enough to cost nothing. */
-const reconnect: Backoff = { firstMs: 100, maxMs: 700 }
 const connectTimeoutMs = 5_000
-/** A connection that lived this long was a good one: the next loss starts from the first back-off again. */
-const settledAfterMs = 5_000
 /** Sentences in the status of a device; all of them stand in the journal. */
 const learntMax = 20
 /** s; finest where a loop that is well lies, up to where it is a nuisance. */
@@ -73,8 +73,10 @@ class LiveDevice implements Device {
   #connection: Connection | undefined
   /** What keeps silent, and what the device does not give, though the rest answers. */
   #part: Part = {}
-  /** Of the last loss. */
-  #toldCode: string | undefined
+  readonly #news: DeviceNews
+  readonly #pace: ReconnectPace
+  /** Since when the device has answered on this connection. */
+  #answersSince: MonotonicMs | undefined
   #status: DeviceStatus
 
   constructor(options: DeviceOptions) {
@@ -82,12 +84,15 @@ class LiveDevice implements Device {
     this.#allTags = options.config.tags.map((_, position) => position)
     this.#status = { device: options.config.device, state: 'connecting', sinceMs: options.clock.now() }
     options.listener.status(this.#status)
+    this.#news = new DeviceNews({ device: options.config.device, clock: options.clock, log: options.log })
+    this.#pace = new ReconnectPace(options.chance)
     this.#loop = startLoop((signal) => this.#live(signal))
     this.failure = this.#loop.failure
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#loop[Symbol.asyncDispose]()
+    this.#news[Symbol.dispose]()
   }
 
   status(): DeviceStatus {
@@ -156,32 +161,29 @@ class LiveDevice implements Device {
   }
 
   async #live(signal: AbortSignal): Promise<void> {
-    const { clock, chance } = this.#options
-    for (let attempt = 1; !signal.aborted; attempt += 1) {
-      const livedMs = await this.#liveOnce(signal)
-      if (livedMs > settledAfterMs) attempt = 1
-      if (!signal.aborted) await clock.sleep(backoffMs(reconnect, attempt, chance), signal)
+    while (!signal.aborted) {
+      await this.#liveOnce(signal)
+      if (!signal.aborted) await this.#options.clock.sleep(this.#pace.waitMs(), signal)
     }
   }
 
-  /** One connection from beginning to end; ms it lived. */
-  async #liveOnce(signal: AbortSignal): Promise<number> {
-    const { clock } = this.#options
-    let connectedAt: number | undefined
+  /** One connection from beginning to end. */
+  async #liveOnce(signal: AbortSignal): Promise<void> {
+    this.#answersSince = undefined
     try {
       await using connection = await this.#connect(signal)
-      connectedAt = clock.elapsed()
       await this.#use(connection, signal)
     } catch (error) {
+      if (error instanceof UnwelcomeFault) this.#pace.broke({ answeredMs: 0, isSilent: false })
+      else if (this.#connection === undefined) this.#pace.missed()
       if (!signal.aborted) this.#lost(error)
     } finally {
       this.#connection = undefined
     }
-    return connectedAt === undefined ? 0 : clock.elapsed() - connectedAt
   }
 
   async #connect(signal: AbortSignal): Promise<Connection> {
-    const { config, driver, stateFolder, clock, log } = this.#options
+    const { config, driver, stateFolder, siteFolder: site, clock, log } = this.#options
     const limit = new AbortController()
     using _timer = clock.after(connectTimeoutMs, () => limit.abort(connectTimedOut(config.device, connectTimeoutMs)))
     return await driver.connect(config.config, config.tags, {
@@ -189,6 +191,7 @@ class LiveDevice implements Device {
       clock,
       log,
       stateFolder,
+      ...(site === undefined ? {} : { trustedAs: { name: config.device, site } }),
       scanMs: config.scanMs,
       learnt: (note) => this.#learnt(note),
     })
@@ -223,9 +226,14 @@ class LiveDevice implements Device {
       throw connectionEnded(this.#options.config.device)
     } catch (error) {
       if (!signal.aborted) this.#lost(error) // before the connection is disposed of: a hung one takes its time, and its values are dead now
+      this.#pace.broke({ answeredMs: this.#answeredMs(), isSilent: error instanceof Fault && error.code === silentCode })
     } finally {
       stop.abort()
     }
+  }
+
+  #answeredMs(): number {
+    return this.#answersSince === undefined ? 0 : this.#options.clock.elapsed() - this.#answersSince
   }
 
   async #listen(source: SubscribedSource, signal: AbortSignal): Promise<void> {
@@ -239,14 +247,13 @@ class LiveDevice implements Device {
     const { state, sinceMs } = this.#status
     this.#part = part
     if (state === 'connecting' && when !== 'answered') return
+    this.#answersSince ??= this.#options.clock.elapsed()
     const why = part.silence ?? part.missing
     const next = why === undefined ? 'online' : 'degraded'
     if (next === state) return
-    const { log, config, clock } = this.#options
-    if (why !== undefined) log.warn('The device answers only in part.', { device: config.device, ...errorFields(why) })
-    else if (state === 'degraded')
-      log.info('The device answers in full again.', { device: config.device, degradedMs: clock.now() - sinceMs })
-    else log.info('The device is online.', { device: config.device, awayMs: clock.now() - sinceMs })
+    const forMs = this.#options.clock.now() - sinceMs
+    if (why !== undefined) this.#news.inPart(why)
+    else this.#news.online(state === 'degraded' ? { degradedMs: forMs } : { awayMs: forMs })
     this.#enter(next, why === undefined ? this.#status.lastFault : plainFault(why))
   }
 
@@ -258,21 +265,16 @@ class LiveDevice implements Device {
 
   /** The first loss is news; the hundredth failed attempt in a row is not. */
   #lost(error: unknown): void {
-    const { log, config, listener } = this.#options
     const fault = plainFault(error)
     const wasOnline = this.#status.state !== 'connecting'
-    const isNews = wasOnline || this.#toldCode !== fault.code
-    this.#toldCode = fault.code
     if (this.#connection !== undefined) {
       this.counts.losses += 1
-      listener.stale(this.#allTags)
+      this.#options.listener.stale(this.#allTags)
     }
-    if (!isNews) return
-    log.warn(wasOnline ? 'Lost the device.' : 'Cannot reach the device.', {
-      device: config.device,
-      ...errorFields(error),
-    })
-    this.#enter('connecting', fault)
+    if (this.#answeredMs() >= wellAfterMs) this.#news.well()
+    if (wasOnline) this.#news.lost(fault.code, error)
+    else this.#news.unreachable(fault.code, error)
+    if (wasOnline || this.#status.lastFault?.code !== fault.code) this.#enter('connecting', fault)
   }
 
   #enter(state: DeviceState, lastFault = this.#status.lastFault): void {

@@ -65,6 +65,8 @@ export interface ConnectContext {
   readonly log: Log
   /** A folder of the device's own that outlives restarts (certificates, what was learnt). */
   readonly stateFolder: string
+  /** What `lineside trust` must be told to reach this device: by default its name. */
+  readonly trustedAs?: { readonly name: string; readonly site?: string }
   /** Period of each scan class: what shares a line with others is asked for in time. */
   readonly scanMs?: Readonly<Record<string, number>>
   /** Called for what the driver has found out about the device by asking it; at a bounded rate. */

@@ -219,3 +219,40 @@ describe('a device that answers only in part', () => {
     expect(press.device.status().state).toBe('degraded')
   })
 })
+
+describe('a device that answers and breaks off again', () => {
+  const breaking = async (press: Awaited<ReturnType<typeof startPlant>>, forMs: number) => {
+    for (let ms = 0; ms < forMs; ms += 50) {
+      await press.clock.advance(50)
+      if (press.device.status().state === 'online') press.plant.breakOff()
+    }
+  }
+
+  it('is connected to ever more rarely, and told of a few times however long it goes on', async () => {
+    await using press = await startPlant()
+    await breaking(press, 600_000)
+    expect(press.plant.connects).toBeLessThan(100)
+    expect(press.log.lines.map(({ message }) => message)).toEqual([
+      'The device is online.',
+      'Lost the device.',
+      'The device is online.',
+      'Lost the device.',
+      'The device comes and goes; that is only counted until it keeps its state.',
+    ])
+  })
+
+  it('is told of with how often it changed when it stays, and is then back as soon as ever', async () => {
+    await using press = await startPlant()
+    await breaking(press, 120_000)
+    await press.clock.advance(80_000)
+    expect(press.log.lines.at(-1)).toMatchObject({
+      message: 'The device keeps its state again.',
+      fields: { state: 'online', changes: expect.any(Number) },
+    })
+    const before = press.plant.connects
+    press.plant.breakOff()
+    await press.clock.advance(200)
+    expect(press.plant.connects).toBe(before + 1)
+    expect(press.device.status().state).toBe('online')
+  })
+})

@@ -15,6 +15,8 @@ export interface FakePlant {
   connects: number
   polls: number
   unplug(): void
+  /** Ends the connection; the device stays there. */
+  breakOff(): void
 }
 
 export function fakePlant(values: number[]): FakePlant {
@@ -30,6 +32,7 @@ export function fakePlant(values: number[]): FakePlant {
       plant.state = 'absent'
       lost.reject(fault)
     },
+    breakOff: () => lost.reject(fault),
     driver: {
       name: 'fake',
       connect: async (_config, tags, { signal }) => {

@@ -9,6 +9,7 @@ import type { Line } from './line.ts'
 import { badReading, readingsOf } from './live-block.ts'
 import { askRead } from './pdu.ts'
 import { isPassing, type Part, readParts } from './read-parts.ts'
+import { refusalNews } from './refusal-news.ts'
 import { Scan } from './scan.ts'
 import type { ModbusConfig } from './settings.ts'
 import { notDecoded, statusOfException } from './status.ts'
@@ -32,9 +33,10 @@ export async function overLine({ line, units, config, tags, context }: OverLineO
   const learnt = await learntOf(line.peer, items, { config, context })
   const used = units.use(items.map(({ unit }) => unit).filter((unit) => !isBroadcast(unit, config)))
   const writer = new Writer({ line, learnt, locks: locksOf(units), writesMultipleOnly: config.quirks.writesMultipleOnly })
+  const news = refusalNews(config, { clock, log })
   const scans = new Map(
     [...Map.groupBy(items, ({ tag }) => tags[tag]?.scan ?? '')].map(([name, ofScan]) => {
-      return [name, new Scan({ items: ofScan, learnt, line: line.forScan(context.scanMs?.[name]), units, clock, log })]
+      return [name, new Scan({ items: ofScan, learnt, line: line.forScan(context.scanMs?.[name]), units, clock, news })]
     }),
   )
   return {

@@ -8,9 +8,14 @@ export interface Part {
   readonly answer: Answer
 }
 
-/** Illegal address; some devices say illegal value or device failure instead. A smaller request may tell the hole from what can be read. */
+/** Illegal address; some devices say illegal function, illegal value or device failure instead. A smaller request may tell the hole from what can be read. */
 export function isAddressRefusal(code: number): boolean {
-  return code === 2 || code === 3 || code === 4
+  return isMissing(code) || code === 4
+}
+
+/** What does not exist, be it the function for a whole area, unlike what fails (exception 4) and may be given any moment. */
+export function isMissing(code: number): boolean {
+  return code === 1 || code === 2 || code === 3
 }
 
 /** The device is there, but has no time or no way to the unit: what is asked for may well exist. */

@@ -1,6 +1,5 @@
 import type { Clock, MonotonicMs } from '../../base/clock.ts'
 import type { Fault } from '../../base/fault.ts'
-import type { Log } from '../../base/log.ts'
 import type { Reading } from '../../model/tag.ts'
 import type { PollResult } from '../driver.ts'
 import { isBitArea, placeText } from './address.ts'
@@ -11,7 +10,8 @@ import type { Line } from './line.ts'
 import { badReading, LiveBlock } from './live-block.ts'
 import { askRead } from './pdu.ts'
 import { type Block, joinTouching } from './planner.ts'
-import { isAddressRefusal, isPassing, isUnitAbsent, type Part } from './read-parts.ts'
+import { isAddressRefusal, isMissing, isPassing, isUnitAbsent, type Part } from './read-parts.ts'
+import type { RefusalNews } from './refusal-news.ts'
 import { Round } from './round.ts'
 import { surveyBlock } from './survey.ts'
 import type { UnitBreaker } from './unit-breaker.ts'
@@ -22,7 +22,7 @@ export interface ScanOptions {
   readonly line: Line
   readonly units: UnitBreaker
   readonly clock: Clock
-  readonly log: Log
+  readonly news: RefusalNews
 }
 
 /** A value that was refused where others were given is asked for again this much later: somebody may have loaded another program. */
@@ -175,15 +175,14 @@ export class Scan {
 
   #refuse(live: LiveBlock, code: number, round: Round): void {
     // A device failure may end any moment; what does not exist will not for a while.
-    const probeAt = code <= 3 ? this.#later(live) : this.#options.clock.elapsed()
-    if (live.refuse({ code, probeAt }, round.readings)) {
-      const { message, remedy } = exceptionFault(spanText(live.block), code)
-      this.#options.log.warn('The device refuses to be read.', { ...fieldsOf(live), error: message, remedy })
-    }
+    const probeAt = isMissing(code) ? this.#later(live) : this.#options.clock.elapsed()
+    if (!live.refuse({ code, probeAt }, round.readings)) return
+    const { message, remedy } = exceptionFault(spanText(live.block), code)
+    this.#options.news.refused(live.block, { code, fields: { error: message, remedy } })
   }
 
   #givenAgain(live: LiveBlock, round: Round): void {
-    this.#options.log.info('The device gives again what it had refused.', fieldsOf(live))
+    this.#options.news.given(live.block)
     this.#keepWhole(live, { forMs: 0, isWhollyRefused: false })
     this.#options.learnt.forget(live.block)
     round.hasLearnt = true
@@ -195,15 +194,6 @@ export class Scan {
   }
 }
 
-/** What does not exist, unlike what fails (exception 4) and may be given any moment. */
-function isMissing(code: number): boolean {
-  return code === 2 || code === 3
-}
-
 function spanText(block: Block<Item>): string {
   return `to read ${block.count} ${isBitArea(block.area) ? 'bits' : 'registers'} from ${placeText(block)}`
-}
-
-function fieldsOf({ block }: LiveBlock): Readonly<Record<string, unknown>> {
-  return { unit: block.unit, area: block.area, start: block.start, count: block.count, tags: block.items.length }
 }

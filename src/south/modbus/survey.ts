@@ -2,7 +2,7 @@ import { isBitArea } from './address.ts'
 import type { Item } from './item.ts'
 import type { Answer } from './pdu.ts'
 import { type Block, endOf, type Span } from './planner.ts'
-import { isAddressRefusal, isPassing, type Part, splitWhileRefused } from './read-parts.ts'
+import { isAddressRefusal, isMissing, isPassing, type Part, splitWhileRefused } from './read-parts.ts'
 
 /** Something about a device that only asking it could tell. */
 export type Finding =
@@ -41,7 +41,7 @@ export async function surveyBlock(block: Block<Item>, code: number, read: Read):
 
 /** A failing device (exception 4) may give the value any moment: that is nothing to remember. */
 function holeOf({ block, answer }: Part): readonly Finding[] {
-  if (answer.kind !== 'exception' || (answer.code !== 2 && answer.code !== 3)) return []
+  if (answer.kind !== 'exception' || !isMissing(answer.code)) return []
   return [{ kind: 'hole', span: spanOf(block), code: answer.code }]
 }
 

@@ -6,6 +6,7 @@ import { type Item, itemsOf } from '../../../src/south/modbus/item.ts'
 import { Learnt } from '../../../src/south/modbus/learnt.ts'
 import type { Line } from '../../../src/south/modbus/line.ts'
 import type { Answer, Ask } from '../../../src/south/modbus/pdu.ts'
+import { RefusalNews } from '../../../src/south/modbus/refusal-news.ts'
 import { Scan } from '../../../src/south/modbus/scan.ts'
 import { UnitBreaker } from '../../../src/south/modbus/unit-breaker.ts'
 import { type ManualClock, startManualClock } from '../../support/manual-clock.ts'
@@ -79,7 +80,7 @@ async function plant(texts: readonly string[], far = new FarDevice()): Promise<P
     log,
     tell: () => {},
   })
-  const scan = new Scan({ items, learnt, line: far, units: new UnitBreaker({ clock }), clock, log })
+  const scan = new Scan({ items, learnt, line: far, units: new UnitBreaker({ clock }), clock, news: new RefusalNews({ clock, log }) })
   const known = new Map<number, TagValue | null>()
   const poll = async (): Promise<void> => {
     const { readings } = await scan.poll(new AbortController().signal)
