@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { mkdir, rename, rm } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
+import { rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
@@ -10,6 +10,7 @@ import { type BrowsedTag, browse, browsedTags, connectionSection, type ServerAdd
 import { commentLine, deviceHeadText, tagLine } from '../site/device-text.ts'
 import { findDriver } from '../site/drivers.ts'
 import { type TagRow, tagTableText } from '../site/tag-table.ts'
+import { browseStateOf } from './browse-state.ts'
 import { keepDeviceFile } from './device-out.ts'
 import { stopSignal } from './stop-signal.ts'
 import { TagNames } from './tag-names.ts'
@@ -52,7 +53,7 @@ export async function browseCommand(command: BrowseCommand, terminal: Terminal):
       include,
       exclude,
       file,
-      stateFolder: await stateFolderFor(config.connection.url, terminal.environment),
+      stateFolder: await browseStateOf(config.connection.url, terminal.environment),
       signal: stop,
       onProgress: (counts) => {
         hasFound = true
@@ -77,21 +78,6 @@ export async function browseCommand(command: BrowseCommand, terminal: Terminal):
     )
     return stop.aborted ? 1 : 3
   }
-}
-
-/** Our certificate for servers that are browsed stays the same, so that they need to trust it only once. */
-export async function stateFolderFor(url: string, environment: NodeJS.ProcessEnv): Promise<string> {
-  const home = environment['XDG_STATE_HOME'] ?? join(environment['HOME'] ?? homedir(), '.local/state')
-  const folder = join(
-    home,
-    'lineside/browse',
-    url
-      .replace(/^opc\.tcp:\/\//, '')
-      .replaceAll(/[^A-Za-z0-9.-]+/g, '_')
-      .slice(0, 100),
-  )
-  await mkdir(folder, { recursive: true, mode: 0o700 })
-  return folder
 }
 
 /** One line a second, on the side of the errors: the other one may be a file. */

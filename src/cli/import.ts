@@ -8,8 +8,9 @@ import { differenceText, type MergeReport, mergeTables, mergeTags } from '../sit
 import { readTextFile } from '../site/files.ts'
 import { checkDeviceText, type OneDevice, readDevice, replaceFile } from '../site/one-device.ts'
 import { ProblemList } from '../site/problems.ts'
-import { valueAt } from '../site/schema-problems.ts'
-import { checkTagTable, readTagTable, type TagFields, type TagTable, tagTableText } from '../site/tag-table.ts'
+import type { SiteProblem } from '../site/site.ts'
+import { readTagTable, type TagFields, type TagTable, tagTableText } from '../site/tag-table.ts'
+import { browseStateOf } from './browse-state.ts'
 import { problemText } from './problem-text.ts'
 import { stopSignal } from './stop-signal.ts'
 import { TagNames } from './tag-names.ts'
@@ -19,6 +20,7 @@ export interface ImportCommand {
   readonly site: string
   readonly csv?: string
   readonly conflicts?: ConflictMode
+  readonly trust?: 'first-seen' | 'any'
   readonly dryRun?: boolean
   readonly json?: boolean
 }
@@ -43,18 +45,35 @@ async function importTable(device: OneDevice, csv: string, { command, terminal }
   const text = await readTextFile(folder, basename(csv), problems)
   const { driver, addressing } = device
   const table = text === undefined ? undefined : readTagTable(text, { file: basename(csv), driver, addressing, problems })
-  const known = (valueAt(device.value, ['tags']) ?? {}) as Readonly<Record<string, TagFields>>
-  if (table !== undefined) checkTagTable(table, { driver, problems, known })
-  for (const problem of problems.all()) terminal.error(`${problemText(problem, dirname(csv))}\n`)
-  if (table === undefined || problems.hasErrors) return nothingDone(terminal)
+  if (table === undefined) return refused(problems.all(), { device, csv, command, terminal })
+  // As it would be with the whole table, so that the rows are told all that is wrong with them, also where they conflict.
+  const meant = mergeTags(device.text, table, 'replace')
+  const wrong = [...problems.all(), ...tableProblems(device, { table, text: meant.text ?? device.text })]
+  if (wrong.some(({ severity }) => severity === 'error')) return refused(wrong, { device, csv, command, terminal })
   const merged = mergeTags(device.text, table, command.conflicts ?? 'fail')
   tell(merged.report, { command, terminal, mode: command.conflicts ?? 'fail' })
   if (merged.text === undefined) return nothingDone(terminal)
-  const wrong = checkDeviceText(device.file, merged.text).filter(({ severity }) => severity === 'error')
-  for (const problem of wrong) terminal.error(`${problemText(problem, command.site)}\n`)
-  if (wrong.length > 0) return nothingDone(terminal)
+  const left = checkDeviceText(device.file, merged.text).filter(({ severity }) => severity === 'error')
+  if (left.length > 0) return refused(left, { device, csv, command, terminal })
   if (command.dryRun !== true && merged.text !== device.text) await replaceFile(device.folder, device.file, merged.text)
   return 0
+}
+
+/** Mistakes of the device file itself are told where they are; a table may mend them. */
+function tableProblems(device: OneDevice, { table, text }: { readonly table: TagTable; readonly text: string }): readonly SiteProblem[] {
+  return checkDeviceText(device.file, text, table).filter(({ severity }) => severity === 'error')
+}
+
+interface Refusing extends Importing {
+  readonly device: OneDevice
+  readonly csv: string
+}
+
+function refused(problems: readonly SiteProblem[], { device, csv, command, terminal }: Refusing): number {
+  for (const problem of problems.toSorted((one, other) => one.line - other.line || one.column - other.column)) {
+    terminal.error(`${problemText(problem, problem.file === device.file ? command.site : dirname(csv))}\n`)
+  }
+  return nothingDone(terminal)
 }
 
 function nothingDone(terminal: Terminal): number {
@@ -69,7 +88,7 @@ async function importBranches(device: OneDevice, { command, terminal }: Importin
     terminal.error(`${problemText(problem, command.site)}\n`)
   if (config === undefined) return nothingDone(terminal)
   const { branchTags } = await import('../runtime/import.ts')
-  const { stateFolderFor, progress } = await import('./browse.ts')
+  const { progress } = await import('./browse.ts')
   const file = join(tmpdir(), `lineside-import-${randomUUID()}`)
   const stop = terminal.stop ?? stopSignal()
   try {
@@ -77,7 +96,8 @@ async function importBranches(device: OneDevice, { command, terminal }: Importin
     const found = await branchTags(config, {
       file,
       nameFor: (path) => names.nameFor(path),
-      stateFolderFor: (url) => stateFolderFor(url, terminal.environment),
+      stateFolderFor: (url) => browseStateOf(url, terminal.environment),
+      ...(command.trust === undefined ? {} : { trust: command.trust }),
       signal: stop,
       onProgress: progress(terminal),
     })

@@ -60,6 +60,7 @@ function createProgram(terminal: Terminal, take: (result: Result) => Promise<voi
   addFlowCommands(program, { terminal, take })
   addEventCommands(program, { terminal, take })
   addSiteCommands(program, { terminal, take })
+  addTrust(program, { terminal, take })
   addToolCommands(program, { terminal, take })
   addAccessCommands(program, { terminal, take })
   return program
@@ -120,13 +121,26 @@ function addSiteCommands(program: Command, { terminal, take }: Wiring): void {
       const { schema } = await import('./schema.ts')
       await take(schema(name, options, terminal))
     })
+}
+
+function addTrust(program: Command, { terminal, take }: Wiring): void {
   program
     .command('trust')
     .description('tells which OPC UA servers the devices of a site trust and which they refused; exit code 1 when one was refused')
-    .argument('[words...]', 'nothing or SITE lists; DEVICE FINGERPRINT accepts that certificate')
+    .argument(
+      '[words...]',
+      'nothing or SITE lists; DEVICE FINGERPRINT accepts that certificate; opc.tcp://… in place of a device: what browse and import trust',
+    )
     .option('--site <folder>', 'folder with lineside.yaml', '.')
     .option('--json', 'print { devices } as JSON')
-    .addHelpText('after', example('lineside trust /etc/lineside', 'lineside trust press-07 3f2a… --site /etc/lineside'))
+    .addHelpText(
+      'after',
+      example(
+        'lineside trust /etc/lineside',
+        'lineside trust press-07 3f2a… --site /etc/lineside',
+        'lineside trust opc.tcp://10.1.7.20:4840 3f2a…',
+      ),
+    )
     .action(async (words: readonly string[], options: { site: string; json?: boolean }) => {
       const { trust } = await import('./trust.ts')
       await take(trust(words, options, terminal))

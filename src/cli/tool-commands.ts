@@ -92,6 +92,12 @@ function addImport(program: Command, { terminal, take }: Wiring): void {
         'what to do with tags that are there and differ (default: fail for a table, replace for branches)',
       ).choices([...conflictModes]),
     )
+    .addOption(
+      new Option('--trust <which>', 'of the server: the certificate it showed first, or any (default: as the device file says)').choices([
+        'first-seen',
+        'any',
+      ]),
+    )
     .option('--dry-run', 'only tell what would change')
     .option('--json', 'tell it as JSON')
     .option('--site <folder>', 'folder with lineside.yaml', '.')

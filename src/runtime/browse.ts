@@ -29,6 +29,7 @@ export interface BrowseRequest {
   readonly file: string
   /** Holds our certificate and the server's that was seen first. */
   readonly stateFolder: string
+  readonly pinFolder?: string
   readonly signal: AbortSignal
   readonly onProgress?: (counts: BrowseCounts) => void
 }
@@ -50,7 +51,7 @@ export function serverConfig(address: ServerAddress): OpcuaConfig {
 
 /** Rejects with the Fault of the connection, or with the signal's reason; either way the file is good to go on from. */
 export async function browse({ config, signal, stateFolder, ...request }: BrowseRequest): Promise<BrowseResult> {
-  const context = { signal, clock: systemClock, log: openLog('warn'), stateFolder }
+  const context = { signal, clock: systemClock, log: openLog('warn'), stateFolder, trustedAs: { name: config.connection.url } }
   return await browseServer({ ...request, config, context })
 }
 

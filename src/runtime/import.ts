@@ -1,4 +1,5 @@
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { Fault } from '../base/fault.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import type { BrowseCounts } from '../south/opcua/browse-journal.ts'
@@ -12,6 +13,8 @@ export interface ImportOptions {
   /** Makes a path that no other tag has. */
   readonly nameFor: (path: string) => string
   readonly stateFolderFor: (url: string) => Promise<string>
+  /** In place of what the device file says. */
+  readonly trust?: OpcuaConfig['connection']['trust']
   readonly signal: AbortSignal
   readonly onProgress?: (counts: BrowseCounts) => void
 }
@@ -24,9 +27,9 @@ export async function branchTags(
   device: DeviceConfig,
   options: ImportOptions,
 ): Promise<ReadonlyMap<string, Readonly<Record<string, unknown>>>> {
-  const config = device.config as OpcuaConfig
-  const { imports: branches = [] } = config
+  const { imports: branches = [] } = device.config as OpcuaConfig
   if (device.driver !== 'opcua' || branches.length === 0) throw nothingToImport(device)
+  const config = trusting(device.config as OpcuaConfig, options.trust)
   const tags = new Map<string, Readonly<Record<string, unknown>>>()
   const stateFolder = await options.stateFolderFor(config.connection.url)
   for (const branch of branches) {
@@ -41,6 +44,8 @@ export async function branchTags(
       exclude,
       file,
       stateFolder,
+      // In a device file an index means the namespace that it meant when it was first used, whatever the server calls so today.
+      pinFolder: join(stateFolder, 'devices', device.device),
       signal,
       ...(onProgress === undefined ? {} : { onProgress }),
     })
@@ -51,6 +56,10 @@ export async function branchTags(
     }
   }
   return tags
+}
+
+function trusting(config: OpcuaConfig, trust = config.connection.trust): OpcuaConfig {
+  return { ...config, connection: { ...config.connection, trust } }
 }
 
 function pathIn({ into }: ImportBranch, path: string): string {
@@ -66,7 +75,7 @@ function nothingToImport({ device, driver }: DeviceConfig): Fault {
     {
       remedy: isOpcua
         ? 'Add `import: [{ from: /Objects/2:Line }]` to the device file, or bring a table: --csv FILE.'
-        : 'Bring a table: lineside import DEVICE --csv FILE.',
+        : `Bring a table: lineside import ${device} --csv FILE.`,
     },
   )
 }

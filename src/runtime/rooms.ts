@@ -37,6 +37,7 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     site: site.site,
     node: site.node,
     stateFolder: join(stateFolder, 'control'),
+    siteFolder: site.folder,
     devices: site.devices,
     tags: site.tags,
     flows: site.flows,

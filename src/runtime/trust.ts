@@ -3,6 +3,8 @@ import { Fault } from '../base/fault.ts'
 import type { Site } from '../site/site.ts'
 import { acceptFingerprint, readTrust, type Trust } from '../south/opcua/trust.ts'
 
+export { trustCommand } from '../south/opcua/trust.ts'
+
 export interface DeviceTrust extends Trust {
   readonly device: string
 }
@@ -23,6 +25,15 @@ export async function trustServer(site: Site, device: string, fingerprint: strin
     })
   }
   return await acceptFingerprint(stateOf(site, device), fingerprint)
+}
+
+/** Of a server that is browsed, whose state is in this folder. */
+export async function browsedTrust(folder: string): Promise<Trust> {
+  return await readTrust(folder)
+}
+
+export async function trustBrowsed(folder: string, fingerprint: string): Promise<string> {
+  return await acceptFingerprint(folder, fingerprint)
 }
 
 /** As the control room is told in rooms.ts. */

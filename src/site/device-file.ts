@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { asTagId, type LinearScale, type Tag, type ValueType } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import { commonTagShape } from '../south/tag-config.ts'
-import { asFarAsRight } from './as-far-as-right.ts'
+import { allIssues, asFarAsRight } from './as-far-as-right.ts'
 import { commonDeviceShape } from './device-schema.ts'
 import { suggestion } from './did-you-mean.ts'
 import { findDriver, type SiteDriver } from './drivers.ts'
@@ -37,7 +37,7 @@ export function parseDevice(source: SourceFile, problems: ProblemList): DevicePa
   const areTagsWhole = found.length === paths.size && found.every(({ isWhole }) => isWhole)
   const part = { device, tags, paths, isWhole: common.success && config.success && areTagsWhole }
   const { capabilities, scan } = common.success ? common.data : { capabilities: [], scan: scanAsFarAsKnown(fields['scan'], tags) }
-  const known = config.success ? config.data : asFarAsRight(driver.config, ownFields, { alsoValues: true })
+  const known = config.success ? config.data : asFarAsRight(driver.config, ownFields, { valuesFrom: 2 })
   if (known === undefined) return part
   const parsed = { device, driver: driver.name, config: known, capabilities, scanMs: scanOf(scan, tags), tags }
   checkDevice(parsed, { source, driver, problems })
@@ -68,13 +68,13 @@ function parseTag(path: string, fields: unknown, context: TagContext): ParsedTag
   if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return undefined // told of by the common schema
   const at = ['tags', path]
   const common = commonTagSchema.safeParse(fields)
-  if (!common.success) reportIssues(common.error, { ...context, at })
+  if (!common.success) reportIssues({ issues: allIssues(commonTagSchema, fields) }, { ...context, at })
   const own = without(fieldsOf(fields), commonTagShape)
   const address = context.driver.address.safeParse(own)
-  if (!address.success) reportIssues(address.error, { ...context, at })
+  if (!address.success) reportIssues({ issues: allIssues(context.driver.address, own) }, { ...context, at })
   const isWhole = common.success && address.success
-  const commonKnown = common.success ? common.data : asFarAsRight(commonTagSchema, fields)
-  const addressKnown = address.success ? address.data : asFarAsRight(context.driver.address, own)
+  const commonKnown = common.success ? common.data : asFarAsRight(commonTagSchema, fields, { valuesFrom: 1 })
+  const addressKnown = address.success ? address.data : asFarAsRight(context.driver.address, own, { valuesFrom: 1 })
   if (commonKnown === undefined || addressKnown === undefined) return undefined
   return { tag: tagOf(path, commonKnown, { address: addressKnown, device: context.device }), isWhole }
 }

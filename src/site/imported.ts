@@ -1,5 +1,6 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
+import { shellWord } from '../base/shell-word.ts'
 import { suggestion } from './did-you-mean.ts'
 import { findDriver } from './drivers.ts'
 import { readTextFile } from './files.ts'
@@ -21,7 +22,7 @@ export async function withImported(root: string, source: SourceFile, problems: P
   if (driver === undefined || driver.name !== 'opcua' || valueAt(source.value, ['import']) === undefined) return source
   const file = importFileOf(source.file)
   if (!(await isThere(join(root, file)))) {
-    problems.add(source, { path: ['import'], part: 'key' }, notImported(source))
+    problems.add(source, { path: ['import'], part: 'key' }, notImported(source, root))
     return withTags(source, ownTags(source)) // what only adds to a tag of a branch has nothing to add to yet
   }
   const text = await readTextFile(root, file, problems)
@@ -71,12 +72,12 @@ function notAmong(path: string, { file, known }: { readonly file: string; readon
   }
 }
 
-function notImported(source: SourceFile): Finding {
+function notImported(source: SourceFile, root: string): Finding {
   const device = valueAt(source.value, ['device'])
   return {
     code: 'import.not-done',
     message: `The branches under \`import\` have not been asked for yet: ${importFileOf(source.file)} is not there, so they have no tags.`,
-    remedy: `Run \`lineside import ${typeof device === 'string' ? device.slice(0, 64) : 'DEVICE'}\` where the server can be reached.`,
+    remedy: `Run \`lineside import ${typeof device === 'string' ? device.slice(0, 64) : 'DEVICE'} --site ${shellWord(root)}\` where the server can be reached.`,
     severity: 'warning',
   }
 }

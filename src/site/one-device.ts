@@ -11,6 +11,8 @@ import { importFileOf } from './imported.ts'
 import { ProblemList } from './problems.ts'
 import { valueAt } from './schema-problems.ts'
 import type { SiteProblem } from './site.ts'
+import type { Path, SourceFile } from './source.ts'
+import type { TagTable } from './tag-table.ts'
 import { parseYamlFile } from './yaml-file.ts'
 
 /** One device of a site by itself, whatever else is wrong with the site. */
@@ -42,7 +44,7 @@ export async function readDevice(folder: string, name: string): Promise<OneDevic
     const driver = findDriver(valueAt(source?.value, ['driver']))
     if (source === undefined || text === undefined || driver === undefined || found !== name) continue
     const own = new ProblemList()
-    const device = parseDevice(source, own)
+    const device = parseDevice(withTags(source), own)
     const addressing = valueAt(source.value, ['addressing']) === 'one' ? 'one' : 'zero'
     return {
       folder: root,
@@ -59,11 +61,20 @@ export async function readDevice(folder: string, name: string): Promise<OneDevic
   throw new Fault('device.unknown', `There is no device ${name.slice(0, 64)} in ${root}/devices.`, { remedy: suggestion(name, names) })
 }
 
-/** What the file would say with this text, before it is written. */
-export function checkDeviceText(file: string, text: string): readonly SiteProblem[] {
+/** Who imports branches need not have tags of his own. */
+function withTags(source: SourceFile): SourceFile {
+  if (valueAt(source.value, ['import']) === undefined || valueAt(source.value, ['tags']) !== undefined) return source
+  return { file: source.file, value: { ...(source.value as object), tags: {} }, place: (spot) => source.place(spot) }
+}
+
+/** What is wrong with a device file of this text, before it is written. Tags that come from a table are named by its rows. */
+export function checkDeviceText(file: string, text: string, table?: TagTable): readonly SiteProblem[] {
   const problems = new ProblemList()
   const source = parseYamlFile(file, text, problems)
-  if (source !== undefined) parseDevice(source, problems)
+  const isFromTable = ([key, tag]: Path): boolean => key === 'tags' && table?.tags.has(String(tag)) === true
+  const place: SourceFile['place'] = (spot) =>
+    isFromTable(spot.path) ? (table?.source.place(spot) ?? { line: 1, column: 1 }) : (source?.place(spot) ?? { line: 1, column: 1 })
+  if (source !== undefined) parseDevice(withTags({ ...source, place }), problems)
   return problems.all()
 }
 

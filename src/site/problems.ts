@@ -3,32 +3,46 @@ import type { Finding, SourceFile, Spot } from './source.ts'
 
 /** More than anybody reads at once; the rest is counted. */
 const problemsMax = 500
+/** Of those, so that ten thousand warnings leave room for what stops the site. */
+const warningsMax = 400
 
 /** Collects the problems of a site, each at its place. */
 export class ProblemList {
   readonly #problems: SiteProblem[] = []
+  #warnings = 0
   #left = 0
+  #leftErrors = 0
 
   add(source: SourceFile, spot: Spot, finding: Finding): void {
-    if (this.#isFull()) return // finding the place takes time
+    if (this.#isFull(finding)) {
+      this.#leave(finding) // finding the place takes time
+      return
+    }
     const { note } = source
     const message = note === undefined ? finding.message : `${finding.message.replace(/\.$/, '')} (${note}).`
     this.addAt({ file: source.file, ...source.place(spot) }, { ...finding, message })
   }
 
   addAt(place: { readonly file: string; readonly line?: number; readonly column?: number }, finding: Finding): void {
-    if (this.#isFull()) return
+    if (this.#isFull(finding)) {
+      this.#leave(finding)
+      return
+    }
+    if (isWarning(finding)) this.#warnings += 1
     this.#problems.push({ line: 1, column: 1, severity: 'error', ...place, ...finding })
   }
 
   get hasErrors(): boolean {
-    return this.#problems.some((problem) => problem.severity === 'error')
+    return this.#leftErrors > 0 || this.#problems.some((problem) => problem.severity === 'error')
   }
 
-  #isFull(): boolean {
-    if (this.#problems.length < problemsMax) return false
+  #isFull(finding: Finding): boolean {
+    return this.#problems.length >= problemsMax || (isWarning(finding) && this.#warnings >= warningsMax)
+  }
+
+  #leave(finding: Finding): void {
     this.#left += 1
-    return true
+    if (!isWarning(finding)) this.#leftErrors += 1
   }
 
   /** By file, in the order of the text. */
@@ -42,10 +56,14 @@ export class ProblemList {
       code: 'site.more-problems',
       message: `There are ${this.#left} more problems.`,
       remedy: 'Mend the ones above first.',
-      severity: 'error',
+      severity: this.#leftErrors > 0 ? 'error' : 'warning',
     }
     return [...sorted, more]
   }
+}
+
+function isWarning({ severity = 'error' }: Finding): boolean {
+  return severity !== 'error'
 }
 
 function compare(a: string, b: string): number {

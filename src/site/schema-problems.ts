@@ -16,7 +16,7 @@ export interface SchemaContext {
 type Issue = z.core.$ZodIssue
 
 /** What zod found, in the words of somebody who writes site files. */
-export function reportIssues(error: z.ZodError, context: SchemaContext): void {
+export function reportIssues(error: { readonly issues: readonly Issue[] }, context: SchemaContext): void {
   for (const issue of error.issues) reportIssue(issue, context)
 }
 

@@ -1,14 +1,10 @@
-import { z } from 'zod'
-import { commonTagShape } from '../south/tag-config.ts'
 import { type CsvTable, type CsvWriting, csvText, readCsv } from './csv.ts'
 import { tagPathSchema } from './device-schema.ts'
 import { suggestion } from './did-you-mean.ts'
 import type { SiteDriver } from './drivers.ts'
-import { lazily } from './json-schema.ts'
-import { driverJsonSchema } from './json-schemas.ts'
 import { modiconAddress } from './modicon.ts'
 import type { ProblemList } from './problems.ts'
-import { reportIssues, valueAt } from './schema-problems.ts'
+import { valueAt } from './schema-problems.ts'
 import type { Finding, Path, SourceFile } from './source.ts'
 import { silentColumns, type TagColumn, tagColumn, tagColumns } from './tag-columns.ts'
 
@@ -31,9 +27,7 @@ export interface TableContext {
   readonly problems: ProblemList
 }
 
-const commonTagSchema = z.object(commonTagShape)
-
-/** undefined where the table cannot be read; problems by row (line) and column. What its cells mean is not looked into: that is `checkTagTable`. */
+/** undefined where the table cannot be read; problems by row (line) and column. What its cells mean is not looked into: that is `checkDeviceTable`. */
 export function readTagTable(text: string, context: TableContext): TagTable | undefined {
   const { file, problems } = context
   const table = readCsv(text)
@@ -224,27 +218,6 @@ function setIn(fields: Record<string, unknown>, path: Path, value: unknown): voi
   }
   fields[key] ??= typeof next === 'number' ? [] : {}
   setIn(fields[key] as Record<string, unknown>, rest, value)
-}
-
-export interface TableCheck {
-  readonly driver: SiteDriver
-  readonly problems: ProblemList
-  /** What the device file says of its tags already: a table may have just the columns that are to change. */
-  readonly known: Readonly<Record<string, TagFields>>
-}
-
-/** Every tag as it would be checked in the device file. */
-export function checkTagTable({ source, tags }: TagTable, { driver, problems, known }: TableCheck): void {
-  const schema = lazily(() => driverJsonSchema(driver))
-  const commonKeys = Object.keys(commonTagShape)
-  for (const [path, own] of tags) {
-    const context = { source, schema, problems, at: ['tags', path] }
-    const fields = { ...known[path], ...own }
-    const common = commonTagSchema.safeParse(fields)
-    if (!common.success) reportIssues(common.error, context)
-    const address = driver.address.safeParse(Object.fromEntries(Object.entries(fields).filter(([key]) => !commonKeys.includes(key))))
-    if (!address.success) reportIssues(address.error, context)
-  }
 }
 
 export interface TagRow {

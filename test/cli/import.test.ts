@@ -102,6 +102,42 @@ describe('lineside import --csv', () => {
     expect(error).toContain(remedy)
   })
 
+  it('names every row that is wrong, and all that is wrong with it, whatever else is', async () => {
+    const rows = [
+      'a,hr:10,u16,fasst,,',
+      'b,xx:1,u17,,,',
+      'c,hr:20,,,,',
+      'd,hr:30,u16,,10,5',
+      'setpoint,hr:200,u16,9,,',
+      'e,hr:31,u16,no,x,',
+    ]
+    const { error } = await imported(`tag,at,type,scan,write.min,write.max\n${rows.join('\n')}\n`)
+    const places = [...error.matchAll(/tags\.csv:(\d+:\d+ {2}[\w.-]+)/g)].map(([, place]) => place?.replace('  ', ' '))
+    expect(places).toEqual([
+      '2:4 tag.scan-unknown',
+      '3:2 site.value',
+      '3:3 site.value',
+      '4:3 site.value',
+      '5:5 site.value',
+      '6:4 tag.scan-unknown',
+      '7:4 tag.scan-unknown',
+      '7:5 csv.number',
+    ])
+  })
+
+  it('names the rows of a table of nodes as well', async () => {
+    const plc = 'device: plc\ndriver: opcua\nconnection: { url: "opc.tcp://127.0.0.1:4840" }\ntags: {}\n'
+    const rows = ['a,nsu=urn:x;s=A,f65,fast,50,', 'b,foo,f32,,,', 'c,nsu=urn:x;s=A,f32,nope,50ms,', 'd,nsu=urn:x;s=A,f32,,xx,[[[']
+    await using folder = await siteFolder({
+      'lineside.yaml': siteYaml,
+      'devices/plc.yaml': plc,
+      'nodes.csv': `tag,node,type,scan,sampling,field\n${rows.join('\n')}\n`,
+    })
+    const { error } = await lineside(['import', 'plc', '--csv', join(folder.path, 'nodes.csv'), '--site', folder.path])
+    const places = [...error.matchAll(/nodes\.csv:(\d+:\d+)/g)].map(([, place]) => place)
+    expect(places).toEqual(['2:3', '2:4', '2:5', '3:2', '4:4', '5:5', '5:6'])
+  })
+
   it('writes no device file that would not pass the check', async () => {
     const { code, error, text } = await imported('tag,at,type\nother,hr:101,u32\n')
     expect({ code, text }).toEqual({ code: 1, text: deviceYaml })

@@ -11,8 +11,9 @@ import { openChannel } from './channel.ts'
 import type { OpcuaConfig } from './config.ts'
 import { DataTypes } from './data-types.ts'
 import { connectionLost } from './faults.ts'
+import { greetServer } from './greeting.ts'
 import { Requests } from './requests.ts'
-import { browseLimits, findNode, noSuchNode } from './resolve.ts'
+import { browseLimits, findNode, NamespacePins, noSuchNode } from './resolve.ts'
 import { TypeDefinitions } from './type-definitions.ts'
 
 export interface BrowseOptions {
@@ -27,6 +28,8 @@ export interface BrowseOptions {
   readonly exclude: readonly string[]
   /** Holds what was found and what is left to do. Made where it is not there; else the browse goes on from it. */
   readonly file: string
+  /** Remembers which namespaces the indexes of `root` mean; without it they are the server's of today, as somebody means who has just looked. */
+  readonly pinFolder?: string
   readonly onProgress?: (counts: BrowseCounts) => void
 }
 
@@ -48,6 +51,7 @@ export async function browseServer(options: BrowseOptions): Promise<BrowseResult
   const { config, context, file } = options
   const question = questionOf(options)
   await using journal = await BrowseJournal.open(file, question)
+  await greetServer(config.connection.url, context)
   await using channel = await openChannel(config, context)
   const ended = new AbortController()
   channel.onLost((fault) => ended.abort(fault))
@@ -98,7 +102,9 @@ class Walk {
     const { signal } = options.context
     const uris = await requests.ask('a read of its namespaces', (session) => session.readNamespaceArray(), signal)
     const walk = new Walk(parts, { namespaces: namespacesOf(uris), limits: await browseLimits(requests) })
-    const root = await findNode(options.root ?? objectsFolder, { requests, uris })
+    const pinned = options.pinFolder === undefined ? undefined : await NamespacePins.load(options.pinFolder)
+    const root = await findNode(options.root ?? objectsFolder, { requests, uris, ...(pinned === undefined ? {} : { pinned }) })
+    await pinned?.save()
     walk.#root = walk.#namespaces.textOf(root) ?? root.toString()
     if (parts.journal.isNew(walk.#root)) {
       const isVariable = await isVariableNode(root, requests)

@@ -150,10 +150,14 @@ const warnedOfDate = new WeakSet<object>()
  * The pinned key is what makes the server the right one. That its certificate has meanwhile ended is said, and stops no line: nobody renews the
  * certificate of a PLC on time.
  */
-async function checkServer(config: OpcuaConfig, certificate: Buffer, { stateFolder, clock, log }: ConnectContext): Promise<void> {
+async function checkServer(
+  config: OpcuaConfig,
+  certificate: Buffer,
+  { stateFolder, clock, log, trustedAs }: ConnectContext,
+): Promise<void> {
   const seen = lookAt(certificate)
   const now = clock.now()
-  if (config.connection.trust === 'first-seen' && (await checkPin(stateFolder, seen, now)) === 'first') {
+  if (config.connection.trust === 'first-seen' && (await checkPin(stateFolder, seen, { now, trustedAs })) === 'first') {
     log.info('Trusts the certificate that the OPC UA server showed first.', { sha256: seen.fingerprint, subject: seen.subject })
   }
   if ((now <= seen.notAfterMs && now >= seen.notBeforeMs) || warnedOfDate.has(config)) return

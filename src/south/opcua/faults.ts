@@ -1,4 +1,5 @@
 import { Fault } from '../../base/fault.ts'
+import { UnwelcomeFault } from '../device-faults.ts'
 import { statusName } from './quality.ts'
 
 export function noAnswer(what: string, timeoutMs: number): Fault {
@@ -21,14 +22,36 @@ export function cannotConnect(url: string, error: unknown): Fault {
   if (error instanceof Fault) return error
   const text = errorText(error)
   const known = connectFailures.find(({ pattern }) => pattern.test(text))
-  return new Fault(known?.code ?? 'opcua.cannot-connect', `Cannot connect to ${url}: ${known?.means ?? text}.`, {
+  const Kind = known === undefined || absences.has(known.code) ? Fault : UnwelcomeFault
+  return new Kind(known?.code ?? 'opcua.cannot-connect', `Cannot connect to ${url}: ${known?.means ?? text}.`, {
     remedy: known?.remedy ?? 'Check the address, and look at the log of the server for the reason.',
     isRetryable: true,
     cause: error,
   })
 }
 
+/** Nothing is there, which may change any moment; of the rest the server itself is the reason. */
+const absences: ReadonlySet<string> = new Set(['opcua.refused', 'opcua.unknown-host'])
+
+const noOpcua = {
+  code: 'opcua.no-opcua',
+  means: 'something listens at this port, and does not answer as an OPC UA server does',
+  remedy: 'Look up the port of the OPC UA server, usually 4840; if it is this one, restart the server or close other clients.',
+}
+
+export function notOpcua(url: string): Fault {
+  return new UnwelcomeFault(noOpcua.code, `Cannot connect to ${url}: ${noOpcua.means}.`, { remedy: noOpcua.remedy, isRetryable: true })
+}
+
+export function noConnection(url: string, withinMs: number): Fault {
+  return new Fault('opcua.no-connection', `Cannot connect to ${url}: no connection was accepted within ${withinMs / 1_000} s.`, {
+    remedy: 'Check the address, that the machine is on, and that no firewall drops the packets.',
+    isRetryable: true,
+  })
+}
+
 const connectFailures = [
+  { pattern: /in waiting for data on socket|ended by server|disconnected by third party/, ...noOpcua },
   {
     pattern: /ECONNREFUSED/,
     code: 'opcua.refused',

@@ -45,9 +45,10 @@ export async function browseLimits(requests: Requests): Promise<{ readonly brows
 /** The node of a node id or browse path that a person wrote. Throws the Fault `opcua.no-such-node`. */
 export async function findNode(
   text: string,
-  { requests, uris }: { readonly requests: Requests; readonly uris: readonly string[] },
+  { requests, uris, pinned }: { readonly requests: Requests; readonly uris: readonly string[]; readonly pinned?: NamespacePins },
 ): Promise<NodeId> {
-  const namespaces = (namespace: string | number): number => (typeof namespace === 'string' ? uris.indexOf(namespace) : namespace)
+  const today = (namespace: string | number): number => (typeof namespace === 'string' ? uris.indexOf(namespace) : namespace)
+  const namespaces = pinned?.on(uris) ?? today
   const path = text.startsWith('/') ? browsePath(parseBrowsePath(text) ?? [], namespaces) : undefined
   const [result] = path === undefined ? [] : await requests.ask('a translation of a path', (session) => session.translateBrowsePath([path]))
   const place = result === undefined ? nodePlace(text, namespaces) : pathPlace(result)

@@ -4,6 +4,7 @@ import { basename, join } from 'node:path'
 import { z } from 'zod'
 import { type EpochMs, isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
+import { shellWord } from '../../base/shell-word.ts'
 
 /** Which server a device trusts, as files in its state folder. Loads no protocol library: the command line reads them too. */
 export interface Trust {
@@ -56,28 +57,44 @@ export function lookAt(chain: Buffer): SeenCertificate {
 
 export type TrustVerdict = 'first' | 'known'
 
+/** What `lineside trust` must be told to reach the folder: a device of a site, or the address of a server that is browsed. */
+export interface TrustedAs {
+  readonly name: string
+  readonly site?: string
+}
+
+export function trustCommand({ name, site }: TrustedAs, fingerprint: string): string {
+  const words = ['lineside', 'trust', name, fingerprint, ...(site === undefined ? [] : ['--site', site])]
+  return words.map(shellWord).join(' ')
+}
+
+interface PinContext {
+  readonly now: EpochMs
+  readonly trustedAs?: TrustedAs | undefined
+}
+
 /** Remembers the server's certificate at the first connection; throws `opcua.certificate-changed` when it is another one later. */
-export async function checkPin(folder: string, seen: SeenCertificate, now: EpochMs): Promise<TrustVerdict> {
-  const pinned = await readPin(folder)
+export async function checkPin(folder: string, seen: SeenCertificate, { now, trustedAs }: PinContext): Promise<TrustVerdict> {
+  const command = trustCommand(trustedAs ?? { name: basename(folder) }, seen.fingerprint)
+  const pinned = await readPin(folder, command)
   if (pinned === undefined) {
     await keep(folder, pinFile, `${seen.fingerprint}\n`)
     return 'first'
   }
   if (pinned === seen.fingerprint) return 'known'
   await rememberRefused(folder, seen, now).catch(() => {}) // the fault below is what matters; a full disk must not hide it
-  const device = basename(folder)
   throw new Fault(
     'opcua.certificate-changed',
     `The server shows another certificate than before: sha256 ${seen.fingerprint} (${seen.subject}).`,
     {
-      remedy: `If the server was replaced or its certificate renewed, run: lineside trust ${device} ${seen.fingerprint}. If not, somebody may stand in between.`,
+      remedy: `If the server was replaced or its certificate renewed, run \`${command}\`. If not, somebody may stand in between.`,
       isRetryable: true,
     },
   )
 }
 
 export async function readTrust(folder: string): Promise<Trust> {
-  const pinned = await readPin(folder)
+  const pinned = await readPin(folder, trustCommand({ name: basename(folder) }, 'FINGERPRINT'))
   return { ...(pinned === undefined ? {} : { pinned }), refused: await readRefused(folder) }
 }
 
@@ -96,20 +113,20 @@ export async function acceptFingerprint(folder: string, text: string): Promise<s
 }
 
 /** undefined at the first contact only: a pin that cannot be read is no reason to trust just anybody. */
-async function readPin(folder: string): Promise<string | undefined> {
+async function readPin(folder: string, command: string): Promise<string | undefined> {
   const path = join(folder, pinFile)
   const text = await readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return undefined
-    throw unreadable(path, cause)
+    throw unreadable(path, { command, cause })
   })
   if (text === undefined) return undefined
-  if (!fingerprintPattern.test(text.trim())) throw unreadable(path, undefined)
+  if (!fingerprintPattern.test(text.trim())) throw unreadable(path, { command })
   return text.trim()
 }
 
-function unreadable(path: string, cause: unknown): Fault {
+function unreadable(path: string, { command, cause }: { readonly command: string; readonly cause?: unknown }): Fault {
   return new Fault('opcua.trust-unreadable', `Which server is trusted cannot be read from ${path}.`, {
-    remedy: `Mend the file or its rights; or accept the certificate anew: lineside trust DEVICE FINGERPRINT.`,
+    remedy: `Mend the file or its rights; or accept the certificate anew: \`${command}\`.`,
     isRetryable: true,
     cause,
   })

@@ -12,9 +12,9 @@ describe('the trust of a device', () => {
   it('is in the certificate that it saw first', async () => {
     await using parts = new AsyncDisposableStack()
     const folder = join(await stateFolder(parts), 'press')
-    expect(await checkPin(folder, seen('1'), now)).toBe('first')
-    expect(await checkPin(folder, seen('1'), now)).toBe('known')
-    await expect(checkPin(folder, seen('2'), now)).rejects.toMatchObject({
+    expect(await checkPin(folder, seen('1'), { now })).toBe('first')
+    expect(await checkPin(folder, seen('1'), { now })).toBe('known')
+    await expect(checkPin(folder, seen('2'), { now })).rejects.toMatchObject({
       code: 'opcua.certificate-changed',
       remedy: expect.stringContaining(`lineside trust press ${'2'.repeat(64)}`),
     })
@@ -24,14 +24,14 @@ describe('the trust of a device', () => {
     await using parts = new AsyncDisposableStack()
     const folder = await stateFolder(parts)
     await writeFile(join(folder, 'server-certificate.sha256'), 'half')
-    await expect(checkPin(folder, seen('1'), now)).rejects.toMatchObject({ code: 'opcua.trust-unreadable' })
+    await expect(checkPin(folder, seen('1'), { now })).rejects.toMatchObject({ code: 'opcua.trust-unreadable' })
   })
 
   it('remembers each refused certificate once, and no more of them than ten', async () => {
     await using parts = new AsyncDisposableStack()
     const folder = await stateFolder(parts)
-    await checkPin(folder, seen('a'), now)
-    for (const digit of '0123456789b00') await checkPin(folder, seen(digit), now).catch(() => {})
+    await checkPin(folder, seen('a'), { now })
+    for (const digit of '0123456789b00') await checkPin(folder, seen(digit), { now }).catch(() => {})
     const { refused } = await readTrust(folder)
     expect(refused.map(({ fingerprint }) => fingerprint[0]).join('')).toBe('23456789b0')
   })
