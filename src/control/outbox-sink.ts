@@ -42,9 +42,12 @@ const waitingMax = 100_000
 /** Rows in one call to the store. */
 const batchRowsMax = 2_000
 const retryPauseMs = 200
-/** From one batch to the next, where they are large: fifty devices that are polled in turn share forty commits a second, not five hundred. After a quiet while the first goes at once. */
+/** From one batch to the next, where they are large and many: fifty devices that are polled in turn share forty commits a second, not five hundred. */
 const gatherMs = 25
 const largeRows = 10
+/** Below it a commit for each poll costs less than waiting for the next is worth. */
+const gatherFromPerSecond = 2_000
+const spanMs = 1_000
 
 /** Starts handing changes to the store, for each upstream on its own: one whose outbox is full and refuses must not hold up the others. */
 export function startOutboxSink(options: OutboxSinkOptions): OutboxSink {
@@ -82,6 +85,7 @@ class Lane implements Running {
   readonly #waiting = new DropOldestQueue<OutgoingMessage>({ sizeMax: waitingMax })
   readonly #bell = createBell()
   readonly #loop: Running
+  readonly #rate: Rate
   #isFailing = false
   #refused = 0
   /** Of the values dropped before they were on the disk, those that the upstream was told of. */
@@ -90,6 +94,7 @@ class Lane implements Running {
   constructor(upstream: string, options: OutboxSinkOptions) {
     this.#upstream = upstream
     this.#options = options
+    this.#rate = createRate(options.clock)
     this.#loop = startLoop((signal) => this.#drain(signal))
     this.failure = this.#loop.failure
   }
@@ -147,8 +152,9 @@ class Lane implements Running {
       const batch = this.#waiting.take(batchRowsMax)
       if (batch.length === 0) continue
       await this.#accept(batch, signal)
+      const isMuch = this.#rate.perSecond(batch.length) >= gatherFromPerSecond && batch.length >= largeRows
       const restMs = gatherMs - (clock.elapsed() - begun)
-      if (restMs > 0 && batch.length >= largeRows && this.#waiting.size < batchRowsMax) await clock.sleep(restMs, signal).catch(() => {})
+      if (restMs > 0 && isMuch && this.#waiting.size < batchRowsMax) await clock.sleep(restMs, signal).catch(() => {})
     }
   }
 
@@ -230,6 +236,28 @@ function targetsOf(topic: string, upstreams: OutboxSinkOptions['upstreams']): re
     if (isIn(streams?.state)) return [{ upstream, stream: 'state' }]
     return isIn(streams?.trends) ? [{ upstream, stream: 'trends' }] : [{ upstream }]
   })
+}
+
+interface Rate {
+  /** Rows a second in the last whole second, once these are counted. */
+  perSecond(rows: number): number
+}
+
+function createRate(clock: Clock): Rate {
+  let spanAt = clock.elapsed()
+  let spanRows = 0
+  let perSecond = 0
+  return {
+    perSecond: (rows) => {
+      const now = clock.elapsed()
+      spanRows += rows
+      if (now - spanAt < spanMs) return perSecond
+      perSecond = (spanRows * 1_000) / (now - spanAt)
+      spanAt = now
+      spanRows = 0
+      return perSecond
+    },
+  }
 }
 
 /** Wakes one waiter; a ring that nobody heard is heard by the next. */

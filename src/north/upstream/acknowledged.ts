@@ -5,6 +5,9 @@ import { Bell } from './bell.ts'
 
 const idlePauseMs = 5_000
 const retryPauseMs = 500
+/** From one removal to the next, where many rows go: live values would have to wait for the disk behind hundreds of small ones a second. */
+const gatherMs = 50
+const manyRows = 10
 /** Past it nothing more is sent until the outbox has forgotten some: so many rows would come twice after a crash. */
 const waitingMax = 10_000
 
@@ -54,8 +57,9 @@ export class Acknowledged implements Running {
     while (!signal.aborted) {
       if (this.#waiting.length === 0) await this.#bell.wait(idlePauseMs, signal)
       try {
-        await this.#remove()
+        const removed = await this.#remove()
         isFailing = false
+        if (removed >= manyRows) await this.#options.clock.sleep(gatherMs, signal).catch(() => {})
       } catch (error) {
         if (!isFailing) this.#options.log.warn('Acknowledged rows cannot be taken out of the outbox yet.', errorFields(error))
         isFailing = true
@@ -64,13 +68,14 @@ export class Acknowledged implements Running {
     }
   }
 
-  async #remove(): Promise<void> {
+  async #remove(): Promise<number> {
     const ids = this.#waiting
-    if (ids.length === 0) return
+    if (ids.length === 0) return 0
     this.#waiting = []
     this.#removing = ids.length
     try {
       await this.#options.remove(ids)
+      return ids.length
     } catch (error) {
       this.#waiting = ids.concat(this.#waiting)
       throw error

@@ -39,8 +39,8 @@ export interface SendingOptions {
 const lookPauseMs = 5_000
 const retryPauseMs = 500
 const settlePauseMs = 20
-/** While a backlog waits for its pace. */
-const pacePauseMs = 20
+/** While a backlog waits for its pace: what goes at once afterwards is in the way of a live value that comes meanwhile. */
+const pacePauseMs = 5
 /** Rows remembered as sent and not acknowledged: those that were dropped meanwhile are never heard of again. */
 const underwayMax = 10_000
 const quotaExceeded = 0x97
