@@ -18,9 +18,7 @@ export interface ControlCalls extends FlowCalls {
   writeAll(batch: CommandBatch): readonly CommandResult[]
   /** Something happened at one of north's doors. Answered when it is journalled, or when that must not hold anybody up any longer. */
   record(event: SiteEvent): null
-  /** A message on the embedded broker that flows listen to. */
-  message(message: { readonly topic: string; readonly payload: string }): null
-  /** Messages of the embedded broker that a route wants; answered when they are on the disk. */
+  /** Messages of the embedded broker that a route or a flow wants; answered when they, or the runs that begin with them, are on the disk. */
   messages(batch: Packed<TopicMessage>): null
   routes(ask: null): readonly RouteRow[]
   /** How many letters were sent on their way again, or away. */
@@ -51,6 +49,10 @@ export interface TopicMessage {
   readonly topic: string
   readonly timeMs: number
   readonly hops: number
+  /** Names this one message, however often it is delivered. */
+  readonly uid?: string
+  /** It was delivered before, and the answer was lost. */
+  readonly isRepeated?: boolean
 }
 
 /** A route as the API shows it. */

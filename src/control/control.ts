@@ -58,10 +58,7 @@ export interface ControlPorts {
 }
 
 export interface Control extends Running {
-  readonly calls: CommandPort &
-    BatchRoad &
-    RouteCalls &
-    FlowPort & { record(event: SiteEvent): Promise<void>; message(topic: string, payload: string): void }
+  readonly calls: CommandPort & BatchRoad & RouteCalls & FlowPort & { record(event: SiteEvent): Promise<void> }
   metrics(): readonly Metric[]
 }
 
@@ -80,11 +77,7 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const table = new TagTable(data.tags, clock)
   const sinks = openSinks(data, ports, parts)
   const places = new Map<string, DevicePlace>()
-  const heard: { flows?: Flows } = {}
-  const journal = (event: SiteEvent): Promise<void> => {
-    heard.flows?.hear(event)
-    return sinks.events.record(event)
-  }
+  const journal = (event: SiteEvent): Promise<void> => sinks.events.record(event)
   const record = (event: SiteEvent): void => void journal(event)
   const road = new CommandRoad({ table, devices: places, journal, interlock: compileInterlocks(table), clock, log })
   const events = (ask: { readonly type: string; readonly rowsMax: number }) => store.call('events', ask)
@@ -92,7 +85,6 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const breakers = new BreakerPool({ record, clock })
   const around = { data, ...ports, table, road, ...sinks, breakers, record }
   const flows = parts.use(await startFlows({ ...around, devices: places }))
-  heard.flows = flows
   const routes = parts.use(await openRoutes({ ...around, startFlow: flows.startRouted }))
   const feeds = openFeeds({ table, places, north })
   table.onChanges((batch) => {
@@ -133,9 +125,12 @@ function callsOf({ road, journal, flows, routes }: Answering): Control['calls'] 
     write: (command) => road.write(command),
     writeAll: (batch) => road.writeAll(batch),
     record: journal,
-    message: flows.message,
     ...flows.calls,
     ...routes.calls,
+    messages: async (batch) => {
+      await Promise.all([routes.calls.messages(batch), flows.messages(batch)])
+      return null
+    },
   }
 }
 

@@ -22,10 +22,6 @@ async function startControlRoom({ data, log, connect }: RoomContext<ControlData>
         await (await started.promise).calls.record(event)
         return null
       },
-      message: async ({ topic, payload }) => {
-        ;(await started.promise).calls.message(topic, payload)
-        return null
-      },
       flows: async (ask) => (await started.promise).calls.flows(ask),
       startFlow: async (ask) => await (await started.promise).calls.startFlow(ask),
       runs: async (ask) => await (await started.promise).calls.runs(ask),

@@ -2,67 +2,37 @@ import type { Clock } from '../base/clock.ts'
 import type { Door } from '../base/door.ts'
 import { Fault, plainFault } from '../base/fault.ts'
 import { errorFields, type Log } from '../base/log.ts'
-import type { Metric } from '../base/metric.ts'
 import type { ControlCalls, LocalMessage } from '../control/contract.ts'
-import { matchesFilter } from '../model/topic.ts'
 import type { Broker } from './broker/broker.ts'
 import type { ReceivedMessage } from './broker/door-keeper.ts'
 
 export interface FlowTopicsOptions {
-  readonly broker: Pick<Broker, 'publish' | 'own' | 'watch'>
+  readonly broker: Pick<Broker, 'publish' | 'own'>
   readonly node: string
-  /** Of messages that flows begin with. */
-  readonly filters: readonly string[]
   readonly control: Pick<Door<ControlCalls>, 'call'>
   readonly clock: Clock
   readonly log: Log
 }
 
-/** Messages and starts on their way to control at once; one more is dropped, or refused. */
+/** Starts on their way to control at once; one more is refused. */
 const underWayMax = 200
 const payloadBytesMax = 64 * 1024
 const startSuffix = '/start'
 
-/** The topics by which flows are begun: those they listen to, and `lineside/NODE/flows/FLOW/start`, answered on `…/start/result`. */
+/** The topics by which people and programs begin flows: `lineside/NODE/flows/FLOW/start`, answered on `…/start/result`. */
 export class FlowTopics implements Disposable {
   readonly #options: FlowTopicsOptions
   readonly #parts = new DisposableStack()
   #underWay = 0
-  #dropped = 0
 
   constructor(options: FlowTopicsOptions) {
     this.#options = options
-    const { broker, node, filters } = options
+    const { broker, node } = options
     this.#parts.use(broker.own(`lineside/${node}/flows/`, (message) => this.#receive(message)))
-    for (const filter of new Set(filters)) {
-      const [prefix = ''] = filter.split(/[+#]/)
-      this.#parts.use(broker.watch(prefix, (topic, payload) => matchesFilter(topic, filter) && this.#pass(topic, payload)))
-    }
-  }
-
-  metrics(): readonly Metric[] {
-    const help = 'Messages that flows listen to, and that were dropped because too many came at once, or one was too large.'
-    return [{ name: 'lineside_flow_messages_dropped_total', help, type: 'counter', value: this.#dropped }]
   }
 
   [Symbol.dispose](): void {
     this.#parts.dispose()
-  }
-
-  #pass(topic: string, payload: Uint8Array): void {
-    if (this.#underWay >= underWayMax || payload.length > payloadBytesMax) {
-      this.#dropped += 1
-      return
-    }
-    this.#underWay += 1
-    this.#options.control
-      .call('message', { topic, payload: textOf(payload) })
-      .catch(() => {
-        this.#dropped += 1
-      })
-      .finally(() => {
-        this.#underWay -= 1
-      })
   }
 
   #receive(message: ReceivedMessage): 'passOn' | 'discard' {
@@ -124,7 +94,7 @@ function malformed(why: string): Fault {
 }
 
 function tooMany(): Fault {
-  return new Fault('mqtt.start-busy', `${underWayMax} starts and messages are under way already.`, {
+  return new Fault('mqtt.start-busy', `${underWayMax} starts are under way already.`, {
     remedy: 'Start flows less often.',
     isRetryable: true,
   })

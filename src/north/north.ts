@@ -49,7 +49,7 @@ export interface NorthData {
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>
   /** Topic filters that flows begin with. */
   readonly flowTopics: readonly string[]
-  /** Topic filters: what the routes begin at. */
+  /** Topic filters: what routes and flows begin at. */
   readonly taps: readonly string[]
 }
 
@@ -84,7 +84,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const told = { clock, log, record: (event: SiteEvent): void => events.record(event) }
   const access = parts.use(startAccess({ stateFolder: dirname(data.stateFolder), gateway: data, ...told }))
   const broker = parts.use(await openBroker(data, { ports, access, ...told }))
-  const flowTopics = parts.use(new FlowTopics({ ...data, ...ports, filters: data.flowTopics, broker })) // before those whose prefix holds its own
+  parts.use(new FlowTopics({ ...data, ...ports, broker })) // before those whose prefix holds its own
   const topics = parts.use(await startTagTopics({ ...data, broker, tags, commands, clock, log }))
   const above: { upstreams?: Upstreams } = {}
   const host = parts.use(await openSparkplugHost(data, { broker, ...told }))
@@ -120,7 +120,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     devices: (rows) => takeStatuses(rows, statuses, [topics, upstreams, ...(first === undefined ? [] : [first])]),
     publish: broker.publish,
     accepted: () => upstreams.accepted(),
-    metrics: () => metricsOf([access, events, broker, flowTopics, topics, host, api, upstreams, opcua]),
+    metrics: () => metricsOf([access, events, broker, topics, host, api, upstreams, opcua]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }

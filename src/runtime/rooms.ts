@@ -18,6 +18,9 @@ export const roomEntries: readonly [store: RoomEntry, north: RoomEntry, control:
 export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
   const stateFolder = site.storage.path
   const store: StoreData = { path: stateFolder, outbox: { upstreams: outboxLimits(site) } }
+  const flowTopics = site.flows.flatMap(({ on }) =>
+    on.flatMap((trigger) => (trigger.kind === 'topic' ? [fullFilter(trigger.topic, site.site)] : [])),
+  )
   const north: NorthData = {
     site: site.site,
     node: site.node,
@@ -28,10 +31,8 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     ...(site.opcua === undefined ? {} : { opcua: site.opcua }),
     api: site.api,
     upstreams: site.upstreams,
-    flowTopics: site.flows.flatMap(({ on }) =>
-      on.flatMap((trigger) => (trigger.kind === 'topic' ? [fullFilter(trigger.topic, site.site)] : [])),
-    ),
-    taps: site.routes.flatMap(({ from }) => (from.kind === 'topic' ? [from.topic] : [])),
+    flowTopics,
+    taps: [...new Set([...flowTopics, ...site.routes.flatMap(({ from }) => (from.kind === 'topic' ? [from.topic] : []))])],
   }
   const control: ControlData = {
     site: site.site,

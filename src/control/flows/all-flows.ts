@@ -6,6 +6,7 @@ import type { Metric } from '../../base/metric.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import type { KeptRun } from '../../store/contract.ts'
 import { type CompiledFlow, compileFlow } from './compiled.ts'
+import { Stopped } from './faults.ts'
 import { inputFor } from './inputs.ts'
 import { definitionOf } from './kept.ts'
 import { LiveRuns } from './live-runs.ts'
@@ -14,6 +15,7 @@ import type { RunEnd } from './run-end.ts'
 import { askService } from './services.ts'
 import { StartRate } from './starts.ts'
 import type { ServiceRequest } from './step-ports.ts'
+import type { StartCause } from './triggers/told.ts'
 import { Triggers } from './triggers/triggers.ts'
 import { Watchers } from './watchers.ts'
 
@@ -65,7 +67,7 @@ export class AllFlows {
 
   async listen(): Promise<void> {
     for (const flow of this.byName.values()) {
-      await this.triggers.listen(flow.compiled.definition, (trigger) => this.#fire(flow, trigger))
+      await this.triggers.listen(flow.compiled.definition, (trigger, cause) => this.#fire(flow, trigger, cause))
     }
   }
 
@@ -85,6 +87,7 @@ export class AllFlows {
       afterId = page.nextAfterId
     }
     for (const { kept, flow } of open) this.runs.resume(kept, flow)
+    this.runs.cancelOrphans()
   }
 
   startFlow(
@@ -108,8 +111,8 @@ export class AllFlows {
   }
 
   async startRouted({ flow: name, input, cause: { route, event } }: RoutedStart): Promise<void> {
-    const id = createHash('sha256').update(`${route} ${event.uid}`).digest('hex').slice(0, 32)
-    if (this.runs.find(id) !== undefined || (await this.#options.store.call('run', { run: id })) !== null) return
+    const id = idFrom(`${route} ${event.uid}`)
+    if (await this.#isBegun(id)) return
     const { uid: _, timeMs, ...told } = event
     await this.startFlow(name, input, { kind: 'route', route, ...told, time: isoTime(timeMs) }, id).kept
   }
@@ -132,17 +135,29 @@ export class AllFlows {
         value: this.#options.breakers.open().length,
       },
       ...this.runs.telling.metrics(),
+      ...this.triggers.metrics(),
     ]
   }
 
-  #fire(flow: OneFlow, trigger: Readonly<Record<string, unknown>>): void {
+  /** Resolves when the run is kept, or refused, which is told. The same cause once more begins no other run. */
+  async #fire(flow: OneFlow, trigger: Readonly<Record<string, unknown>>, cause?: StartCause): Promise<void> {
+    const { name } = flow.compiled
+    const id = cause === undefined ? undefined : idFrom(`${name} ${cause.key}`)
     try {
-      this.startFlow(flow.compiled.name, {}, trigger)
+      if (id !== undefined && cause?.isRepeated === true && (await this.#isBegun(id))) return
+      await this.startFlow(name, {}, trigger, id).kept
     } catch (error) {
-      if (!(error instanceof Fault)) throw error
-      if (error.code !== 'flow.bad-input') return // told already
-      this.runs.telling.refused(flow.compiled.name, { type: 'flow.refused', data: { code: error.code, message: error.message } })
+      if (!(error instanceof Fault)) {
+        if (!(error instanceof Stopped)) this.runs.broke(error)
+        throw error
+      }
+      if (toldAlready.has(error.code)) return
+      this.runs.telling.refused(name, { type: 'flow.refused', data: { code: error.code, message: error.message } })
     }
+  }
+
+  async #isBegun(id: string): Promise<boolean> {
+    return this.runs.find(id) !== undefined || (await this.#options.store.call('run', { run: id })) !== null
   }
 
   #flooded(flow: OneFlow, trigger: Readonly<Record<string, unknown>>): Fault {
@@ -165,6 +180,13 @@ export class AllFlows {
       return undefined
     }
   }
+}
+
+const toldAlready: ReadonlySet<string> = new Set(['flow.overloaded', 'flow.dropped'])
+
+/** The same text, the same run. */
+function idFrom(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
 function oneFlow(compiled: CompiledFlow, clock: FlowsOptions['clock']): OneFlow {

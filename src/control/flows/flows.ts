@@ -1,7 +1,8 @@
 import type { Metric } from '../../base/metric.ts'
+import type { Packed } from '../../base/packed.ts'
 import { firstFailure, type Running } from '../../base/running.ts'
-import type { SiteEvent } from '../../model/event.ts'
 import type { ChangeBatch } from '../../model/sample.ts'
+import type { TopicMessage } from '../contract.ts'
 import { AllFlows, type RoutedStart } from './all-flows.ts'
 import { type FlowPort, flowPort } from './port.ts'
 import type { FlowsOptions } from './ports.ts'
@@ -10,10 +11,8 @@ import { startRunTopics } from './run-topics.ts'
 
 export interface Flows extends Running {
   take(batch: ChangeBatch): void
-  /** Something has happened that flows may begin with. */
-  hear(event: SiteEvent): void
-  /** The same of a message on the embedded broker. */
-  message(topic: string, payload: string): void
+  /** Messages on the embedded broker; resolves when every run that begins with them is kept. */
+  messages(batch: Packed<TopicMessage>): Promise<void>
   /** For whoever else begins flows: a route, a person. Throws where it cannot begin; `kept` resolves when it will survive a power cut. */
   startFlow(
     name: string,
@@ -32,12 +31,12 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
   const flows = new AllFlows(options, stop.signal)
   await flows.resume()
   await flows.listen()
+  flows.triggers.follow()
   const topics = startRunTopics({ ...options.data, ...options, runs: () => [...flows.runs.all].map(infoOf) })
   return {
     failure: firstFailure([flows.runs, flows.triggers, topics]),
     take: (batch) => flows.watchers.take(batch),
-    hear: (event) => flows.triggers.hear(event),
-    message: (topic, payload) => flows.triggers.message(topic, payload),
+    messages: (batch) => flows.triggers.messages(batch),
     startFlow: (name, input, trigger) => flows.startFlow(name, input, trigger),
     startRouted: (ask) => flows.startRouted(ask),
     calls: flowPort(flows, options),

@@ -91,6 +91,14 @@ export class LiveRuns {
     return { run, kept: keep() }
   }
 
+  /** Runs that another one waited for, which has ended without them: nobody wants any more what they do. */
+  cancelOrphans(): void {
+    for (const { run } of this.#live.values()) {
+      const { parent } = run.start
+      if (parent !== undefined && !this.#live.has(parent.run)) this.#cancelFor(run, parent.run)
+    }
+  }
+
   /** Takes up what an earlier life left open, or a person has reopened. */
   resume(kept: KeptRun, flow: CompiledFlow): LiveRun {
     const run = this.#open({ id: kept.run, flow, start: startOf(kept), begunMs: kept.begunMs, past: kept.records, isResumed: true })
@@ -141,6 +149,7 @@ export class LiveRuns {
       locks: definition.locks,
       holder: run.facts.holder,
       isExempt: run.isResumed && !run.past.isBlank,
+      isKept: run.isResumed,
       begin,
       giveWay: () => void this.#giveWay(live, ended),
     })
@@ -149,9 +158,8 @@ export class LiveRuns {
   }
 
   async #carry({ run }: LiveRun, ended: PromiseWithResolvers<RunEnd>): Promise<void> {
-    const { clock, table, life } = this.#options
     try {
-      if (run.isResumed) await devicesHeard(writtenTags(run.flow.definition), { table, clock, life })
+      if (run.isResumed) await this.#settledAround(run)
       this.telling.say(run.isResumed && !run.past.isBlank ? 'flow.resumed' : 'flow.started', run, { trigger: run.start.trigger })
       this.#ended(run, await carryOut(run), ended)
     } catch (error) {
@@ -161,6 +169,26 @@ export class LiveRuns {
       this.#live.delete(run.id)
       this.journal.forget(run.id)
     }
+  }
+
+  /** Before a run goes on: its devices can be heard; and where it goes back, those that it waited for have gone back before it. */
+  async #settledAround(run: Run): Promise<void> {
+    const { clock, table, life } = this.#options
+    await devicesHeard(writtenTags(run.flow.definition), { table, clock, life })
+    if (run.past.cause === undefined) return
+    const below = [...this.#live.values()].filter(({ run: { start } }) => start.parent?.run === run.id)
+    for (const child of below) this.#cancelFor(child.run, run.id)
+    await Promise.allSettled(below.map(({ ended }) => ended))
+  }
+
+  #cancelFor(child: Run, parent: string): void {
+    if (child.past.isBlank && this.starts.withdraw(child.id)) return
+    void child.cancel({ state: 'cancelled', isUndone: true }, { by: `run ${parent}` }).catch(() => {})
+  }
+
+  /** A bug that did not show in a run. */
+  broke(error: unknown): void {
+    this.#bug.reject(error)
   }
 
   #ended(run: Run, end: RunEnd, ended: PromiseWithResolvers<RunEnd>): void {
@@ -216,10 +244,7 @@ export class LiveRuns {
     const live = this.#live.get(ask.id) ?? (await this.#beginChild(ask))
     if (!('ended' in live)) return live
     if (!ask.isAwaited) return undefined
-    using _stop = onAbort(
-      stop,
-      () => void live.run.cancel({ state: 'cancelled', isUndone: true }, { by: `run ${ask.parent.run}` }).catch(() => {}),
-    )
+    using _stop = onAbort(stop, () => this.#cancelFor(live.run, ask.parent.run))
     const end = await live.ended
     if (stop.aborted) throw new Stopped()
     return end

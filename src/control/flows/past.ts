@@ -41,7 +41,9 @@ export interface Answer extends By {
 
 /** The data of a decision record. */
 export type Decision =
-  | ({ readonly order: 'pause' | 'resume' | 'skip' | 'cancel' | 'settle' } & By)
+  | ({ readonly order: 'pause' | 'resume' | 'skip' | 'settle' } & By)
+  /** Kept before it is obeyed: a power cut in between does not let the run go on. The first journals hold none of the cause. */
+  | ({ readonly order: 'cancel'; readonly cause?: Cause } & By)
   | ({ readonly order: 'retry'; readonly steps: readonly string[] } & By)
   | ({ readonly order: 'answer' } & Answer)
   /** Which way a switch, an each or a parallel went. */
@@ -161,6 +163,8 @@ export class Past {
         this.#forget(new Set(decision.steps))
         return
       case 'cancel':
+        this.#cause ??= decision.cause
+        return
       case 'settle':
         return
       default:

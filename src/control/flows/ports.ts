@@ -10,6 +10,7 @@ import type { StoreCalls } from '../../store/contract.ts'
 import type { BreakerPool } from '../breaker-pool.ts'
 import type { NorthCalls } from '../contract.ts'
 import type { DevicePlace } from '../errand.ts'
+import type { RecentCommands } from '../recent-commands.ts'
 import type { ServiceConfig } from '../routes/service-config.ts'
 import { isSameValue, scaledValue, type TagTable } from '../tag-table.ts'
 import type { FlowDefinition } from './definition.ts'
@@ -21,12 +22,14 @@ export interface FlowsOptions {
   readonly table: TagTable
   /** By name; a device that is only being started is not in it yet. */
   readonly devices: ReadonlyMap<string, DevicePlace>
-  readonly road: { write(command: Command): Promise<CommandResult> }
+  readonly road: { write(command: Command): Promise<CommandResult>; readonly recent: Pick<RecentCommands, 'find'> }
   readonly store: Door<StoreCalls>
   readonly north: Door<NorthCalls>
   readonly outbox: { acceptMessage(topic: string, payload: string): Promise<void> }
   readonly breakers: BreakerPool
   readonly record: (event: SiteEvent) => void
+  /** Where to be told that the journal has grown. */
+  readonly journalled: (() => void)[]
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -65,6 +68,7 @@ export function stepPorts(
     tags: table,
     watch: (tags, look) => watchers.watch(tags, look),
     write: (command) => busy(load, String(command.tag).split('/')[0] ?? '', () => options.road.write(command)),
+    outcomeOf: async (command) => await options.road.recent.find(command),
     readsNow: (tag, value) => readsNow(tag, { value, table, clock, life }),
     readFresh: (tags, stop) => readFresh(tags, { ...options, stop }),
     publish: (message) => publish(message, { ...options, life }),

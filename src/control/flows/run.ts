@@ -166,7 +166,7 @@ export class Run {
     if (this.past.cause !== undefined) return
     this.#cancelled ??= cause
     this.#forward.abort()
-    await this.keep({ kind: 'decision', step: '*', data: JSON.stringify({ order: 'cancel', ...by } satisfies Decision) })
+    await this.keep({ kind: 'decision', step: '*', data: JSON.stringify({ order: 'cancel', cause, ...by } satisfies Decision) })
   }
 
   async skip(key: string, by: By): Promise<void> {

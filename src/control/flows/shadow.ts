@@ -5,6 +5,7 @@ export function shadowPorts(ports: StepPorts): StepPorts {
   return {
     ...ports,
     write: async ({ id }) => ({ id, status: 'done', tookMs: 0 }),
+    outcomeOf: async () => undefined,
     readsNow: async () => true,
     publish: async () => {},
     record: () => {},

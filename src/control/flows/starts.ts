@@ -14,6 +14,8 @@ export interface Start {
   readonly holder: string
   /** It began in an earlier life, or another run waits for it: it takes its place without asking for room. */
   readonly isExempt: boolean
+  /** It is in the journal since an earlier life: it waits for its turn, and is not refused. */
+  readonly isKept?: boolean
   /** Resolves when it has ended. Never rejects. */
   readonly begin: () => Promise<void>
   /** It waits no more, and will not begin. */
@@ -74,20 +76,29 @@ export class Starts {
 
   offer(start: Start): Verdict {
     if (start.isExempt) return this.#exempt(start)
-    if (start.priority === 'low' && this.#options.pressure() !== undefined) return 'overloaded'
+    const isKept = start.isKept === true
+    if (!isKept && start.priority === 'low' && this.#options.pressure() !== undefined) return 'overloaded'
     const isFree = this.#isFirst(start)
     if (isFree) {
       this.#begin(start)
       return 'begun'
     }
+    return isKept ? this.#queued(start) : this.#unlessFull(start)
+  }
+
+  #queued(start: Start): Verdict {
+    this.#enqueue(start)
+    return 'queued'
+  }
+
+  #unlessFull(start: Start): Verdict {
     if (this.#waiting.length >= waitingMax) return 'overloaded'
     const { overflow, queueMax } = start.concurrency
     if (overflow === 'drop') return 'dropped'
     const ahead = this.waitingOf(start.flow)
     if (ahead >= queueMax && overflow === 'queue') return 'no-room'
     if (ahead >= queueMax) this.#makeRoom(start)
-    this.#enqueue(start)
-    return 'queued'
+    return this.#queued(start)
   }
 
   /** Takes a start back that has not begun. */
@@ -106,8 +117,7 @@ export class Starts {
       this.#begin(start)
       return 'begun'
     }
-    this.#enqueue(start)
-    return 'queued'
+    return this.#queued(start)
   }
 
   #isFirst(start: Start): boolean {

@@ -21,6 +21,8 @@ export interface StepPorts {
   /** Calls back when one of these tags has changed. */
   watch(tags: readonly string[], look: () => void): Disposable
   write(command: Command): Promise<CommandResult>
+  /** What the command road knows of how this very command ended, in an earlier life as well; undefined where it knows nothing. */
+  outcomeOf(command: Command): Promise<CommandResult | undefined>
   /** Whether the tag reads this value now; undefined when its device cannot be heard for a while. */
   readsNow(tag: TagId, value: TagValue): Promise<boolean | undefined>
   /** Asked of the devices, in engineering units. Rejects where one does not answer; undefined where a value is not good. */

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { errorFields, type Log } from '../../base/log.ts'
@@ -33,13 +34,16 @@ interface Waiting extends WithPayload<TopicMessage> {
   readonly kept: () => void
 }
 
-/** Messages on their way to the routes: in order, one call at a time with all that has gathered since the last one. */
+/** Messages on their way to routes and flows: in order, one call at a time with all that has gathered since the last one. */
 export class Taps implements Running {
   readonly failure: Promise<never>
   readonly #options: TapOptions & { readonly clock: Clock; readonly log: Log; readonly onDrained: () => void }
   readonly #wanted = new TopicTrie<true>()
   readonly #loop: Running | undefined
   #waiting: Waiting[] = []
+  /** Names the messages of this life of the broker. */
+  readonly #life = randomUUID()
+  #taken = 0
   #bytes = 0
   #dropped = 0
   #hasRefused = false
@@ -72,7 +76,9 @@ export class Taps implements Running {
     }
     const own = Buffer.from(payload as Uint8Array) // a copy: the parser's view would keep all of its surroundings in memory
     const kept = Promise.withResolvers<void>()
-    this.#waiting.push({ row: { topic, timeMs: this.#options.clock.now(), hops }, payload: own, kept: kept.resolve })
+    this.#taken += 1
+    const uid = `${this.#life}.${this.#taken}`
+    this.#waiting.push({ row: { uid, topic, timeMs: this.#options.clock.now(), hops }, payload: own, kept: kept.resolve })
     this.#bytes += own.length
     this.#bell.resolve()
     return kept.promise
@@ -88,11 +94,11 @@ export class Taps implements Running {
 
   metrics(): readonly Metric[] {
     if (this.#loop === undefined) return []
-    const help = 'Messages that a route wanted and did not get: too many waited to be kept.'
+    const help = 'Messages that a route or a flow wanted and did not get: too many waited to be kept.'
     return [
       {
         name: 'lineside_mqtt_tapped_waiting',
-        help: 'Messages that wait to be kept for routes.',
+        help: 'Messages that wait to be kept for routes and flows.',
         type: 'gauge',
         value: this.#waiting.length,
       },
@@ -132,10 +138,10 @@ export class Taps implements Running {
     const { deliver, clock, log, onDrained } = this.#options
     for (let attempt = 1; !signal.aborted; attempt += 1) {
       try {
-        await deliver(pack(batch))
+        await deliver(pack(attempt === 1 ? batch : batch.map(repeated)))
         break
       } catch (error) {
-        if (attempt === 1) log.warn('Messages for routes are not taken; they wait.', errorFields(error))
+        if (attempt === 1) log.warn('Messages for routes and flows are not taken; they wait.', errorFields(error))
         if (error instanceof Fault && !error.isRetryable && error.code !== 'door.closed') break
         await clock.sleep(retryPauseMs, signal).catch(() => {})
       }
@@ -150,6 +156,11 @@ export class Taps implements Running {
     this.#hasRefused = false
     onDrained()
   }
+}
+
+/** Some of them may have been taken before the answer was lost. */
+function repeated({ row, ...more }: Waiting): Waiting {
+  return { ...more, row: { ...row, isRepeated: true } }
 }
 
 function full(): Fault {

@@ -4,17 +4,20 @@ import { BreakerPool } from '../../../src/control/breaker-pool.ts'
 import { carryOut } from '../../../src/control/flows/carry-out.ts'
 import { compileFlow } from '../../../src/control/flows/compiled.ts'
 import type { FlowDefinition, FlowStep } from '../../../src/control/flows/definition.ts'
+import type { Answer } from '../../../src/control/flows/past.ts'
 import { Run } from '../../../src/control/flows/run.ts'
 import type { RunEnd } from '../../../src/control/flows/run-end.ts'
 import { RunJournal } from '../../../src/control/flows/run-journal.ts'
 import type { StepPorts } from '../../../src/control/flows/step-ports.ts'
 import { Turn } from '../../../src/control/flows/turn.ts'
+import type { CommandResult } from '../../../src/model/command.ts'
 import type { SiteEvent } from '../../../src/model/event.ts'
 import type { Quality } from '../../../src/model/quality.ts'
 import type { TagValue } from '../../../src/model/tag.ts'
 import type { RunRecord, StepRecord } from '../../../src/store/contract.ts'
 import { type ManualClock, startManualClock } from '../../support/manual-clock.ts'
 import { keptLog } from '../../support/quiet-log.ts'
+import { type Failing, failing } from './failing.ts'
 
 /** What stays when the power fails: the plant, and whoever has been told something. */
 export class World {
@@ -22,9 +25,16 @@ export class World {
   /** In order: `write filler/gate true`, `publish rejects {…}`, … */
   readonly effects: string[] = []
   readonly requestKeys: string[] = []
+  /** The place in the run of each write and call that was carried out. */
+  readonly done: string[] = []
   readonly events: SiteEvent[] = []
+  /** What the command road has written down of how its commands ended. */
+  readonly results = new Map<string, CommandResult>()
+  /** How the plant answers an effect. */
+  readonly react: ((world: World, effect: string) => void) | undefined
 
-  constructor(tags: Readonly<Record<string, TagValue>> = {}) {
+  constructor(tags: Readonly<Record<string, TagValue>> = {}, react?: (world: World, effect: string) => void) {
+    this.react = react
     for (const [tag, value] of Object.entries(tags)) this.set(tag, value)
   }
 
@@ -54,6 +64,10 @@ export interface LifeOptions {
   readonly cut?: Cut
   /** Gives the fault of an effect that does not succeed; `unknown` where nobody can say. */
   readonly fail?: (effect: string) => 'failed' | 'unknown' | undefined
+  /** Steps that fail without having done anything, by their place in the run. */
+  readonly failing?: Failing
+  /** What a person says where the run asks. */
+  readonly answer?: Answer['verdict']
   readonly startMs?: number
 }
 
@@ -74,15 +88,16 @@ export class Life {
 
   constructor(options: LifeOptions) {
     this.#options = options
-    const { past = [], flow, trigger = {}, input = {}, world } = options
+    const { past = [], flow, trigger = {}, input = {} } = options
     this.kept = [...past]
     if (options.startMs !== undefined) this.clock.setWall(epochMs(options.startMs))
     const life = new AbortController().signal
     const append = (records: readonly RunRecord[]): Promise<unknown> => this.#append(records)
-    const record = (event: SiteEvent): void => void world.events.push(event)
+    const record = (event: SiteEvent): void => this.#record(event)
+    const compiled = compileFlow(flow)
     this.run = new Run({
       id: 'r1',
-      flow: compileFlow(flow),
+      flow: options.failing === undefined ? compiled : failing(compiled, options.failing),
       start: { trigger, input },
       begunMs: epochMs(options.startMs ?? this.clock.now()),
       past: past.filter((each): each is StepRecord => each.kind === 'intent' || each.kind === 'outcome' || each.kind === 'decision'),
@@ -91,7 +106,10 @@ export class Life {
       journal: new RunJournal({ append, clock: this.clock, log: keptLog(), stop: life }),
       breakers: new BreakerPool({ clock: this.clock, record }),
       turn: new Turn(),
-      tell: (type, { id }, data) => record({ type, subject: id, timeMs: this.clock.now(), data }),
+      tell: (type, { id }, data) => {
+        record({ type, subject: id, timeMs: this.clock.now(), data })
+        if (type === 'step.asks') this.#answer(String(data['step']))
+      },
       log: keptLog(),
       life,
     })
@@ -136,9 +154,23 @@ export class Life {
     if (how === undefined) {
       this.#options.world.effects.push(name)
       work()
+      this.#options.world.react?.(this.#options.world, name)
+      for (const look of [...this.#looks]) look()
     }
     await this.#point({ at: 'effect', place, when: 'after' })
     return how
+  }
+
+  /** What has died says nothing any more. */
+  #record(event: SiteEvent): void {
+    if (!this.#isDead) this.#options.world.events.push(event)
+  }
+
+  /** A person needs a moment. */
+  #answer(key: string): void {
+    const { answer } = this.#options
+    if (answer === undefined) return
+    this.clock.after(1_000, () => void this.run.answer(key, { verdict: answer, by: 'anna' }))
   }
 
   /** Nothing goes on once the power has failed. */
@@ -168,15 +200,22 @@ export class Life {
       tags: { sampleOf: (id) => ({ value: null, quality: 'bad', sourceMs: epochMs(0), receivedMs: epochMs(0), ...world.tags.get(id) }) },
       watch,
       write: async ({ id, tag, value }) => {
-        const how = await this.#effect(`write ${tag} ${String(value)}`, () => world.set(tag, value))
-        return how === undefined ? { id, status: 'done', tookMs: 1 } : { id, status: how, ...fault, tookMs: 1 }
+        const how = await this.#effect(`write ${tag} ${String(value)}`, () => {
+          world.done.push(id.replace(/#\d+$/, ''))
+          world.set(tag, value)
+        })
+        const result: CommandResult = how === undefined ? { id, status: 'done', tookMs: 1 } : { id, status: how, ...fault, tookMs: 1 }
+        world.results.set(id, result)
+        return result
       },
+      outcomeOf: async ({ id }) => world.results.get(id),
       readsNow: async (tag, value) => world.value(tag) === value,
       readFresh: async (tags) => tags.map((tag) => world.value(tag) ?? undefined),
       publish: ({ topic, payload }) => act(`publish ${topic} ${payload}`),
-      record: (event) => void world.events.push(event),
+      record: (event) => this.#record(event),
       call: async (device, { method, args }) => {
-        await act(`call ${device} ${method} ${JSON.stringify(args)}`)
+        const name = `call ${device} ${method} ${JSON.stringify(args)}`
+        await act(name, () => void world.done.push(name))
         return { outcome: 'done', values: [42] }
       },
       request: async ({ service, method, path, headers }) => {

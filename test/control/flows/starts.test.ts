@@ -34,6 +34,20 @@ function startStarts(pressure?: string) {
 }
 
 describe('the starts of runs', () => {
+  it('refuse none that is in the journal already', async () => {
+    const { offer, end, begun } = startStarts('the journal is behind')
+    const full = { concurrency: { limit: 1, overflow: 'queue', queueMax: 0 }, isKept: true } as const
+    const dropping = { concurrency: { limit: 1, overflow: 'drop', queueMax: 0 }, isKept: true } as const
+    expect([offer('a'), offer('b', full), offer('c', dropping), offer('d', { priority: 'low', isKept: true })]).toEqual([
+      'begun',
+      'queued',
+      'queued',
+      'queued',
+    ])
+    for (const run of ['a', 'b', 'c']) await end(run)
+    expect(begun).toEqual(['a', 'b', 'c', 'd'])
+  })
+
   it('begin one after the other, in the order in which they came', async () => {
     const { offer, end, begun } = startStarts()
     expect(['a', 'b', 'c'].map((run) => offer(run))).toEqual(['begun', 'queued', 'queued'])

@@ -1,5 +1,5 @@
 import type { PlainFault } from '../../../base/fault.ts'
-import type { CommandResult } from '../../../model/command.ts'
+import type { Command, CommandResult } from '../../../model/command.ts'
 import { asTagId, type TagId, type TagValue } from '../../../model/tag.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
@@ -43,12 +43,17 @@ interface WritePlace {
   readonly place: StepPlace
 }
 
-async function write({ tag, value }: Write, { step, place }: WritePlace): Promise<undefined> {
-  const { run, key, attempt, ports } = place
+function commandOf({ tag, value }: Write, { run, key, attempt }: StepPlace): Command {
   // Flows are files of the controls engineer; what they may write is decided by whoever may change those files.
   const by = { road: 'flow', name: `${run.flow}/${run.id}`, role: 'engineer' } as const
   const id = attempt === 0 ? `${run.id}/${key}` : `${run.id}/${key}#${attempt}`
-  const result = ports.write({ id, tag, value, by })
+  return { id, tag, value, by }
+}
+
+async function write(what: Write, { step, place }: WritePlace): Promise<undefined> {
+  const { key, ports } = place
+  const { tag } = what
+  const result = ports.write(commandOf(what, place))
   if (step.confirmMs === undefined) return settleResult(step, await result)
   const late = Promise.withResolvers<never>()
   const { confirmMs } = step
@@ -67,9 +72,14 @@ function settleResult(step: StepOf<'write'>, result: CommandResult): undefined {
   throw new StepFailure(result.status === 'unknown' ? 'unknown' : 'failed', fault)
 }
 
-/** Read, never written again on its own account: the machine may be in another state by now. What undoes is wanted in any state. */
+/**
+ * The road may have written down how it ended, which a tag does not tell that the machine itself sets back. Else it is read, never written again on
+ * its own account: the machine may be in another state by now. What undoes is wanted in any state.
+ */
 async function settle(what: Write, { step, place }: WritePlace): Promise<undefined> {
   const { ports, isUndo, attempt } = place
+  const known = await ports.outcomeOf(commandOf(what, place))
+  if (known?.status === 'done' || known?.status === 'failed') return settleResult(step, known)
   const reads = await ports.readsNow(what.tag, what.value)
   if (reads === true) return
   if (isUndo) return await write(what, { step, place: { ...place, attempt: attempt + 1 } })

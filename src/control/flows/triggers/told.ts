@@ -2,10 +2,17 @@ import type { Clock } from '../../../base/clock.ts'
 import { isoTime } from '../../../base/clock.ts'
 import type { SiteEvent } from '../../../model/event.ts'
 import { checkedExpression, type Expression } from '../../../model/expression.ts'
-import { fullFilter, matchesFilter } from '../../../model/topic.ts'
+import { fullFilter } from '../../../model/topic.ts'
 import type { FlowTrigger } from '../definition.ts'
 
-type Fire = (trigger: Readonly<Record<string, unknown>>) => void
+/** What a start follows from: the same key once more begins no other run. */
+export interface StartCause {
+  readonly key: string
+  /** It may have been met before: whether there is a run already is to be looked up. */
+  readonly isRepeated: boolean
+}
+
+export type Fire = (trigger: Readonly<Record<string, unknown>>, cause?: StartCause) => Promise<void>
 type Told<Kind extends FlowTrigger['kind']> = Extract<FlowTrigger, { readonly kind: Kind }>
 
 /** Steps tell of themselves too: a flow that listened to them would hear its own. */
@@ -13,7 +20,10 @@ const unheard = /^step\./
 
 /** A trigger that waits to be told. */
 export interface Listener {
-  hear(event: SiteEvent): void
+  /** Types of events, as the journal is asked for them. */
+  readonly types: readonly string[]
+  /** Resolves when the run that begins is kept; undefined where none does. */
+  hear(event: SiteEvent, cause: StartCause): Promise<void> | undefined
 }
 
 export function eventListener({ event, subject, where }: Told<'event'>, fire: Fire): Listener {
@@ -21,27 +31,30 @@ export function eventListener({ event, subject, where }: Told<'event'>, fire: Fi
   const isIt = patternOf(event)
   const isSubject = subject === undefined ? () => true : patternOf(subject)
   return {
-    hear: (told) => {
-      if (!isIt(told.type) || unheard.test(told.type) || !isSubject(told.subject)) return
+    types: [event],
+    hear: (told, cause) => {
+      if (!isIt(told.type) || unheard.test(told.type) || !isSubject(told.subject)) return undefined
       const { type, timeMs, data } = told
       const trigger = { kind: 'event', type, subject: told.subject, data, time: isoTime(timeMs) }
-      if (isWanted(condition, trigger)) fire(trigger)
+      return isWanted(condition, trigger) ? fire(trigger, cause) : undefined
     },
   }
 }
 
 export function alarmListener({ alarm, state }: Told<'alarm'>, fire: Fire): Listener {
   return {
-    hear: ({ type, subject, timeMs }) => {
-      if (type === `alarm.${state}` && subject === alarm) fire({ kind: 'alarm', alarm, state, time: isoTime(timeMs) })
+    types: [`alarm.${state}`],
+    hear: ({ type, subject, timeMs }, cause) => {
+      const isIt = type === `alarm.${state}` && subject === alarm
+      return isIt ? fire({ kind: 'alarm', alarm, state, time: isoTime(timeMs) }, cause) : undefined
     },
   }
 }
 
 export interface TopicListener {
-  /** From the root of all topics. */
+  /** From the root of all topics; what it is given matches. */
   readonly filter: string
-  take(topic: string, payload: string): void
+  take(message: { readonly topic: string; readonly payload: string }, cause: StartCause): Promise<void> | undefined
 }
 
 export function topicListener(
@@ -52,10 +65,9 @@ export function topicListener(
   const filter = fullFilter(topic, site)
   return {
     filter,
-    take: (name, payload) => {
-      if (!matchesFilter(name, filter)) return
+    take: ({ topic: name, payload }, cause) => {
       const trigger = { kind: 'topic', topic: name, payload: parsed(payload), time: isoTime(clock.now()) }
-      if (isWanted(condition, trigger)) fire(trigger)
+      return isWanted(condition, trigger) ? fire(trigger, cause) : undefined
     },
   }
 }

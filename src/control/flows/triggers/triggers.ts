@@ -1,60 +1,102 @@
+import { randomUUID } from 'node:crypto'
 import { type Clock, isoTime, parseIsoTime } from '../../../base/clock.ts'
 import type { Door } from '../../../base/door.ts'
 import { errorFields, type Log } from '../../../base/log.ts'
+import type { Metric } from '../../../base/metric.ts'
+import { type Packed, unpack } from '../../../base/packed.ts'
 import { firstFailure, type Running } from '../../../base/running.ts'
 import type { SiteEvent } from '../../../model/event.ts'
 import { jsonValue } from '../../../model/payload.ts'
 import type { Sample } from '../../../model/sample.ts'
+import { matchesFilter } from '../../../model/topic.ts'
 import type { StoreCalls } from '../../../store/contract.ts'
+import type { TopicMessage } from '../../contract.ts'
 import type { TagTable } from '../../tag-table.ts'
 import type { FlowDefinition, FlowTrigger, TagTrigger } from '../definition.ts'
 import { startOf } from '../kept.ts'
 import type { Watchers } from '../watchers.ts'
+import { followJournal } from './journal.ts'
 import { Trigger } from './tag.ts'
 import { startTimed, type TimedTrigger } from './timed.ts'
-import { alarmListener, eventListener, type Listener, type TopicListener, topicListener } from './told.ts'
+import { alarmListener, eventListener, type Fire, type Listener, type StartCause, type TopicListener, topicListener } from './told.ts'
 
 export interface TriggersOptions {
   readonly data: { readonly site: string }
   readonly table: TagTable
   readonly watchers: Watchers
   readonly store: Door<StoreCalls>
+  readonly journalled: (() => void)[]
   readonly clock: Clock
   readonly log: Log
 }
 
-type Fire = (trigger: Readonly<Record<string, unknown>>) => void
-
 /** Runs of one flow that are looked through for the last moment it was begun for. */
 const lookBackRuns = 50
+/** Of a message: it is kept with the run. */
+const payloadBytesMax = 64 * 1024
 
 /** Everything that starts flows by itself. */
 export class Triggers implements AsyncDisposable {
   readonly #options: TriggersOptions
   readonly #parts = new AsyncDisposableStack()
-  readonly #timed: Running[] = []
+  readonly #running: Running[] = []
   readonly #listeners: Listener[] = []
   readonly #topics: TopicListener[] = []
+  #dropped = 0
 
   constructor(options: TriggersOptions) {
     this.#options = options
   }
 
   get failure(): Promise<never> {
-    return firstFailure(this.#timed)
+    return firstFailure(this.#running)
   }
 
   /** Ready when the triggers of the flow are at work, and what it has missed is caught up. */
   async listen({ flow, on }: FlowDefinition, fire: Fire): Promise<void> {
-    for (const trigger of on) await this.#add(flow, trigger, fire)
+    for (const [place, trigger] of on.entries()) {
+      await this.#add(flow, trigger, (told, cause) => fire(told, cause && { ...cause, key: `${place} ${cause.key}` }))
+    }
   }
 
-  hear(event: SiteEvent): void {
-    for (const listener of this.#listeners) listener.hear(event)
+  /** From here on events of the journal begin runs; those that came while nobody was there do so now. To be called once, when all flows listen. */
+  follow(): void {
+    if (this.#listeners.length === 0) return
+    const types = [...new Set(this.#listeners.flatMap((listener) => listener.types))]
+    this.#running.push(this.#parts.use(followJournal({ ...this.#options, types, take: (event) => this.hear(event) })))
   }
 
-  message(topic: string, payload: string): void {
-    for (const listener of this.#topics) listener.take(topic, payload)
+  /** Resolves when all runs that begin with it are kept. Said once more it begins no other ones. */
+  async hear(event: SiteEvent & { readonly uid: string }): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.hear(event, { key: event.uid, isRepeated: true })))
+  }
+
+  /** Resolves when all runs that begin with these are kept. */
+  async messages(batch: Packed<TopicMessage>): Promise<void> {
+    if (this.#topics.length === 0) return
+    const kept: Promise<void>[] = []
+    for (const { row, payload } of unpack(batch)) {
+      const { topic, uid = randomUUID(), isRepeated = false } = row
+      if (!this.#topics.some(({ filter }) => matchesFilter(topic, filter))) continue
+      if (payload.length > payloadBytesMax) {
+        this.#dropped += 1
+        continue
+      }
+      kept.push(this.message({ topic, payload: textOf(payload) }, { key: uid, isRepeated }))
+    }
+    await Promise.all(kept)
+  }
+
+  /** Resolves when all runs that begin with it are kept. */
+  async message(message: { readonly topic: string; readonly payload: string }, cause: StartCause): Promise<void> {
+    const wanting = this.#topics.filter(({ filter }) => matchesFilter(message.topic, filter))
+    await Promise.all(wanting.map((listener) => listener.take(message, cause)))
+  }
+
+  metrics(): readonly Metric[] {
+    if (this.#topics.length === 0) return []
+    const help = 'Messages that flows listen to, and that were dropped because they were too large.'
+    return [{ name: 'lineside_flow_messages_dropped_total', help, type: 'counter', value: this.#dropped }]
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -88,14 +130,16 @@ export class Triggers implements AsyncDisposable {
 
   #addTag(trigger: TagTrigger, fire: Fire): void {
     const { table, clock, watchers } = this.#options
-    const watch = this.#parts.use(new Trigger({ trigger, tags: table, clock, fire: (sample) => fire(tagTrigger(trigger, sample)) }))
+    const watch = this.#parts.use(
+      new Trigger({ trigger, tags: table, clock, fire: (sample) => detached(fire(tagTrigger(trigger, sample))) }),
+    )
     this.#parts.use(watchers.watch(watch.watched, () => watch.look()))
   }
 
   async #addTimed(flow: string, trigger: TimedTrigger, fire: Fire): Promise<void> {
     const { clock } = this.#options
     const lastMs = trigger.missed === 'skip' ? undefined : await this.#lastMoment(flow, trigger.kind)
-    this.#timed.push(this.#parts.use(await startTimed({ trigger, clock, lastMs, fire })))
+    this.#running.push(this.#parts.use(await startTimed({ trigger, clock, lastMs, fire: (told) => detached(fire(told)) })))
   }
 
   /** From the journal: what it has forgotten was long ago, and is not caught up. */
@@ -111,6 +155,15 @@ export class Triggers implements AsyncDisposable {
       return undefined
     }
   }
+}
+
+/** Nobody waits for it: what goes wrong is told by whoever begins the run. */
+function detached(kept: Promise<void>): void {
+  kept.catch(() => {})
+}
+
+function textOf(payload: Uint8Array): string {
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength).toString('utf8')
 }
 
 function tagTrigger({ tag }: TagTrigger, sample: Sample): Readonly<Record<string, unknown>> {

@@ -1,0 +1,174 @@
+import { describe, expect, it, vi } from 'vitest'
+import type { FlowDefinition } from '../../../src/control/flows/definition.ts'
+import { House } from './house.ts'
+import { chain, flowOf, step, undoable, write } from './life.ts'
+
+const limitless = { concurrency: { limit: 100, overflow: 'queue', queueMax: 100 } } as const
+const orders: FlowDefinition = flowOf(chain(write('plc/order', '${trigger.payload.number}', 'take')), {
+  flow: 'orders',
+  on: [{ kind: 'topic', topic: 'orders/+', where: 'trigger.payload.number > 0' }],
+  ...limitless,
+})
+const lost: FlowDefinition = flowOf(chain(write('plc/lost', '${trigger.subject}', 'note')), {
+  flow: 'lost',
+  on: [{ kind: 'event', event: 'device.*' }],
+  ...limitless,
+})
+const tags = { 'plc/order': 0, 'plc/lost': '', 'plc/valve': false, 'plc/pump': false }
+
+/** Whether this call would keep the beginning of a run. */
+const isBeginning = (call: string, ask: unknown): boolean =>
+  call === 'recordRuns' && (ask as readonly { readonly kind: string }[]).some(({ kind }) => kind === 'begun')
+
+async function settled(house: House): Promise<void> {
+  for (let round = 0; round < 6; round += 1) await house.clock.advance(500)
+}
+
+describe('a message that flows begin with', () => {
+  it('is acknowledged only when its run is kept, which a power cut then does not stop', async () => {
+    await using house = await House.start({ flows: [orders], tags })
+    await house.message('a/b/orders/1', { number: 5 })
+    house.powerFails()
+    await house.begin()
+    await vi.waitFor(async () => {
+      await settled(house)
+      expect(await house.states('orders')).toEqual(['completed'])
+    })
+    expect(house.writes).toEqual(['plc/order 5'])
+  })
+
+  it('is not acknowledged when the power fails before, and sent again begins one run', async () => {
+    await using house = await House.start({ flows: [orders], tags })
+    house.isDeaf = isBeginning
+    const answered = vi.fn()
+    void house.message('a/b/orders/1', { number: 5 }, { uid: 'm1' }).then(answered)
+    await settled(house)
+    expect(answered).not.toHaveBeenCalled()
+    house.isDeaf = undefined
+    await house.begin()
+    await house.message('a/b/orders/1', { number: 5 }, { uid: 'm1', isRepeated: true })
+    await settled(house)
+    await house.message('a/b/orders/1', { number: 5 }, { uid: 'm1', isRepeated: true })
+    await settled(house)
+    expect(await house.states('orders')).toEqual(['completed'])
+    expect(house.writes).toEqual(['plc/order 5'])
+  })
+
+  it('is acknowledged where no flow wants it, or the flow refuses it, which is told', async () => {
+    const one = { ...orders, concurrency: { limit: 1, overflow: 'drop', queueMax: 0 } as const }
+    const slow = { ...one, steps: chain({ id: 'rest', kind: 'wait', forMs: 60_000 }) }
+    await using house = await House.start({ flows: [slow], tags })
+    await house.message('a/b/orders/1', { number: 0 })
+    await house.message('a/b/orders/1', { number: 1 })
+    await house.message('a/b/orders/1', { number: 2 })
+    expect(house.events.flatMap(({ type }) => (type.startsWith('flow.') ? [type] : []))).toEqual(['flow.started', 'flow.dropped'])
+  })
+})
+
+describe('an event that flows begin with', () => {
+  const happened = (subject: string) => ({ type: 'device.lost', subject, timeMs: 1_000 as never, data: {} })
+
+  it('begins its run from the journal, once', async () => {
+    await using house = await House.start({ flows: [lost], tags })
+    for (const subject of ['one', 'two']) await house.event(happened(subject))
+    await vi.waitFor(async () => {
+      await settled(house)
+      expect(await house.states('lost')).toEqual(['completed', 'completed'])
+    })
+    house.powerFails()
+    await house.begin()
+    await settled(house)
+    expect(house.writes.toSorted()).toEqual(['plc/lost one', 'plc/lost two'])
+  })
+
+  it('begins it after a power cut that came before the run was kept', async () => {
+    await using house = await House.start({ flows: [lost], tags })
+    house.isDeaf = isBeginning
+    await house.event(happened('one'))
+    await settled(house)
+    expect(await house.states('lost')).toEqual([])
+    house.isDeaf = undefined
+    await house.begin()
+    await vi.waitFor(async () => {
+      await settled(house)
+      expect(await house.states('lost')).toEqual(['completed'])
+    })
+    expect(house.writes).toEqual(['plc/lost one'])
+  })
+
+  it('begins one run where the power fails before it is noted that it has', async () => {
+    await using house = await House.start({ flows: [lost], tags })
+    house.isDeaf = (call) => call === 'consumed'
+    await house.event(happened('one'))
+    await settled(house)
+    house.isDeaf = undefined
+    await house.begin()
+    await vi.waitFor(async () => {
+      await settled(house)
+      expect(await house.states('lost')).toEqual(['completed'])
+    })
+    expect(house.writes).toEqual(['plc/lost one'])
+  })
+})
+
+describe('a run that is cancelled', () => {
+  const flow = flowOf(chain(undoable('plc/valve', true, false), { id: 'rest', kind: 'wait', forMs: 600_000 }, write('plc/pump', true)), {
+    flow: 'fill',
+    on: [{ kind: 'start', role: 'operator' }],
+  })
+  const by = { name: 'anna', role: 'operator', road: 'api' } as const
+
+  it('goes back after a power cut that came as soon as the order was kept', async () => {
+    await using house = await House.start({ flows: [flow], tags })
+    const { run } = await house.flows.calls.startFlow({ flow: 'fill', by })
+    await settled(house)
+    house.isDeaf = (_call, ask) => JSON.stringify(ask).includes('unwind')
+    await house.flows.calls.steerRun({ run, act: 'cancel', by })
+    await settled(house)
+    house.isDeaf = undefined
+    await house.begin()
+    await vi.waitFor(async () => {
+      await settled(house)
+      expect(await house.states('fill')).toEqual(['cancelled'])
+    })
+    expect(house.writes).toEqual(['plc/valve true', 'plc/valve false'])
+  })
+
+  it('takes the run back that it waits for, before itself, though the power fails in between', async () => {
+    const slowly = [step({ id: 'pause', kind: 'wait', forMs: 5_000 }), step({ ...write('plc/valve', false, 'shut'), needs: ['pause'] })]
+    const rest = { id: 'rest', kind: 'wait', forMs: 600_000 } as const
+    const inner = flowOf(chain({ ...write('plc/valve', true), undo: slowly }, rest), { flow: 'inner' })
+    const wait = { id: 'inner', kind: 'run', flow: 'inner', input: {}, isAwaited: true } as const
+    const outer = flowOf(chain(undoable('plc/pump', true, false), wait), { flow: 'outer', on: [{ kind: 'start', role: 'operator' }] })
+    await using house = await House.start({ flows: [outer, inner], tags })
+    const { run } = await house.flows.calls.startFlow({ flow: 'outer', by })
+    await settled(house)
+    await house.flows.calls.steerRun({ run, act: 'cancel', by })
+    await house.clock.advance(1_000)
+    house.powerFails()
+    await house.begin()
+    await vi.waitFor(async () => {
+      await settled(house)
+      expect([await house.states('outer'), await house.states('inner')]).toEqual([['cancelled'], ['cancelled']])
+    })
+    expect(house.writes).toEqual(['plc/pump true', 'plc/valve true', 'plc/valve false', 'plc/pump false'])
+  })
+
+  it('takes those back that it waited for, when it has ended itself', async () => {
+    const rest = { id: 'rest', kind: 'wait', forMs: 600_000 } as const
+    const inner = flowOf(chain(undoable('plc/valve', true, false), rest), { flow: 'inner' })
+    await using house = await House.start({ flows: [inner], tags })
+    const parent = { run: 'gone', depth: 0, holder: 'gone' }
+    const input = JSON.stringify({ trigger: { kind: 'run', run: 'gone' }, input: {}, parent })
+    house.powerFails()
+    await house.store.recordRuns([
+      { kind: 'begun', run: 'child', flow: 'inner', timeMs: house.clock.now(), definition: JSON.stringify(inner), input },
+    ])
+    await house.begin()
+    await vi.waitFor(async () => {
+      await settled(house)
+      expect(await house.states('inner')).toEqual(['cancelled'])
+    })
+    expect(house.writes.slice(1)).toEqual(house.writes.length === 0 ? [] : ['plc/valve false'])
+  })
+})
