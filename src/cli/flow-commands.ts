@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { FlowsOptions, RunsOptions, StartOptions } from './flows.ts'
 import { onGateway } from './on-gateway.ts'
+import type { TestOptions } from './test.ts'
 import { example, type Wiring } from './wiring.ts'
 
 /** The commands that look at flows, begin them and steer their runs. */
@@ -38,7 +39,24 @@ export function addFlowCommands(program: Command, { terminal, take }: Wiring): v
       const { start } = await import('./flows.ts')
       await take(start(flow, options, terminal))
     })
+  addTest(program, { terminal, take })
   for (const act of ['pause', 'resume', 'cancel'] as const) addSteering(program, act, { terminal, take })
+}
+
+function addTest(program: Command, { terminal, take }: Wiring): void {
+  program
+    .command('test')
+    .description('carries out the tests of the flows, flows/*.test.yaml, in virtual time and without a plant')
+    .argument('[site]', 'folder with lineside.yaml', '.')
+    .option('--flow <name>', 'only those of this flow')
+    .option('--case <text>', 'only those with this in their name')
+    .option('--json', 'print { isPassed, results } as JSON')
+    .option('--junit <file>', 'write a report for build servers')
+    .addHelpText('after', example('lineside test /etc/lineside', 'lineside test --flow reject-underfilled --case power'))
+    .action(async (site: string, options: TestOptions) => {
+      const { test } = await import('./test.ts')
+      await take(test(site, options, terminal))
+    })
 }
 
 const sentences = {

@@ -114,7 +114,7 @@ function addSiteCommands(program: Command, { terminal, take }: Wiring): void {
   program
     .command('schema')
     .description('prints the JSON Schema of a kind of site file, for editors')
-    .argument('[name]', 'site, device or flow; without it, the names are listed')
+    .argument('[name]', 'site, device, flow or flow-test; without it, the names are listed')
     .option('--out <folder>', 'write all of them into this folder')
     .addHelpText('after', example('lineside schema device > device.schema.json'))
     .action(async (name: string | undefined, options: { out?: string }) => {

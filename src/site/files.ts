@@ -34,6 +34,13 @@ export async function readTextFile(folder: string, file: string, problems: Probl
   return undefined
 }
 
+/** The files of tests beside the flows. */
+export async function listTestFiles(folder: string, problems: ProblemList): Promise<readonly string[]> {
+  const entries = await readFolder(join(folder, 'flows'), 'flows', problems)
+  const files = entries.filter((entry) => !entry.startsWith('.') && entry.endsWith('.test.yaml')).toSorted()
+  return files.slice(0, filesMax).map((entry) => `flows/${entry}`)
+}
+
 /** The YAML files of a folder of the site, sorted by name; none when the folder is not there. */
 export async function listYamlFiles(folder: string, name: string, problems: ProblemList): Promise<readonly string[]> {
   const entries = await readFolder(join(folder, name), name, problems)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { deedShape, expectShape, flowTestShape, serviceAnswerSchema, tagStateSchema, testCaseShape } from '../control/flow-tests/config.ts'
 import { flowShape, inputSchema, stepSchema, triggerSchema } from '../control/flows/config.ts'
 import { type ReferenceRow, rowsOf, type Section } from './device-reference.ts'
 import { instanceShape, parameterSchema, templateShape } from './flow-template-schema.ts'
@@ -26,6 +27,21 @@ export function flowReference(): readonly Section[] {
     { title: 'A template', rows: rows(z.strictObject(templateShape)) },
     { title: 'A parameter of a template', rows: rows(parameterSchema) },
     { title: 'A flow made of a template', rows: rows(z.strictObject(instanceShape)) },
+    ...testReference(),
+  ]
+}
+
+/** Of `flows/*.test.yaml`. */
+function testReference(): readonly Section[] {
+  const shallow = (shape: z.ZodRawShape, told: readonly string[]): readonly ReferenceRow[] =>
+    rows(z.strictObject(shape)).filter((row) => row.key === firstKey(row) || !told.includes(firstKey(row)))
+  return [
+    { title: 'A file of tests', rows: shallow(flowTestShape, ['tags', 'services', 'plant', 'cases']) },
+    { title: 'A case', rows: shallow(testCaseShape, ['tags', 'services', 'do', 'expect']) },
+    { title: 'A line of `do` or `plant`', rows: shallow(deedShape, ['set']) },
+    { title: 'What is expected', rows: rows(z.strictObject(expectShape)) },
+    { title: 'The answer of a service in a test', rows: rows(serviceAnswerSchema) },
+    { title: 'A tag in a test', rows: rows(tagStateSchema) },
   ]
 }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { flowTestSchema } from '../control/flow-tests/config.ts'
 import { commonTagShape } from '../south/tag-config.ts'
 import { commonDeviceShape } from './device-schema.ts'
 import { type SiteDriver, siteDrivers } from './drivers.ts'
@@ -6,7 +7,7 @@ import { flowFileSchema } from './flow-template-schema.ts'
 import { type JsonSchema, jsonSchemaOf, lazily } from './json-schema.ts'
 import { siteFileSchema } from './site-file.ts'
 
-export const schemaNames = ['site', 'device', 'flow'] as const
+export const schemaNames = ['site', 'device', 'flow', 'flow-test'] as const
 export type SchemaName = (typeof schemaNames)[number]
 
 /** The JSON Schema of one kind of site file, for editors. */
@@ -18,6 +19,8 @@ export function siteJsonSchema(name: SchemaName): JsonSchema {
       return titled('Lineside: devices/*.yaml', deviceJsonSchema())
     case 'flow':
       return titled('Lineside: flows/*.yaml', flowJsonSchema())
+    case 'flow-test':
+      return titled('Lineside: flows/*.test.yaml', flowTestJsonSchema())
     default:
       return name satisfies never
   }
@@ -29,6 +32,8 @@ export function siteSchema(): JsonSchema {
 
 /** Made once: steps within steps make it the largest. */
 export const flowJsonSchema = lazily(() => jsonSchemaOf(flowFileSchema))
+
+export const flowTestJsonSchema = lazily(() => jsonSchemaOf(flowTestSchema))
 
 export function deviceJsonSchema(): JsonSchema {
   return { anyOf: siteDrivers.map(driverJsonSchema) }

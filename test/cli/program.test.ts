@@ -94,7 +94,7 @@ describe('lineside init', () => {
 describe('lineside schema', () => {
   it('prints the schema of its name, or the names', async () => {
     expect(JSON.parse((await lineside('schema', 'flow')).out)).toMatchObject({ title: 'Lineside: flows/*.yaml', anyOf: expect.any(Array) })
-    expect((await lineside('schema')).out).toBe('site\ndevice\nflow\n')
+    expect((await lineside('schema')).out).toBe('site\ndevice\nflow\nflow-test\n')
   })
 
   it('asks whether another name was meant', async () => {

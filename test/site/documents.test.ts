@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { initialFiles } from '../../src/cli/initial-site.ts'
+import { runFlowTests } from '../../src/runtime/flow-tests.ts'
+import { loadFlowTests } from '../../src/site/flow-tests.ts'
 import { loadSite } from '../../src/site/load.ts'
-import { type Files, loadFiles, siteYaml } from './site-folder.ts'
+import { type Files, loadFiles, siteFolder, siteYaml } from './site-folder.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -54,6 +56,18 @@ async function documents(): Promise<readonly string[]> {
   ]
 }
 
+/** What is shown as a test passes. */
+async function failedTests(files: Files, shown: Files): Promise<readonly unknown[]> {
+  if (!Object.keys(shown).some((file) => file.endsWith('.test.yaml'))) return []
+  await using folder = await siteFolder({ ...files, 'lineside.yaml': `${siteYaml}services: { mes: { url: 'http://127.0.0.1:1' } }\n` })
+  const { site, problems } = await loadSite(folder.path, { environment: {} })
+  if (site === undefined) return problems
+  const tests = await loadFlowTests(site)
+  const failed: unknown[] = [...tests.problems]
+  for await (const result of runFlowTests(site, tests.files)) if (!result.isPassed && result.file in shown) failed.push(result)
+  return failed
+}
+
 /** The device that documents speak of when they need one. */
 const press07 = Object.fromEntries(Object.entries(initialFiles('line-1')).filter(([file]) => file.startsWith('devices/')))
 
@@ -70,6 +84,7 @@ describe.each(await documents())('%s', (document) => {
     const files = { 'lineside.yaml': siteYaml, ...press07, ...(blocks.length === 0 ? {} : await exampleSite()), ...shown }
     const { problems } = await loadFiles(files, { environment: secretsIn(Object.values(files).map(String)) })
     expect(problems.filter(({ severity, file }) => severity === 'error' && file in shown)).toEqual([])
+    expect(await failedTests(files, shown)).toEqual([])
   })
 })
 

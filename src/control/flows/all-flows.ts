@@ -6,6 +6,7 @@ import type { Metric } from '../../base/metric.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import type { KeptRun } from '../../store/contract.ts'
 import { type CompiledFlow, compileFlow } from './compiled.ts'
+import type { FlowDefinition } from './definition.ts'
 import { Stopped } from './faults.ts'
 import { inputFor } from './inputs.ts'
 import { definitionOf } from './kept.ts'
@@ -47,10 +48,10 @@ export class AllFlows {
     this.#life = life
     this.watchers = new Watchers(table)
     this.triggers = new Triggers({ ...options, watchers: this.watchers })
-    this.byName = new Map(data.flows.map((definition) => [definition.flow, oneFlow(compileFlow(definition), clock)]))
+    this.byName = new Map(data.flows.map((definition) => [definition.flow, oneFlow(this.#compile(definition), clock)]))
     const ports = {
       ...stepPorts(options, { watchers: this.watchers, life }),
-      request: (ask: ServiceRequest, stop: AbortSignal) => askService(data.services ?? {}, ask, stop),
+      request: options.proof?.request ?? ((ask: ServiceRequest, stop: AbortSignal) => askService(data.services ?? {}, ask, stop)),
       query: noHistory,
     }
     this.runs = new LiveRuns({
@@ -139,6 +140,10 @@ export class AllFlows {
     ]
   }
 
+  #compile(definition: FlowDefinition): CompiledFlow {
+    return (this.#options.proof?.compile ?? compileFlow)(definition)
+  }
+
   /** Resolves when the run is kept, or refused, which is told. The same cause once more begins no other run. */
   async #fire(flow: OneFlow, trigger: Readonly<Record<string, unknown>>, cause?: StartCause): Promise<void> {
     const { name } = flow.compiled
@@ -174,7 +179,7 @@ export class AllFlows {
     try {
       const definition = definitionOf(text)
       const own = this.byName.get(definition.flow)?.compiled
-      return own?.text === text ? own : compileFlow(definition)
+      return own?.text === text ? own : this.#compile(definition)
     } catch (error) {
       this.#options.log.error('A run of an earlier version cannot be understood, and stays as it is.', errorFields(error))
       return undefined

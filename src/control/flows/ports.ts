@@ -13,6 +13,7 @@ import type { DevicePlace } from '../errand.ts'
 import type { RecentCommands } from '../recent-commands.ts'
 import type { ServiceConfig } from '../routes/service-config.ts'
 import { isSameValue, scaledValue, type TagTable } from '../tag-table.ts'
+import type { CompiledFlow } from './compiled.ts'
 import type { FlowDefinition } from './definition.ts'
 import type { DeviceChoice, StepPorts } from './step-ports.ts'
 import type { Watchers } from './watchers.ts'
@@ -33,6 +34,11 @@ export interface FlowsOptions {
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
+  /** Where flows are proved, and no plant is touched: what takes the place of the services, and what a definition is made into. */
+  readonly proof?: {
+    readonly compile: (definition: FlowDefinition) => CompiledFlow
+    readonly request: StepPorts['request']
+  }
 }
 
 /** What flows are told of the site. Plain data. */

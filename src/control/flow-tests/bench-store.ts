@@ -1,0 +1,120 @@
+import type { Door } from '../../base/door.ts'
+import { Fault } from '../../base/fault.ts'
+import type { SiteEvent } from '../../model/event.ts'
+import type { JournalEvent } from '../../model/journal.ts'
+import type { KeptRun, RunRecord, RunState, StepRecord, StoreCalls } from '../../store/contract.ts'
+
+type Begun = Extract<RunRecord, { readonly kind: 'begun' }>
+
+interface BenchRun {
+  readonly id: number
+  readonly begun: Begun
+  readonly records: StepRecord[]
+  end: Extract<RunRecord, { readonly kind: 'ended' }> | undefined
+  isSettled: boolean
+}
+
+/** The journal as far as flows and commands need it, in memory: it outlives the lives of the gateway in a test as the disk does in a plant. */
+export class BenchStore {
+  readonly events: JournalEvent[] = []
+  readonly #runs = new Map<string, BenchRun>()
+
+  append(event: SiteEvent): void {
+    const id = this.events.length + 1
+    this.events.push({ ...event, id, uid: event.uid ?? `e${id}` })
+  }
+
+  /** In the order in which they began. */
+  runsOf(flow: string): readonly KeptRun[] {
+    return [...this.#runs.values()].filter(({ begun }) => begun.flow === flow).map(keptOf)
+  }
+
+  record(record: RunRecord): void {
+    if (record.kind === 'begun') {
+      if (!this.#runs.has(record.run)) {
+        this.#runs.set(record.run, { id: this.#runs.size + 1, begun: record, records: [], end: undefined, isSettled: false })
+      }
+      return
+    }
+    const run = this.#runs.get(record.run)
+    if (run === undefined) throw new Fault('store.run-unknown', `The journal knows no run "${record.run}".`, { remedy: 'Begin it first.' })
+    if (record.kind === 'ended') run.end ??= record
+    else if (record.kind === 'settled') run.isSettled = run.end?.state === 'unsettled'
+    else if (record.kind === 'reopened') run.end = undefined
+    else run.records.push(record)
+  }
+
+  /** The door as one life of the gateway sees it: `through` lets a call pass, or never answers where the power is gone. */
+  door(through: <Answer>(answer: () => Answer) => Promise<Answer>): Door<StoreCalls> {
+    const calls: Partial<{ readonly [Name in keyof StoreCalls]: (ask: Parameters<StoreCalls[Name]>[0]) => ReturnType<StoreCalls[Name]> }> =
+      {
+        recordRuns: (records) => {
+          for (const record of records) this.record(record)
+          return null
+        },
+        openRuns: () => this.#open(),
+        runs: ({ flow, state, rowsMax }) =>
+          [...this.#runs.values()]
+            .map(keptOf)
+            .filter((run) => (flow === undefined || run.flow === flow) && (state === undefined || run.state === state))
+            .reverse()
+            .slice(0, rowsMax),
+        run: ({ run }) => {
+          const known = this.#runs.get(run)
+          return known === undefined ? null : { ...keptOf(known), definition: known.begun.definition }
+        },
+        append: (events) => {
+          for (const event of events) this.append(event)
+          return null
+        },
+        events: ({ type, rowsMax }) =>
+          this.events
+            .filter((event) => type === undefined || event.type === type)
+            .slice(-rowsMax)
+            .reverse(),
+      }
+    const call = (name: keyof StoreCalls, ask: never): Promise<never> => {
+      const answer = calls[name] as ((ask: never) => never) | undefined
+      if (answer === undefined) throw new Error(`a flow under test asked the store for ${name}`)
+      return through(() => answer(ask))
+    }
+    return {
+      call,
+      tell: () => true,
+      attach: () => {},
+      onAttach: () => {},
+      isOpen: true,
+      unanswered: 0,
+      close: () => {},
+    } as Door<StoreCalls>
+  }
+
+  #open(): ReturnType<StoreCalls['openRuns']> {
+    const open = [...this.#runs.values()].filter(({ end }) => end === undefined)
+    return {
+      runs: open.map(keptOf),
+      definitions: Object.fromEntries(open.map((run) => [versionOf(run), run.begun.definition])),
+      nextAfterId: open.at(-1)?.id ?? 0,
+      isEnd: true,
+    }
+  }
+}
+
+function versionOf({ begun }: BenchRun): string {
+  return begun.definition
+}
+
+function keptOf(run: BenchRun): KeptRun {
+  const { id, begun, records, end, isSettled } = run
+  const state: RunState | undefined = isSettled ? 'settled' : end?.state
+  return {
+    id,
+    run: begun.run,
+    flow: begun.flow,
+    version: versionOf(run),
+    begunMs: begun.timeMs,
+    input: begun.input,
+    records: [...records],
+    ...(end === undefined || state === undefined ? {} : { endedMs: end.timeMs, state, outcome: end.data }),
+  }
+}
