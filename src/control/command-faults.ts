@@ -42,6 +42,35 @@ export function typeRange(meta: TagMeta, value: TagValue, type: string): Fault {
   return new Fault('command.type-range', `${shown(value)} does not fit ${type} of ${meta.id}.`, { remedy: 'Write a value that fits.' })
 }
 
+/** `least` and `largest` in engineering units, as the device's place for it can hold them. */
+export function beyondDevice(
+  meta: TagMeta,
+  value: TagValue,
+  { least, largest }: { readonly least: number; readonly largest: number },
+): Fault {
+  const unit = meta.unit === undefined ? '' : ` ${meta.unit}`
+  const span = `${rounded(least)} to ${rounded(largest)}${unit}`
+  return new Fault('command.type-range', `${shown(value)} does not fit ${meta.id}: the device can hold ${span} there.`, {
+    remedy: 'Write a value within what the device can hold; if it can hold more, correct `type` and `scale` of the tag.',
+  })
+}
+
+/** As the driver has it: `why` speaks of the value as the device holds it. */
+export function misfit(meta: TagMeta, value: TagValue, why: Fault): Fault {
+  const raw = meta.scale === undefined ? '' : ' (unscaled)'
+  return new Fault('command.type-range', `${quoted(value)} does not fit ${meta.id}${raw}: ${why.message}`, {
+    remedy: why.remedy,
+    cause: why,
+  })
+}
+
+export function notAsked(device: string, limitMs: number): Fault {
+  return new Fault('command.not-asked', `${device} did not say within ${limitMs} ms what it can hold, so nothing was written.`, {
+    remedy: 'Look whether the device is overloaded or stopped, then ask again.',
+    isRetryable: true,
+  })
+}
+
 export function outOfRange(meta: TagMeta, value: TagValue, { min, max }: WriteRules): Fault {
   return new Fault('command.range', `${shown(value)} lies outside ${min ?? '-∞'} to ${max ?? '∞'} of ${meta.id}.`, {
     remedy: 'Write a value within the limits of the tag, or change `write: { min, max }` in its device file.',
@@ -87,6 +116,13 @@ export function busyRoad(underWayMax: number): Fault {
   })
 }
 
+export function busyDevice(device: string, waiting: number): Fault {
+  return new Fault('command.device-busy', `${waiting} commands for ${device} are under way already.`, {
+    remedy: 'Ask less often, or wait for each answer; look at the state of the device if it takes long.',
+    isRetryable: true,
+  })
+}
+
 export function stopping(): Fault {
   return new Fault('command.stopping', 'The gateway is stopping.', { remedy: 'Ask again when it is back.', isRetryable: true })
 }
@@ -97,11 +133,38 @@ export function expired(expiresMs: EpochMs): Fault {
   })
 }
 
-export function interlocked(meta: TagMeta, interlock: string, state: false | 'unknown'): Fault {
-  const why = state === false ? 'is not true' : 'cannot be known, because a value it needs is missing or not good'
-  return new Fault('command.interlock', `The interlock of ${meta.id} ${why}: ${interlock}`, {
+/** `written` in the same batch, `unsettled` by a write before. */
+export type InterlockState =
+  | { readonly state: false }
+  | { readonly state: 'unknown'; readonly written: readonly string[]; readonly unsettled: readonly string[] }
+
+export function interlocked(meta: TagMeta, interlock: string, found: InterlockState): Fault {
+  const { why, remedy } = whyInterlocked(found)
+  return new Fault('command.interlock', `The interlock of ${meta.id} ${why}: ${interlock}`, { remedy })
+}
+
+function whyInterlocked(found: InterlockState): { readonly why: string; readonly remedy: string } {
+  if (found.state === false) {
+    return { why: 'is not true', remedy: 'Bring the machine into the state that the interlock asks for, then ask again.' }
+  }
+  if (found.written.length > 0) {
+    const names = found.written.join(', ')
+    return {
+      why: `cannot be known, because the same batch writes ${names}`,
+      remedy: `Ask for ${names} first, and for this one when that is done.`,
+    }
+  }
+  if (found.unsettled.length > 0) {
+    const names = found.unsettled.join(', ')
+    return {
+      why: `cannot be known, because a write of ${names} may still arrive`,
+      remedy: `Look at the machine and at ${names}, then ask again.`,
+    }
+  }
+  return {
+    why: 'cannot be known, because a value it needs is missing or not good',
     remedy: 'Bring the machine into the state that the interlock asks for, then ask again.',
-  })
+  }
 }
 
 export function currentUnknown(meta: TagMeta, cause: unknown): Fault {

@@ -134,7 +134,7 @@ async function lookAt(command: Command, context: SettleContext): Promise<Ending>
   if (tag === undefined || meta?.write === undefined || meta.write.confirmMs === 0) return unknown
   const place = await deviceBack(meta.device, context)
   if (place === undefined) return unknown
-  const errand = new Errand(command, clock.elapsed())
+  const errand = new Errand(command, clock)
   const raw = rawFor(meta, command.value, meta.write)
   errand.admitted = { tag, meta, rules: meta.write, place, raw, meant: scaledValue(raw, meta.scale) }
   const [seen] = await readBack([{ errand, untilMs: later(clock, lookMs) }], place, { table, clock })

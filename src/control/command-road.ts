@@ -5,11 +5,12 @@ import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import type { Command, CommandBatch, CommandResult, CommandStatus } from '../model/command.ts'
 import type { SiteEvent } from '../model/event.ts'
-import type { TagIndex } from '../model/tag.ts'
-import { busyRoad, deviceStarting, expired, interlocked, notTogether, standsTwice, stopping, unknownTag } from './command-faults.ts'
+import { busyDevice, busyRoad, deviceStarting, expired, notTogether, standsTwice, stopping, unknownTag } from './command-faults.ts'
 import { CommandJournal } from './command-journal.ts'
-import { checkAsker, checkValue } from './command-rules.ts'
+import { checkAsker, checkRaw, checkValue } from './command-rules.ts'
 import { type Admitted, type DevicePlace, Errand, rawFor } from './errand.ts'
+import { InterlockCheck } from './interlock-check.ts'
+import type { Interlocks } from './interlocks.ts'
 import { Locks } from './locks.ts'
 import { RecentCommands } from './recent-commands.ts'
 import { Sending } from './sending.ts'
@@ -22,24 +23,32 @@ export interface CommandRoadOptions {
   readonly devices: ReadonlyMap<string, DevicePlace>
   /** Resolves when the event is kept, or when keeping it must not hold the plant up any longer. */
   readonly journal: (event: SiteEvent) => Promise<void>
-  /** Whether the interlock of this tag lets a write pass: only `true` does. */
-  readonly interlock: (tag: TagIndex) => boolean | 'unknown'
+  readonly interlocks: Interlocks
   readonly clock: Clock
   readonly log: Log
+}
+
+interface TurnOfGroup {
+  /** Those of the group that have not ended. */
+  readonly admitted: readonly Errand[]
+  readonly isTogether: boolean
+  readonly doneLooking: () => void
 }
 
 /** Askers of one tag that may wait for their turn, the one whose turn it is among them. */
 const waitingPerTagMax = 50
 /** Commands of all tags that may be under way. */
 const underWayMax = 500
+/** Commands of one device that may be under way: one that hangs must leave room for the others. */
+const underWayOfDeviceMax = 250
 /** How long the end waits for what is under way. */
 const partingMs = 800
 /** s; finest around what an asker feels. */
 const doneBounds = [0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10]
 
 /**
- * The one road of every write: known, writable, role, type, range, rate; then in the tag's turn: not expired, interlock, step and ramp, journal,
- * not expired and interlock once more, driver, read-back, journal, answer.
+ * The one road of every write: known, writable, role, type, range, rate; then in the tag's turn: not expired, interlock, fits the device, step and
+ * ramp, journal, not expired and interlock once more, driver, read-back, journal, answer.
  */
 export class CommandRoad {
   /** What was asked lately. Whoever knows of an earlier life's commands adds them. */
@@ -48,8 +57,11 @@ export class CommandRoad {
   readonly #options: CommandRoadOptions
   readonly #locks = new Locks({ waitingMax: waitingPerTagMax })
   readonly #pace = new WritePace()
+  readonly #interlocks: InterlockCheck
   readonly #sending: Sending
   readonly #underWay = new Set<Promise<unknown>>()
+  #admitted = 0
+  readonly #underWayOf = new Map<string, number>()
   readonly #ended: Record<CommandStatus, number> = { done: 0, refused: 0, failed: 0, unknown: 0 }
   readonly #doneS = new Histogram(doneBounds)
   #repeated = 0
@@ -59,6 +71,7 @@ export class CommandRoad {
     this.#options = options
     this.recent = new RecentCommands(options.clock)
     this.journal = new CommandJournal({ record: options.journal, clock: options.clock })
+    this.#interlocks = new InterlockCheck(options)
     this.#sending = new Sending({ ...options, pace: this.#pace, journal: this.journal, checkMoment: (errand) => this.#checkMoment(errand) })
   }
 
@@ -113,7 +126,7 @@ export class CommandRoad {
 
   /** The answer to come; a command that is not the repetition of an earlier one is a fresh errand. */
   #begin(command: Command, fresh: Errand[]): Promise<CommandResult> {
-    const errand = new Errand(command, this.#options.clock.elapsed())
+    const errand = new Errand(command, this.#options.clock)
     try {
       const before = this.recent.find(command)
       if (before !== undefined) {
@@ -121,7 +134,6 @@ export class CommandRoad {
         return before
       }
       if (this.#isClosed) throw stopping()
-      if (this.#underWay.size >= underWayMax) throw busyRoad(underWayMax)
       this.recent.remember(command, errand.result)
     } catch (error) {
       errand.endWith(error)
@@ -144,12 +156,25 @@ export class CommandRoad {
       this.#try(errand, () => {
         if (seen.has(tag)) throw standsTwice(tag)
         seen.add(tag)
-        errand.admitted = this.#admit(errand.command)
+        errand.admitted = this.#admit(errand)
+        this.#count(errand)
       })
     }
   }
 
-  #admit(command: Command): Admitted {
+  /** What is refused at once takes nobody's room, however much of it there is. */
+  #count({ on: { meta }, result }: Errand): void {
+    const counts = this.#underWayOf
+    const add = (change: number): void => {
+      this.#admitted += change
+      counts.set(meta.device, (counts.get(meta.device) ?? 0) + change)
+    }
+    add(1)
+    void result.then(() => add(-1))
+  }
+
+  #admit(errand: Errand): Admitted {
+    const { command } = errand
     const { table, devices, clock } = this.#options
     const tag = table.find(command.tag)
     const meta = tag === undefined ? undefined : table.metas[tag]
@@ -158,25 +183,23 @@ export class CommandRoad {
     const value = checkValue(command.value, meta, rules)
     const place = devices.get(meta.device)
     if (place === undefined) throw deviceStarting(meta.device)
-    this.#checkExpiry(command)
+    this.#checkExpiry(errand)
+    const raw = checkRaw(rawFor(meta, value, rules), value, meta)
+    if (this.#admitted >= underWayMax) throw busyRoad(underWayMax)
+    const underWay = this.#underWayOf.get(meta.device) ?? 0
+    if (underWay >= underWayOfDeviceMax) throw busyDevice(meta.device, underWay)
     this.#pace.checkRate({ tag, meta, rules, now: clock.elapsed() })
-    const raw = rawFor(meta, value, rules)
     return { tag, meta, rules, place, raw, meant: scaledValue(raw, meta.scale) }
   }
 
-  /** Ends every errand of the group, each with its record and its answer. */
+  /** Ends every errand of the group, each with its record and its answer. Never rejects. */
   async #carryOut(group: readonly Errand[], isTogether: boolean): Promise<void> {
     let answered = Promise.resolve()
     try {
       this.#keepTogether(group, isTogether)
       const admitted = group.filter(({ isOpen }) => isOpen)
-      const names = admitted.map(({ on }) => String(on.tag))
-      await this.#locks.hold(names, async () => {
-        await this.#sending.prepare(admitted)
-        this.#keepTogether(group, isTogether)
-        await this.#sending.ask(admitted)
-        this.#keepTogether(group, isTogether)
-        await this.#sending.send(admitted)
+      await this.#locks.hold(this.#interlocks.turnOf(admitted), async (doneLooking) => {
+        await this.#inTurn(group, { admitted, isTogether, doneLooking })
         // Told to the journal before the next one's turn, so that it holds them in order; but the next one need not wait for the disk.
         answered = this.#answerAll(group)
       })
@@ -186,6 +209,19 @@ export class CommandRoad {
       answered = this.#answerAll(group)
     }
     await answered
+  }
+
+  async #inTurn(group: readonly Errand[], { admitted, isTogether, doneLooking }: TurnOfGroup): Promise<void> {
+    try {
+      await this.#interlocks.prepare(admitted)
+      await this.#sending.prepare(admitted)
+      this.#keepTogether(group, isTogether)
+      await this.#sending.ask(admitted)
+      this.#keepTogether(group, isTogether)
+      await this.#sending.send(admitted, doneLooking)
+    } finally {
+      this.#interlocks.note(admitted)
+    }
   }
 
   /** One refused: none is written. */
@@ -198,27 +234,24 @@ export class CommandRoad {
   async #answerAll(group: readonly Errand[]): Promise<void> {
     await Promise.all(
       group.map(async (errand) => {
-        try {
-          await this.journal.ended(errand)
-        } finally {
-          errand.answer(this.#options.clock.elapsed())
-        }
+        await this.journal.ended(errand).catch((error: unknown) => {
+          this.#options.log.error('The end of a command was not journalled.', { tag: errand.command.tag, ...plainFault(error) })
+        })
+        errand.answer(this.#options.clock.elapsed())
       }),
     )
   }
 
   #checkMoment(errand: Errand): void {
     this.#try(errand, () => {
-      const { tag, meta, rules } = errand.on
-      this.#checkExpiry(errand.command)
-      if (rules.interlock === undefined) return
-      const isFree = this.#options.interlock(tag)
-      if (isFree !== true) throw interlocked(meta, rules.interlock, isFree)
+      this.#checkExpiry(errand)
+      this.#interlocks.check(errand)
     })
   }
 
-  #checkExpiry({ expiresMs }: Command): void {
-    if (expiresMs !== undefined && this.#options.clock.now() >= expiresMs) throw expired(expiresMs)
+  #checkExpiry(errand: Errand): void {
+    const { expiresMs } = errand.command
+    if (expiresMs !== undefined && errand.leftMs(this.#options.clock) <= 0) throw expired(expiresMs)
   }
 
   #try(errand: Errand, check: () => void): void {

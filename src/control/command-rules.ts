@@ -1,6 +1,7 @@
 import type { Command } from '../model/command.ts'
 import { roleAllows, type Scalar, type TagMeta, type TagValue, type ValueType, type WriteRules } from '../model/tag.ts'
-import { outOfRange, readOnly, typeRange, wrongRole, wrongType } from './command-faults.ts'
+import { beyondDevice, outOfRange, readOnly, typeRange, wrongRole, wrongType } from './command-faults.ts'
+import { scaledValue } from './tag-table.ts'
 import { checkSize } from './value-size.ts'
 
 /** The rules of the tag, if the asker may write it at all. */
@@ -19,6 +20,21 @@ export function checkValue(value: TagValue, meta: TagMeta, rules: WriteRules): T
     checkLimits(item, meta, rules)
   }
   return fitting
+}
+
+/** The value as the device is to be told it; throws where its place cannot hold that. The driver has the last word, see `Sending`. */
+export function checkRaw(raw: TagValue, value: TagValue, meta: TagMeta): TagValue {
+  for (const item of Array.isArray(raw) ? raw : [raw]) {
+    if (typeof item !== 'number' || isWithinSpan(item, meta.rawSpan)) continue
+    if (meta.rawSpan === undefined) throw typeRange(meta, value, 'a number')
+    const [one, other] = meta.rawSpan.map((end) => Number(scaledValue(end, meta.scale)))
+    throw beyondDevice(meta, value, { least: Math.min(one ?? 0, other ?? 0), largest: Math.max(one ?? 0, other ?? 0) })
+  }
+  return raw
+}
+
+function isWithinSpan(raw: number, [least, largest]: readonly [number, number] = [-Number.MAX_VALUE, Number.MAX_VALUE]): boolean {
+  return raw >= least && raw <= largest
 }
 
 function fitted(value: TagValue, meta: TagMeta): TagValue {

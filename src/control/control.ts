@@ -79,7 +79,7 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const places = new Map<string, DevicePlace>()
   const journal = (event: SiteEvent): Promise<void> => sinks.events.record(event)
   const record = (event: SiteEvent): void => void journal(event)
-  const road = new CommandRoad({ table, devices: places, journal, interlock: compileInterlocks(table), clock, log })
+  const road = new CommandRoad({ table, devices: places, journal, interlocks: compileInterlocks(table), clock, log })
   const events = (ask: { readonly type: string; readonly rowsMax: number }) => store.call('events', ask)
   const settling = parts.use(await recoverCommands({ road, table, devices: places, events, clock, log }))
   const breakers = new BreakerPool({ record, clock })

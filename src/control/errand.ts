@@ -1,4 +1,4 @@
-import { type MonotonicMs, parseIsoTime } from '../base/clock.ts'
+import { type Clock, type MonotonicMs, parseIsoTime } from '../base/clock.ts'
 import { type Fault, type PlainFault, plainFault } from '../base/fault.ts'
 import type { Command, CommandResult, CommandStatus } from '../model/command.ts'
 import type { LinearScale, TagIndex, TagMeta, TagValue, WriteRules } from '../model/tag.ts'
@@ -27,26 +27,46 @@ export type Ending = Omit<CommandResult, 'id' | 'tookMs'>
 /** How far a command has come. After `asked` it stands in the journal, after `sent` the device may have it. */
 type Stage = 'new' | 'asked' | 'sent'
 
+/** Operands of an interlock, by why they are unknown: the same batch writes them, or an earlier write may still arrive. */
+export interface UnknownOperands {
+  readonly written: ReadonlySet<TagIndex>
+  readonly unsettled: ReadonlySet<TagIndex>
+}
+
 /** One command on its way down the road. It ends once. */
 export class Errand {
   readonly command: Command
   readonly result: Promise<CommandResult>
   readonly #startedAt: MonotonicMs
+  /** When it came in. */
+  readonly #leftMs: number
   readonly #answer: (result: CommandResult) => void
   stage: Stage = 'new'
   admitted: Admitted | undefined
   ending: Ending | undefined
   /** How far it will change the value, where a step or ramp asks. */
   change = 0
+  /** The device has said what became of it, be it no. */
+  isAnswered = false
+  /** Of its interlock: what nobody can know just now. */
+  operands: UnknownOperands = { written: new Set(), unsettled: new Set() }
   /** Why the reply to the write did not come, where it did not. */
   replyLost: Fault | undefined
 
-  constructor(command: Command, startedAt: MonotonicMs) {
+  constructor(command: Command, clock: Clock) {
     this.command = command
-    this.#startedAt = startedAt
+    this.#startedAt = clock.elapsed()
+    this.#leftMs = command.expiresMs === undefined ? Number.POSITIVE_INFINITY : command.expiresMs - clock.now()
     const { promise, resolve } = Promise.withResolvers<CommandResult>()
     this.result = promise
     this.#answer = resolve
+  }
+
+  /** How long it is still valid: by either clock, so that a wall clock that steps back lengthens no life. */
+  leftMs(clock: Clock): number {
+    const { expiresMs } = this.command
+    if (expiresMs === undefined) return Number.POSITIVE_INFINITY
+    return Math.min(expiresMs - clock.now(), this.#leftMs - (clock.elapsed() - this.#startedAt))
   }
 
   get isOpen(): boolean {
@@ -100,8 +120,9 @@ function slack(limit: number): number {
 /** Whether what was seen is what was meant, within the tolerance and what the type of the tag can hold. */
 export function isWithin(seen: TagValue, { meant, raw, meta, rules }: Pick<Admitted, 'meant' | 'raw' | 'meta' | 'rules'>): boolean {
   if (mayBeTime(meta) && typeof seen === 'string' && typeof meant === 'string' && isSameMoment(seen, meant)) return true
-  const slack = isFloat(meta) ? floatStep * Math.max(largest(meant), largest(raw) * slopeOf(meta)) : 0
-  return isNear(seen, meant, Math.max(rules.tolerance, slack))
+  const slack = isFloat(meta) ? floatStep * Math.max(largest(meant), Math.max(largest(raw), floatLeast) * slopeOf(meta)) : 0
+  if (isNear(seen, meant, Math.max(rules.tolerance, slack))) return true
+  return mayBeFloat(meta) && isNear(seen, eachNumber(meant, Math.fround), rules.tolerance)
 }
 
 function isNear(seen: TagValue, asked: TagValue, tolerance: number): boolean {
@@ -123,11 +144,18 @@ function isWhole(value: TagValue): value is number | bigint {
 
 /** A count of a hundred million that is off by five is another count; a float of that size cannot tell. */
 function isFloat({ type, scale }: TagMeta): boolean {
-  return type === undefined || type === 'f32' || type === 'f64' || (scale !== undefined && scale.isRawWhole !== true)
+  return scale === undefined ? type === 'f32' : scale.isRawWhole !== true
+}
+
+/** What is called f64, or nothing, may be kept as an f32 behind it: then it is that very f32 which comes back. */
+function mayBeFloat({ type, scale }: TagMeta): boolean {
+  return scale === undefined && (type === undefined || type === 'f64')
 }
 
 /** One step of an f32: what was asked as 0.1 comes back as 0.10000000149. A scale carries that over: near its zero a step is no smaller. */
 const floatStep = 2 ** -23
+/** Nearer to zero the steps of an f32 grow no smaller. */
+const floatLeast = 2 ** -126
 
 function slopeOf({ scale }: TagMeta): number {
   return scale === undefined ? 1 : Math.abs((scale.to[1] - scale.to[0]) / (scale.raw[1] - scale.raw[0]))

@@ -1,5 +1,5 @@
 import type { Clock, MonotonicMs } from '../base/clock.ts'
-import type { TagValue } from '../model/tag.ts'
+import type { TagIndex, TagValue } from '../model/tag.ts'
 import { type DevicePlace, type Errand, isWithin } from './errand.ts'
 import { scaledValue, type TagTable } from './tag-table.ts'
 
@@ -35,7 +35,7 @@ export async function readBack(looks: readonly Look[], place: DevicePlace, optio
     const asked = waiting.flatMap((at) => looks[at] ?? [])
     const last = Math.max(...asked.map(({ untilMs }) => untilMs))
     const values = await readNow(
-      asked.map(({ errand }) => errand),
+      asked.map(({ errand }) => errand.on.tag),
       { place, limitMs: Math.min(readMs, last - clock.elapsed()), ...options },
     ).catch(() => []) // lost: it may be back before the limit
     for (const [position, at] of waiting.entries()) {
@@ -59,15 +59,15 @@ export interface ReadNowOptions extends ReadBackOptions {
  * What the device holds at this moment, in engineering units; undefined where it has no good value. Whoever looks at the tags then sees the same,
  * for it goes into the tag table first. Rejects where the device does not answer in time.
  */
-export async function readNow(errands: readonly Errand[], options: ReadNowOptions): Promise<readonly (TagValue | undefined)[]> {
+export async function readNow(wanted: readonly TagIndex[], options: ReadNowOptions): Promise<readonly (TagValue | undefined)[]> {
   const { place, table, clock, limitMs } = options
-  const tags = errands.map(({ on }) => on.tag - place.first)
+  const tags = wanted.map((tag) => tag - place.first)
   const readings = await withinLimit((signal) => place.device.read(tags, signal), { clock, limitMs })
   table.take(place.first, readings, clock.now())
   table.flush()
   return readings.map(({ value, quality }, position) => {
     const isUsable = value !== null && (quality === 'good' || quality === 'uncertain')
-    return isUsable ? scaledValue(value, errands[position]?.on.meta.scale) : undefined
+    return isUsable ? scaledValue(value, table.metas[wanted[position] ?? -1]?.scale) : undefined
   })
 }
 

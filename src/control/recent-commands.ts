@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Clock, EpochMs } from '../base/clock.ts'
+import type { Clock, MonotonicMs } from '../base/clock.ts'
 import type { Command, CommandResult } from '../model/command.ts'
 import { jsonValue } from '../model/payload.ts'
 import { idReused } from './command-faults.ts'
@@ -12,7 +12,8 @@ const valueCharsMax = 200
 
 interface Recent {
   readonly value: string
-  readonly askedMs: EpochMs
+  /** By the clock that does not jump: a wall clock set right must not make a repetition a new wish. */
+  readonly askedAt: MonotonicMs
   readonly result: Promise<CommandResult>
 }
 
@@ -35,7 +36,7 @@ export class RecentCommands {
   /** The answer to the same wish asked before, be it still under way; throws `command.id-reused` where the id meant another value. */
   find(command: Command): Promise<CommandResult> | undefined {
     const recent = this.#byKey.get(keyOf(command))
-    if (recent === undefined || this.#clock.now() - recent.askedMs > rememberedMs) return undefined
+    if (recent === undefined || this.#clock.elapsed() - recent.askedAt > rememberedMs) return undefined
     if (recent.value !== printOf(command)) throw idReused(command)
     return recent.result
   }
@@ -43,7 +44,8 @@ export class RecentCommands {
   /** Remembers a wish whose answer is still to come, or known from an earlier life. */
   remember(command: Command, result: Promise<CommandResult>, askedMs = this.#clock.now()): void {
     const key = keyOf(command)
-    const recent: Recent = { value: printOf(command), askedMs, result: result.then(small) }
+    const askedAt = (this.#clock.elapsed() - Math.max(0, this.#clock.now() - askedMs)) as MonotonicMs
+    const recent: Recent = { value: printOf(command), askedAt, result: result.then(small) }
     this.#byKey.delete(key)
     this.#byKey.set(key, recent)
     void recent.result.then(({ status }) => {

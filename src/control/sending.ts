@@ -1,7 +1,7 @@
 import type { Clock, MonotonicMs } from '../base/clock.ts'
 import { Fault, plainFault } from '../base/fault.ts'
-import type { WriteOutcome } from '../south/driver.ts'
-import { currentUnknown, expired, notConfirmed, notReadBack, timedOut } from './command-faults.ts'
+import type { RawWrite, WriteOutcome, WriteRefusal } from '../south/driver.ts'
+import { currentUnknown, expired, misfit, notAsked, notConfirmed, notReadBack, timedOut } from './command-faults.ts'
 import type { CommandJournal } from './command-journal.ts'
 import { type DevicePlace, type Errand, endingOf } from './errand.ts'
 import { type Limit, type Look, readBack, readNow, type Seen, withinLimit } from './read-back.ts'
@@ -34,9 +34,10 @@ export class Sending {
     this.#options = options
   }
 
-  /** Expiry, interlock, step and ramp. */
+  /** Expiry, interlock, what the device can hold, step and ramp. */
   async prepare(errands: readonly Errand[]): Promise<void> {
     for (const errand of errands) this.#options.checkMoment(errand)
+    await Promise.all(byDevice(open(errands)).map(([place, group]) => this.#askDevice(group, place)))
     const paced = open(errands).filter(({ on: { rules } }) => rules.stepMax !== undefined || rules.ramp !== undefined)
     await Promise.all(byDevice(paced).map(([place, group]) => this.#checkChanges(group, place)))
   }
@@ -52,17 +53,48 @@ export class Sending {
     for (const errand of open(errands)) this.#options.checkMoment(errand)
   }
 
-  async send(errands: readonly Errand[]): Promise<void> {
+  /** `onWritten`: all devices have been told, and what is left is to look. */
+  async send(errands: readonly Errand[], onWritten: () => void): Promise<void> {
     const now = this.#options.clock.elapsed()
     for (const errand of open(errands)) this.#options.pace.countChange(changeAsked(errand, now))
-    const calls = byDevice(open(errands)).flatMap(([place, group]) => byExpiry(group).map((those) => this.#sendTo(place, those)))
-    await Promise.all(calls)
+    const calls = byDevice(open(errands)).flatMap(([place, group]) => byExpiry(group).map((those) => ({ place, those })))
+    let left = calls.length
+    const onOneWritten = (): void => {
+      left -= 1
+      if (left === 0) onWritten()
+    }
+    // All of them, whatever becomes of one: nobody else's turn begins while something of this one is under way.
+    const ended = await Promise.allSettled(calls.map(({ place, those }) => this.#sendTo(place, those, onOneWritten)))
+    for (const one of ended) if (one.status === 'rejected') throw one.reason
+  }
+
+  /** What the driver would find out only when half of a batch is written. */
+  async #askDevice(group: readonly Errand[], place: DevicePlace): Promise<void> {
+    const refusals = await this.#refusalsOf(group, place)
+    for (const [position, errand] of group.entries()) {
+      const refusal = refusals[position]
+      if (refusal === undefined) continue
+      if (refusal.of === 'value') errand.endWith(misfit(errand.on.meta, errand.command.value, refusal.fault))
+      else errand.end(endingOf('failed', plainFault(refusal.fault)))
+    }
+  }
+
+  async #refusalsOf(group: readonly Errand[], place: DevicePlace): Promise<readonly (WriteRefusal | undefined)[]> {
+    const { clock } = this.#options
+    const reason = (): Fault => notAsked(group[0]?.on.meta.device ?? '', currentMs)
+    try {
+      return await withinLimit((signal) => place.device.refusals(writesOf(group, place), signal), { clock, limitMs: currentMs, reason })
+    } catch (error) {
+      const fault = faultOf(error)
+      return group.map(() => ({ of: 'place', fault }))
+    }
   }
 
   async #checkChanges(group: readonly Errand[], place: DevicePlace): Promise<void> {
     const { table, clock, pace } = this.#options
     let cause: unknown
-    const current = await readNow(group, { place, table, clock, limitMs: currentMs }).catch((error: unknown) => {
+    const tags = group.map(({ on }) => on.tag)
+    const current = await readNow(tags, { place, table, clock, limitMs: currentMs }).catch((error: unknown) => {
       cause = error
       return []
     })
@@ -80,8 +112,9 @@ export class Sending {
   }
 
   /** All that goes to one device and ends to be valid at one moment, in one call. */
-  async #sendTo(place: DevicePlace, group: readonly Errand[]): Promise<void> {
+  async #sendTo(place: DevicePlace, group: readonly Errand[], onWritten: () => void): Promise<void> {
     const outcomes = await this.#write(place, group)
+    onWritten()
     const looks: Look[] = []
     for (const [position, errand] of group.entries()) {
       const outcome = outcomes[position] ?? { outcome: 'unknown', fault: timedOut(errand.command.tag, writeMs) }
@@ -95,12 +128,10 @@ export class Sending {
   async #write(place: DevicePlace, group: readonly Errand[]): Promise<readonly WriteOutcome[]> {
     const { clock } = this.#options
     for (const errand of group) errand.stage = 'sent'
-    const writes = group.map(({ on }) => ({ tag: on.tag - place.first, value: on.raw }))
     try {
-      return await withinLimit((signal) => place.device.write(writes, signal), { clock, ...this.#limitOf(group) })
+      return await withinLimit((signal) => place.device.write(writesOf(group, place), signal), { clock, ...this.#limitOf(group) })
     } catch (error) {
-      const fault =
-        error instanceof Fault ? error : new Fault('internal', String(error), { remedy: plainFault(error).remedy, cause: error })
+      const fault = faultOf(error)
       return group.map(() => ({ outcome: 'unknown', fault }))
     }
   }
@@ -110,7 +141,7 @@ export class Sending {
     const late = (): Fault => timedOut(group.map(({ command }) => command.tag).join(', '), writeMs)
     const giveUp = { ms: writeMs + graceMs, reason: late }
     const expiresMs = group[0]?.command.expiresMs
-    const leftMs = expiresMs === undefined ? writeMs : expiresMs - this.#options.clock.now()
+    const leftMs = Math.min(...group.map((errand) => errand.leftMs(this.#options.clock)))
     if (expiresMs === undefined || leftMs >= writeMs) return { limitMs: writeMs, reason: late, giveUp }
     return { limitMs: Math.max(1, leftMs), reason: () => expired(expiresMs), giveUp }
   }
@@ -119,6 +150,7 @@ export class Sending {
   #take(errand: Errand, outcome: WriteOutcome): MonotonicMs | undefined {
     const { confirmMs } = errand.on.rules
     const now = this.#options.clock.elapsed()
+    errand.isAnswered = outcome.outcome !== 'unknown'
     if (outcome.outcome === 'done') {
       if (confirmMs > 0) return (now + confirmMs) as MonotonicMs
       errand.end({ status: 'done' })
@@ -138,9 +170,9 @@ export class Sending {
   /** What was given up before it was sent because it had expired is a refusal like any other that comes too late. */
   #refusedOrFailed(errand: Errand, fault: Fault): void {
     const { expiresMs } = errand.command
-    const isExpired = expiresMs !== undefined && this.#options.clock.now() >= expiresMs
+    const isExpired = errand.leftMs(this.#options.clock) <= 0
     const wasNotSent = fault.code === 'command.expired' || fault.code.endsWith('.abandoned')
-    if (isExpired && wasNotSent) errand.end(endingOf('refused', plainFault(expired(expiresMs))))
+    if (expiresMs !== undefined && isExpired && wasNotSent) errand.end(endingOf('refused', plainFault(expired(expiresMs))))
     else errand.end(endingOf('failed', plainFault(fault)))
   }
 }
@@ -153,7 +185,18 @@ function settle(errand: Errand, seen: Seen | undefined): void {
   if (seen?.isConfirmed === true) errand.end({ status: 'done', ...shown })
   else if (errand.replyLost !== undefined) errand.end({ ...endingOf('unknown', plainFault(errand.replyLost)), ...shown })
   else if (value === undefined) errand.end(endingOf('unknown', plainFault(notReadBack(meta))))
-  else errand.end({ ...endingOf('failed', plainFault(notConfirmed(meta, meant, value))), ...shown })
+  else {
+    errand.isAnswered = false // slow devices take a value over later
+    errand.end({ ...endingOf('failed', plainFault(notConfirmed(meta, meant, value))), ...shown })
+  }
+}
+
+function writesOf(group: readonly Errand[], place: DevicePlace): readonly RawWrite[] {
+  return group.map(({ on }) => ({ tag: on.tag - place.first, value: on.raw }))
+}
+
+function faultOf(error: unknown): Fault {
+  return error instanceof Fault ? error : new Fault('internal', String(error), { remedy: plainFault(error).remedy, cause: error })
 }
 
 function open(errands: readonly Errand[]): readonly Errand[] {

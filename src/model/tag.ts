@@ -76,6 +76,8 @@ export interface TagMeta {
   readonly length?: number
   /** Where the device's place for it has a fixed size: what one text takes at most, in UTF-8, and one byte string exactly. */
   readonly sizeBytes?: number
+  /** What the device's place for one element can hold, raw, where `type` does not say it: scaled numbers and BCD. */
+  readonly rawSpan?: readonly [number, number]
   readonly unit?: string
   readonly range?: readonly [number, number]
   readonly description?: string

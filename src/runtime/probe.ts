@@ -1,6 +1,7 @@
 import { systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { issueText } from '../base/issue-text.ts'
+import { modiconAddress } from '../site/modicon.ts'
 import type { DriverSchema } from '../south/driver.ts'
 import { type Area, isBitArea, parseAt } from '../south/modbus/address.ts'
 import { modbusRtu, modbusRtuTcp, modbusTcp } from '../south/modbus/config.ts'
@@ -56,6 +57,22 @@ function notAnAddress(message: string): Fault {
   })
 }
 
+/** Most manuals print Modicon numbers, so they are what is tried first. */
+function notAPlace(text: string): Fault {
+  const place = modiconAddress(text, 'zero')
+  const wanted =
+    'Write an area and a place in it that counts from 0: hr:100 for holding registers, ir: for input registers, co: for coils, di: for discrete inputs.'
+  if (place !== undefined && 'at' in place) {
+    return new Fault('probe.option', `--from ${text} is a Modicon number, which means another place in some manuals.`, {
+      remedy: `Write --from ${place.at.split('.')[0]} for it: the first digit is the area, the others count from 1. ${wanted}`,
+    })
+  }
+  const shown = text.slice(0, 100)
+  return new Fault('probe.option', place === undefined ? `--from ${shown} names no place.` : `--from ${shown}: ${place.message}.`, {
+    remedy: wanted,
+  })
+}
+
 export interface ProbePlan {
   readonly address: ProbeAddress
   readonly from: string
@@ -95,7 +112,7 @@ export interface ProbeResult {
 export async function probe(plan: ProbePlan): Promise<ProbeResult> {
   const { address, signal, count } = plan
   const at = parseAt(plan.from)
-  if (at === undefined || at.bit !== undefined || at.length !== undefined) throw notAnAddress(`--from ${plan.from}`)
+  if (at === undefined || at.bit !== undefined || at.length !== undefined) throw notAPlace(plan.from)
   const unit = at.unit ?? address.config.unit
   const span = { unit, area: at.area, start: at.offset, count: Math.min(count, 65_536 - at.offset) }
   await using line = await open(address.config, signal)

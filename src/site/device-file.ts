@@ -1,8 +1,9 @@
 import { z } from 'zod'
-import { asTagId, type LinearScale, type Tag, type ValueType } from '../model/tag.ts'
+import { asTagId, type LinearScale, type Tag, type TagMeta, type ValueType } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import { commonTagShape } from '../south/tag-config.ts'
 import { allIssues, asFarAsRight } from './as-far-as-right.ts'
+import { integerSpans } from './check-values.ts'
 import { commonDeviceShape } from './device-schema.ts'
 import { suggestion } from './did-you-mean.ts'
 import { findDriver, type SiteDriver } from './drivers.ts'
@@ -93,16 +94,14 @@ function tagOf(path: string, common: CommonTag, where: { readonly address: unkno
 }
 
 /** What a value is once decoded and scaled, as far as the address says. */
-function shapeOf(
-  address: unknown,
-  scale: LinearScale | undefined,
-): { readonly type?: ValueType; readonly length?: number; readonly sizeBytes?: number; readonly scale?: LinearScale } {
+function shapeOf(address: unknown, scale: LinearScale | undefined): Pick<TagMeta, 'type' | 'length' | 'sizeBytes' | 'rawSpan' | 'scale'> {
   const { type, length, sizeBytes } = fieldsOf(address)
   const valueType = typeof type === 'string' ? decodedTypes[type] : undefined
   const isRawWhole = valueType !== undefined && /^[iu]\d+$/.test(valueType)
   return defined({
     scale: scale && { ...scale, isRawWhole },
     type: valueType !== undefined && scale !== undefined ? 'f64' : valueType,
+    rawSpan: typeof type === 'string' && (scale !== undefined || type.startsWith('bcd')) ? rawSpans[type] : undefined,
     length: typeof length === 'number' ? length : undefined,
     sizeBytes: typeof sizeBytes === 'number' ? sizeBytes : undefined,
   })
@@ -117,6 +116,18 @@ const decodedTypes: Readonly<Record<string, ValueType>> = {
   ),
   bcd16: 'u16',
   bcd32: 'u32',
+}
+
+const f32Max = 3.4028234663852886e38
+
+/** Whole numbers beyond 2^53 cannot be scaled exactly. */
+const rawSpans: Readonly<Record<string, readonly [number, number]>> = {
+  ...integerSpans,
+  i64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
+  u64: [0, Number.MAX_SAFE_INTEGER],
+  f32: [-f32Max, f32Max],
+  bcd16: [0, 9_999],
+  bcd32: [0, 99_999_999],
 }
 
 /** `normal` is there for tags that name no scan class, also where `scan:` does not name it. */

@@ -47,6 +47,12 @@ export async function withImported(root: string, source: SourceFile, problems: P
   }
 }
 
+/** The file by itself, without what only adds to tags of a branch: they have no place of their own. */
+export function withoutAdditions(source: SourceFile): SourceFile {
+  const isImporting = valueAt(source.value, ['import']) !== undefined && valueAt(source.value, ['driver']) === 'opcua'
+  return isImporting ? withTags(source, ownTags(source)) : source
+}
+
 /** Tags that the file has by itself: they say where they are. */
 function ownTags(source: SourceFile): Readonly<Record<string, unknown>> {
   const adding = new Set(additions(source))

@@ -7,7 +7,7 @@ import { parseDevice } from './device-file.ts'
 import { suggestion } from './did-you-mean.ts'
 import { findDriver, type SiteDriver } from './drivers.ts'
 import { listYamlFiles, readTextFile } from './files.ts'
-import { importFileOf } from './imported.ts'
+import { importFileOf, withoutAdditions } from './imported.ts'
 import { ProblemList } from './problems.ts'
 import { valueAt } from './schema-problems.ts'
 import type { SiteProblem } from './site.ts'
@@ -44,7 +44,7 @@ export async function readDevice(folder: string, name: string): Promise<OneDevic
     const driver = findDriver(valueAt(source?.value, ['driver']))
     if (source === undefined || text === undefined || driver === undefined || found !== name) continue
     const own = new ProblemList()
-    const device = parseDevice(withTags(source), own)
+    const device = parseDevice(withTags(withoutAdditions(source)), own)
     const addressing = valueAt(source.value, ['addressing']) === 'one' ? 'one' : 'zero'
     return {
       folder: root,
@@ -74,7 +74,7 @@ export function checkDeviceText(file: string, text: string, table?: TagTable): r
   const isFromTable = ([key, tag]: Path): boolean => key === 'tags' && table?.tags.has(String(tag)) === true
   const place: SourceFile['place'] = (spot) =>
     isFromTable(spot.path) ? (table?.source.place(spot) ?? { line: 1, column: 1 }) : (source?.place(spot) ?? { line: 1, column: 1 })
-  if (source !== undefined) parseDevice(withTags({ ...source, place }), problems)
+  if (source !== undefined) parseDevice(withTags(withoutAdditions({ ...source, place })), problems)
   return problems.all()
 }
 

@@ -1,7 +1,6 @@
 import type { Chance } from '../base/chance.ts'
 import { type Clock, epochMs, type MonotonicMs } from '../base/clock.ts'
 import { Fault, plainFault } from '../base/fault.ts'
-import { Histogram } from '../base/histogram.ts'
 import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { type Running, startLoop } from '../base/running.ts'
@@ -10,11 +9,21 @@ import type { Reading } from '../model/tag.ts'
 import type { DeviceConfig } from './config.ts'
 import { connectionEnded, connectTimedOut, deviceAbsent, noMethods, UnwelcomeFault } from './device-faults.ts'
 import type { DeviceListener } from './device-listener.ts'
+import { DeviceCounts, deviceMetrics } from './device-metrics.ts'
 import { DeviceNews } from './device-news.ts'
-import type { CallOutcome, Connection, Driver, LearntNote, MethodCall, RawWrite, SubscribedSource, WriteOutcome } from './driver.ts'
+import type {
+  CallOutcome,
+  Connection,
+  Driver,
+  LearntNote,
+  MethodCall,
+  RawWrite,
+  SubscribedSource,
+  WriteOutcome,
+  WriteRefusal,
+} from './driver.ts'
 import { pollScanClasses, silentCode } from './polling.ts'
 import { ReconnectPace, wellAfterMs } from './reconnect-pace.ts'
-import { ofDevice, type ScanCounts, scanMetrics } from './scan-counts.ts'
 
 export interface DeviceOptions {
   readonly config: DeviceConfig
@@ -34,6 +43,8 @@ export interface Device extends Running {
   read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]>
   /** Never rejects: an absent device is a failed outcome. */
   write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
+  /** Why each of these writes would not be sent, as far as that is known beforehand. Rejects with a Fault where it cannot be told. */
+  refusals(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly (WriteRefusal | undefined)[]>
   /** Never rejects: an absent device, or one that knows no methods, is a failed outcome. */
   call(call: MethodCall, signal: AbortSignal): Promise<CallOutcome>
   status(): DeviceStatus
@@ -46,10 +57,10 @@ interface Part {
 }
 
 const connectTimeoutMs = 5_000
+/** A text that counts something would otherwise be news at every poll. */
+const newestEveryMs = 1_000
 /** Sentences in the status of a device; all of them stand in the journal. */
 const learntMax = 20
-/** s; finest where a loop that is well lies, up to where it is a nuisance. */
-const latenessBounds = [0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1]
 
 /** Starts the one loop that owns a device: connecting, polling or listening, and connecting again. Ready at once: an absent device is a state, not an error. */
 export function startDevice(options: DeviceOptions): Device {
@@ -61,15 +72,7 @@ class LiveDevice implements Device {
   readonly #options: DeviceOptions
   readonly #loop: Running
   readonly #allTags: readonly number[]
-  readonly counts = {
-    connects: 0,
-    losses: 0,
-    polls: 0,
-    overruns: 0,
-    silences: 0,
-    scans: new Map<string, ScanCounts>(),
-    lateness: new Histogram(latenessBounds),
-  }
+  readonly counts = new DeviceCounts()
   #connection: Connection | undefined
   /** What keeps silent, and what the device does not give, though the rest answers. */
   #part: Part = {}
@@ -78,6 +81,7 @@ class LiveDevice implements Device {
   /** Since when the device has answered on this connection. */
   #answersSince: MonotonicMs | undefined
   #status: DeviceStatus
+  #toldAt = Number.NEGATIVE_INFINITY
 
   constructor(options: DeviceOptions) {
     this.#options = options
@@ -110,6 +114,13 @@ class LiveDevice implements Device {
     return writes.map(() => ({ outcome: 'failed', fault }))
   }
 
+  async refusals(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly (WriteRefusal | undefined)[]> {
+    const connection = this.#connection
+    if (connection !== undefined) return (await connection.refusals?.(writes, signal)) ?? []
+    const fault = deviceAbsent(this.#options.config.device)
+    return writes.map(() => ({ of: 'place', fault }))
+  }
+
   async call(call: MethodCall, signal: AbortSignal): Promise<CallOutcome> {
     const connection = this.#connection
     if (connection === undefined) return { outcome: 'failed', fault: deviceAbsent(this.#options.config.device) }
@@ -117,47 +128,8 @@ class LiveDevice implements Device {
   }
 
   metrics(): readonly Metric[] {
-    const labels = { device: this.#options.config.device }
-    return [
-      ...(this.#connection?.metrics?.().map((metric) => ofDevice(metric, labels)) ?? []),
-      {
-        name: 'lineside_device_online',
-        help: 'Whether the device answers, if only in part.',
-        type: 'gauge',
-        value: this.#status.state === 'connecting' ? 0 : 1,
-        labels,
-      },
-      {
-        name: 'lineside_device_degraded',
-        help: 'Whether a part of the device (a unit, a block) keeps silent while the rest answers.',
-        type: 'gauge',
-        value: this.#status.state === 'degraded' ? 1 : 0,
-        labels,
-      },
-      { name: 'lineside_device_connects_total', help: 'Connections made.', type: 'counter', value: this.counts.connects, labels },
-      { name: 'lineside_device_losses_total', help: 'Connections lost.', type: 'counter', value: this.counts.losses, labels },
-      { name: 'lineside_device_polls_total', help: 'Scan classes read.', type: 'counter', value: this.counts.polls, labels },
-      {
-        name: 'lineside_device_overruns_total',
-        help: 'Polls left out because the one before took too long.',
-        type: 'counter',
-        value: this.counts.overruns,
-        labels,
-      },
-      {
-        name: 'lineside_device_silences_total',
-        help: 'Polls that were not answered in full.',
-        type: 'counter',
-        value: this.counts.silences,
-        labels,
-      },
-      ...scanMetrics(this.counts.scans, labels),
-      ...this.counts.lateness.metrics({
-        name: 'lineside_poll_lateness_seconds',
-        help: 'How much later than due polls began.',
-        labels,
-      }),
-    ]
+    const { device, state } = this.#status
+    return deviceMetrics({ device, state, counts: this.counts, ofConnection: this.#connection?.metrics?.() ?? [] })
   }
 
   async #live(signal: AbortSignal): Promise<void> {
@@ -250,7 +222,10 @@ class LiveDevice implements Device {
     this.#answersSince ??= this.#options.clock.elapsed()
     const why = part.silence ?? part.missing
     const next = why === undefined ? 'online' : 'degraded'
-    if (next === state) return
+    if (next === state) {
+      this.#tellNewest(why)
+      return
+    }
     const forMs = this.#options.clock.now() - sinceMs
     if (why !== undefined) this.#news.inPart(why)
     else this.#news.online(state === 'degraded' ? { degradedMs: forMs } : { awayMs: forMs })
@@ -260,7 +235,15 @@ class LiveDevice implements Device {
   /** The first answer that is missed is a reason for tags that were never read, long before the device is taken for lost. */
   #misses(fault: Fault): void {
     const { state, lastFault } = this.#status
-    if (state === 'connecting' && lastFault?.code !== fault.code && lastFault?.code !== silentCode) this.#enter(state, plainFault(fault))
+    if (state === 'connecting' && lastFault?.code !== silentCode) this.#tellNewest(fault)
+  }
+
+  /** The state is as it was, and what is said of it shall be true now: the unit that keeps silent may be another one by this time. */
+  #tellNewest(fault: unknown): void {
+    if (fault === undefined || this.#options.clock.elapsed() < this.#toldAt + newestEveryMs) return
+    const newest = plainFault(fault)
+    const { state, lastFault } = this.#status
+    if (lastFault?.code !== newest.code || lastFault.message !== newest.message) this.#enter(state, newest)
   }
 
   /** The first loss is news; the hundredth failed attempt in a row is not. */
@@ -275,10 +258,12 @@ class LiveDevice implements Device {
     if (wasOnline) this.#news.lost(fault.code, error)
     else this.#news.unreachable(fault.code, error)
     if (wasOnline || this.#status.lastFault?.code !== fault.code) this.#enter('connecting', fault)
+    else this.#tellNewest(error)
   }
 
   #enter(state: DeviceState, lastFault = this.#status.lastFault): void {
     const { clock, listener, config } = this.#options
+    this.#toldAt = clock.elapsed()
     const sinceMs = state === this.#status.state ? this.#status.sinceMs : epochMs(clock.now())
     const learnt = (this.#connection?.learnt?.() ?? []).slice(0, learntMax).map(({ message }) => message)
     this.#status = {

@@ -91,6 +91,11 @@ export interface Connection extends Running {
   read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]>
   /** Writes raw values, ahead of any poll; one outcome a write, in order. Never rejects for what a device does. */
   write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]>
+  /**
+   * Why each of these writes would not be sent, as far as that is known beforehand: a batch must not be found out to be impossible when half of it
+   * is written. Nothing is written for it. Rejects with a Fault where the device has to be asked, and does not answer.
+   */
+  refusals?(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly (WriteRefusal | undefined)[]>
   /** Calls a method of the device, where its protocol has such. Never rejects for what a device does. */
   call?(call: MethodCall, signal: AbortSignal): Promise<CallOutcome>
   /** Called when some of the device cannot be had though it answers, with why, and without when all can again. The tags concerned are told of by their readings. */
@@ -155,6 +160,12 @@ export interface RawWrite {
   readonly tag: number
   /** Raw: scaling has been undone. */
   readonly value: TagValue
+}
+
+/** `value`: the place of the tag cannot hold it, now or ever. `place`: the tag cannot be written just now, whatever the value. */
+export interface WriteRefusal {
+  readonly of: 'value' | 'place'
+  readonly fault: Fault
 }
 
 /** `unknown`: it was sent, and the reply was lost. */

@@ -152,6 +152,19 @@ describe('lineside import --csv', () => {
     })
   })
 
+  it('has nothing against what only adds to a tag of a branch, which says nowhere where it is', async () => {
+    const device = `device: plc
+driver: opcua
+connection: { url: "opc.tcp://127.0.0.1:1" }
+import: [{ from: i=85 }]
+tags: { setpoint: { write: { max: 220 } } }
+`
+    await using folder = await site('', { 'devices/plc.yaml': device })
+    const { code, error } = await folder.run('import', 'plc')
+    expect([code, error]).toEqual([3, expect.stringContaining('opcua.refused')])
+    expect(error).not.toContain('opcua.no-address')
+  })
+
   it('says that Modbus has no branches', async () => {
     await using folder = await site('')
     expect(await folder.run('import', 'press-07')).toMatchObject({ code: 1, error: expect.stringContaining('import.nothing') })

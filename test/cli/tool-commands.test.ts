@@ -19,6 +19,18 @@ describe("an engineer's tool", () => {
       expect(error).not.toMatch(/^\s+at /m)
     },
   )
+
+  it.each([
+    ['40101', 'Write --from hr:100 for it'],
+    ['30001', 'Write --from ir:0 for it'],
+    ['400101', 'Write --from hr:100 for it'],
+    ['101', 'hr:100 for holding registers'],
+    ['holding:5', 'hr:100 for holding registers'],
+  ])('that looks at registers says how to write what manuals print: --from %s', async (from, remedy) => {
+    const { code, error } = await lineside(['probe', 'modbus-tcp://127.0.0.1:1', '--from', from])
+    expect([code, error]).toEqual([expect.any(Number), expect.stringContaining(remedy)])
+    expect(error).toContain('probe.option')
+  })
 })
 
 describe('a name made of what a device calls something', () => {

@@ -16,6 +16,7 @@ async function startPlc(modbus: object = {}) {
   const at = (text: string, type: string) => modbusTcp.address.parse({ at: text, type })
   const tags = [
     { path: 'count', address: at('hr:0', 'u16'), type: 'u16' as const },
+    { path: 'dead', address: at('5/hr:40', 'u16'), type: 'u16' as const, rules: {} },
     ...[10, 20, 30].map((place) => ({ path: `set${place}`, address: at(`hr:${place}`, 'f32'), type: 'f32' as const, rules: {} })),
   ]
   const road = parts.use(startRealRoad(modbusTcpDriver, config, tags))
@@ -131,5 +132,53 @@ describe('a write to a Modbus device', () => {
     const commands = [line.command('set10', 1), line.command('set20', 2), line.command('set30', 3)]
     const results = await line.road.writeAll({ commands, isTogether: true })
     expect(results).toMatchObject([1, 2, 3].map((value) => ({ status: 'done', value })))
+  })
+})
+
+describe('a write to a unit that keeps silent', () => {
+  it('is failed, not unknown, while the unit is left alone, says so, and sends nothing', { timeout: 60_000 }, async () => {
+    await using line = await startPlc()
+    const ofUnit = () => line.plc.requests.filter(({ unit, pdu }) => unit === 5 && (pdu[0] ?? 0) > 4).length
+    await expect.poll(() => line.quality('dead')).toBe('good')
+    line.plc.intercept = ({ unit }) => (unit === 5 ? 'silence' : undefined)
+    // Until it is known to be silent, it is asked, and the answer is unknown.
+    await expect.poll(async () => (await line.ask('dead', 7)).code, { timeout: 20_000 }).toBe('modbus.unit-resting')
+    const before = ofUnit()
+    const asked = line.journal.length
+    expect(await line.ask('dead', 7)).toMatchObject({
+      status: 'failed',
+      code: 'modbus.unit-resting',
+      message: expect.stringMatching(/^Unit 5 was silent 2 times running, and is left alone for another [\d.]+ s, so nothing was sent: /),
+      remedy: expect.stringMatching(/^Ask again in [\d.]+ s/),
+    })
+    const commands = [line.command('set10', 42.5), line.command('dead', 7)]
+    expect(await line.road.writeAll({ commands, isTogether: true })).toMatchObject([
+      { status: 'refused', code: 'command.together' },
+      { status: 'failed', code: 'modbus.unit-resting' },
+    ])
+    expect(ofUnit()).toBe(before)
+    expect(line.journal.slice(asked).map(({ type }) => type)).not.toContain('command.asked')
+    line.plc.intercept = () => undefined
+    await expect.poll(async () => (await line.ask('dead', 7)).status, { timeout: 20_000, interval: 200 }).toBe('done')
+  })
+})
+
+describe('a write whose elements go one by one', () => {
+  it('is unknown, not failed, where one of them was written before the line was lost', async () => {
+    await using parts = new AsyncDisposableStack()
+    const plc = parts.use(await startModbusDevice({ lacks: [16] }))
+    const config = modbusTcp.config.parse({ connection: { host: '127.0.0.1', port: plc.port, timeout: `${timeoutMs}ms` } })
+    const address = modbusTcp.address.parse({ at: 'hr:0[3]', type: 'u16' })
+    const road = parts.use(
+      startRealRoad(modbusTcpDriver, config, [{ path: 'list', address, type: 'u16', length: 3, rules: { confirmMs: 0 } }]),
+    )
+    await expect.poll(() => road.quality('list')).toBe('good')
+    plc.intercept = ({ pdu, socket }) => {
+      if (pdu[0] !== 6 || pdu.readUInt16BE(1) !== 0) return undefined
+      setImmediate(() => socket.resetAndDestroy()) // behind its answer
+      return undefined
+    }
+    const result = await road.ask('list', [1, 2, 3])
+    expect(result).toMatchObject({ status: 'unknown', message: expect.stringContaining('of 3 elements had been written') })
   })
 })

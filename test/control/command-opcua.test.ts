@@ -15,6 +15,7 @@ async function startPlc(confirmMs: number) {
   const tags = [
     { path: 'double', address: at('Double'), type: 'f64' as const, rules: { confirmMs } },
     { path: 'doubles', address: at('Doubles'), rules: { confirmMs } },
+    { path: 'int16', address: at('Int16'), rules: { confirmMs } },
   ]
   const road = parts.use(startRealRoad(opcuaDriver, config, tags))
   await expect.poll(() => road.quality('double'), { timeout: 10_000 }).toBe('good')
@@ -27,6 +28,25 @@ describe('a write to an OPC UA server', () => {
     await using line = await startPlc(1_000)
     expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done', value: 12.5 })
     expect(await line.ask('doubles', [1.5, 2.5])).toMatchObject({ status: 'done', value: [1.5, 2.5] })
+  })
+
+  it('is refused, and nothing of its batch is sent, where a node cannot hold its value', async () => {
+    await using line = await startPlc(1_000)
+    const values = [32_768, 1.5, 'fast', Number.NaN, [1], 2n ** 62n]
+    for (const value of values) {
+      const commands = [line.command('double', 77), line.command('int16', value), line.command('doubles', [7, 7, 7])]
+      expect(await line.road.writeAll({ commands, isTogether: true })).toMatchObject([
+        { code: 'command.together' },
+        { status: 'refused', code: expect.stringMatching(/^command\.type/), message: expect.stringContaining('plc/int16') },
+        { code: 'command.together' },
+      ])
+    }
+    expect(
+      await line.road.writeAll({ commands: [line.command('double', 77), line.command('doubles', [1, Number.NaN])], isTogether: true }),
+    ).toMatchObject([{ code: 'command.together' }, { code: 'command.type-range' }])
+    expect(line.journal.filter(({ type }) => type === 'command.asked')).toEqual([])
+    expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done' })
+    expect(await line.ask('int16', -32_768)).toMatchObject({ status: 'done', value: -32_768 })
   })
 
   it('is unknown when the server is killed in it and does not come back in time', { timeout: 60_000 }, async () => {

@@ -428,9 +428,10 @@ describe('a flood of commands', () => {
   })
 
   it('is bounded for all tags together', async () => {
-    const { road, command, clock, plant } = startRoad({ ratePerSecondMax: 10_000 })
-    plant.hold = () => clock.sleep(5)
-    const wishes = Array.from({ length: 600 }, () => command({ tag: asTagId('press/setpoint') }))
+    const { road, command, clock, plant, oven, table } = startRoad({ ratePerSecondMax: 10_000 })
+    Object.assign(table.metas[3]?.write ?? {}, { ratePerSecondMax: 10_000 })
+    for (const side of [plant, oven]) side.hold = () => clock.sleep(5)
+    const wishes = Array.from({ length: 600 }, (_, place) => command({ tag: asTagId(place % 2 === 0 ? 'press/setpoint' : 'oven/heat') }))
     const answers = wishes.map((wish) => road.write(wish))
     expect(await answers[599]).toMatchObject({ status: 'refused', code: 'command.road-full' })
     await clock.advance(10_000)
@@ -467,7 +468,7 @@ describe('an errand', () => {
     ['sent', 'unknown'],
   ] as const)('that breaks when it is %s is %s', async (stage, status) => {
     const { command, clock } = startRoad()
-    const errand = new Errand(command(), clock.elapsed())
+    const errand = new Errand(command(), clock)
     errand.stage = stage
     errand.endWith(new TypeError('a bug'))
     errand.answer(clock.elapsed())

@@ -56,7 +56,7 @@ export function startRealRoad<Config, Address>(driver: Driver<Config, Address>, 
     table,
     devices: new Map([['plc', { device, first: 0 }]]),
     journal: async (event) => void journal.push(event),
-    interlock: compileInterlocks(table),
+    interlocks: compileInterlocks(table),
     clock: systemClock,
     log: keptLog(),
   })

@@ -47,6 +47,7 @@ function startPlant(name: string, holds: TagValue[], now: () => number): Plant {
       failure: new Promise(() => {}),
       status: () => ({ device: name, state: plant.state, sinceMs: now() as never }),
       metrics: () => [],
+      refusals: async () => [],
       call: async () => ({ outcome: 'failed', fault: new Fault('fake.no-method', 'It has none.', { remedy: 'Do without.' }) }),
       read: async (tags) => {
         plant.reads.push(tags)
@@ -71,10 +72,10 @@ function startPlant(name: string, holds: TagValue[], now: () => number): Plant {
 export const ann = { road: 'api', name: 'ann', role: 'operator' } as const
 
 /**
- * press/setpoint (written, as `write` and `meta` have it), press/running, press/speed (written), and oven/heat (written); `holds` is what their
- * registers hold.
+ * press/setpoint (written, as `write` and `meta` have it), press/running, press/speed (written, as `ofSpeed` has it), and oven/heat (written);
+ * `holds` is what their registers hold.
  */
-export function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta> = {}) {
+export function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta> = {}, ofSpeed: Partial<WriteRules> = {}) {
   const clock = startManualClock()
   const tag = (device: string, path: string, more: Partial<TagMeta>): TagMeta => ({
     id: asTagId(`${device}/${path}`),
@@ -87,7 +88,7 @@ export function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta
   const metas = [
     tag('press', 'setpoint', { write: { ...rules, ...write }, ...meta }),
     tag('press', 'running', { type: 'bool' }),
-    tag('press', 'speed', { write: rules }),
+    tag('press', 'speed', { write: { ...rules, ...ofSpeed } }),
     tag('oven', 'heat', { write: rules }),
   ]
   const table = new TagTable(metas, clock)
@@ -106,7 +107,7 @@ export function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta
       await store.keep?.()
       journal.push(event)
     },
-    interlock: compileInterlocks(table),
+    interlocks: compileInterlocks(table),
     clock,
     log: keptLog(),
   })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Fault } from '../../src/base/fault.ts'
 import { TagTable } from '../../src/control/tag-table.ts'
 import type { DeviceStatus } from '../../src/model/device.ts'
 import { asTagIndex } from '../../src/model/tag.ts'
@@ -106,6 +107,32 @@ describe('a device', () => {
     await press.clock.advance(60_000)
     expect(press.log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
     expect(press.statuses.at(-1)).toMatchObject({ state: 'connecting', lastFault: { code: 'fake.gone' } })
+  })
+
+  it('shows the newest reason, though its kind is no news', async () => {
+    await using press = await startPlant({ state: 'absent' })
+    let attempts = 0
+    Object.assign(press.plant.driver, {
+      connect: async () => {
+        attempts += 1
+        throw new Fault('fake.gone', `Attempt ${attempts} failed.`, { remedy: 'Plug it in.' })
+      },
+    })
+    await press.clock.advance(10_000)
+    const { lastFault, sinceMs } = press.device.status()
+    expect(Number(lastFault?.message.split(' ')[1])).toBeGreaterThanOrEqual(attempts - 3)
+    expect([sinceMs, press.log.lines.filter(({ level }) => level === 'warn').length]).toEqual([press.statuses[0]?.sinceMs, 1])
+    expect(press.statuses.length).toBeLessThanOrEqual(12) // one a second at the most
+  })
+
+  it('that answers in part shows which part keeps silent now', async () => {
+    await using press = await startPlant({ pollMs: 100, silentTags: [0] })
+    await press.clock.advance(2_000)
+    expect(press.device.status()).toMatchObject({ state: 'degraded', lastFault: { message: 'The plug was pulled.' } })
+    press.plant.fault = new Fault('fake.gone', 'The other plug was pulled.', { remedy: 'Plug it in.' })
+    await press.clock.advance(2_000)
+    expect(press.device.status()).toMatchObject({ state: 'degraded', lastFault: { message: 'The other plug was pulled.' } })
+    expect(press.log.lines.filter(({ level }) => level === 'warn')).toHaveLength(1)
   })
 
   it('gives a connection attempt up that hangs, and tries again', async () => {

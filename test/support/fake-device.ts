@@ -12,6 +12,8 @@ export interface FakePlant {
   state: 'answers' | 'hangs' | 'silent' | 'absent'
   /** Tags that are not answered while the others are. */
   silentTags: readonly number[]
+  /** Why those that are silent are. */
+  fault: Fault
   connects: number
   polls: number
   unplug(): void
@@ -25,6 +27,7 @@ export function fakePlant(values: number[]): FakePlant {
   const plant: FakePlant = {
     values,
     state: 'answers',
+    fault,
     silentTags: [],
     connects: 0,
     polls: 0,
@@ -41,7 +44,7 @@ export function fakePlant(values: number[]): FakePlant {
         plant.connects += 1
         lost = Promise.withResolvers<never>()
         lost.promise.catch(() => {})
-        return connectionTo(plant, { tags, failure: lost.promise, fault })
+        return connectionTo(plant, { tags, failure: lost.promise })
       },
     },
   }
@@ -51,21 +54,20 @@ export function fakePlant(values: number[]): FakePlant {
 interface FakeContext {
   readonly tags: readonly Tag<unknown>[]
   readonly failure: Promise<never>
-  readonly fault: Fault
 }
 
-function connectionTo(plant: FakePlant, { tags, failure, fault }: FakeContext): Connection {
+function connectionTo(plant: FakePlant, { tags, failure }: FakeContext): Connection {
   const last = new Map<number, number>()
   const readingOf = (tag: number): Reading => ({ tag, value: plant.values[tag] ?? null, quality: 'good' })
   const poll = async (scan: string, signal: AbortSignal): Promise<PollResult> => {
     plant.polls += 1
     if (plant.state === 'hangs') await aborted(signal)
     const wanted = tags.flatMap((tag, place) => (tag.scan === scan ? [place] : []))
-    if (plant.state === 'silent') return { readings: [], silence: { tags: wanted, fault } }
+    if (plant.state === 'silent') return { readings: [], silence: { tags: wanted, fault: plant.fault } }
     const silent = wanted.filter((tag) => plant.silentTags.includes(tag))
     const changed = wanted.filter((tag) => !silent.includes(tag) && last.get(tag) !== plant.values[tag])
     for (const tag of changed) last.set(tag, plant.values[tag] ?? 0)
-    return { readings: changed.map(readingOf), ...(silent.length === 0 ? {} : { silence: { tags: silent, fault } }) }
+    return { readings: changed.map(readingOf), ...(silent.length === 0 ? {} : { silence: { tags: silent, fault: plant.fault } }) }
   }
   return {
     failure,

@@ -15,7 +15,7 @@ import type { ModbusConfig } from './settings.ts'
 import { notDecoded, statusOfException } from './status.ts'
 import type { UnitBreaker } from './unit-breaker.ts'
 import { UnitLocks } from './unit-locks.ts'
-import { Writer } from './writer.ts'
+import { refusalOf, Writer } from './writer.ts'
 
 export interface OverLineOptions {
   readonly line: DeviceLine
@@ -48,6 +48,12 @@ export async function overLine({ line, units, config, tags, context }: OverLineO
         writes.map(({ tag, value }) => ({ item: itemOf(items, tag), value })),
         signal,
       ),
+    refusals: async (writes) =>
+      writes.map(({ tag, value }) => {
+        const item = itemOf(items, tag)
+        const resting = units.restingFault(item.unit)
+        return refusalOf({ item, value }) ?? (resting === undefined ? undefined : { of: 'place', fault: resting })
+      }),
     learnt: () => learnt.notes(),
     [Symbol.asyncDispose]: async () => {
       used[Symbol.dispose]()

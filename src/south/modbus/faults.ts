@@ -18,6 +18,26 @@ export function noAnswer(peer: string, unit: number, timeoutMs: number): LineFau
   })
 }
 
+/** Nothing was sent. `cause` is what its last silence was. */
+export function unitResting({
+  unit,
+  times,
+  restMs,
+  cause,
+}: {
+  readonly unit: number
+  readonly times: number
+  readonly restMs: number
+  readonly cause: Fault
+}): LineFault {
+  const seconds = Math.max(0.1, Math.ceil(restMs / 100) / 10)
+  return new LineFault(
+    'modbus.unit-resting',
+    `Unit ${unit} was silent ${times} times running, and is left alone for another ${seconds} s, so nothing was sent: ${cause.message}`,
+    { wasSent: false, remedy: `Ask again in ${seconds} s, when the unit is asked anew. ${cause.remedy}`, cause },
+  )
+}
+
 export function garbled(peer: string, unit: number, receivedBytes: number): LineFault {
   return new LineFault(
     'modbus.garbled',

@@ -1,6 +1,6 @@
 import type { Clock, MonotonicMs } from '../../base/clock.ts'
 import type { Fault } from '../../base/fault.ts'
-import { LineFault } from './faults.ts'
+import { LineFault, unitResting } from './faults.ts'
 
 /** A unit that was silent so often is left alone, so that it holds the others up no more than once in a period. */
 const silencesMax = 2
@@ -54,9 +54,16 @@ export class UnitBreaker {
     return this.#clock.elapsed() < silence.probeAt ? silence.down : undefined
   }
 
+  /** The same for whoever asks of his own accord: nothing was sent for him, and nothing is before the unit is asked again. */
+  restingFault(unit: number): LineFault | undefined {
+    const silence = this.#silences.get(unit)
+    if (silence === undefined || this.downFault(unit) === undefined) return undefined
+    return unitResting({ unit, times: silence.times, restMs: silence.probeAt - this.#clock.elapsed(), cause: silence.down })
+  }
+
   /** The same at the moment of sending; whoever is told nothing is the probe, and the only one. */
   claim(unit: number): Fault | undefined {
-    const down = this.downFault(unit)
+    const down = this.restingFault(unit)
     const silence = this.#silences.get(unit)
     if (down === undefined && silence !== undefined && silence.times >= silencesMax) {
       this.#silences.set(unit, { ...silence, probeAt: (this.#clock.elapsed() + probeMs) as MonotonicMs })

@@ -1,6 +1,6 @@
 import { Fault } from '../../base/fault.ts'
 import type { TagValue } from '../../model/tag.ts'
-import type { WriteOutcome } from '../driver.ts'
+import type { WriteOutcome, WriteRefusal } from '../driver.ts'
 import { isReadOnlyArea, placeText } from './address.ts'
 import { exceptionFault, LineFault, lineBusy, noBool, noFunction, notWritten, readOnly } from './faults.ts'
 import type { Item } from './item.ts'
@@ -153,7 +153,9 @@ export class Writer {
 
   async #send(item: Item, { asks }: Way, signal: AbortSignal): Promise<WriteOutcome | 'no-function'> {
     for (const [place, ask] of asks.entries()) {
-      const answer = await this.#line.ask(ask, { urgency: 'write', signal })
+      const answer = await this.#line.ask(ask, { urgency: 'write', signal }).catch((error: unknown) => {
+        throw place > 0 && error instanceof LineFault ? inPart(error, `${place} of ${asks.length}`) : error
+      })
       if (answer.kind === 'data') continue
       if (answer.code === illegalFunction && place === 0) return 'no-function'
       const part = place === 0 ? '' : ` after ${place} of ${asks.length} elements had been written`
@@ -187,12 +189,28 @@ export class Writer {
   }
 }
 
+/** Why the value can never be written there. */
+export function refusalOf(write: ItemWrite): WriteRefusal | undefined {
+  try {
+    rawOf(write)
+    return undefined
+  } catch (fault) {
+    if (!(fault instanceof Fault)) throw fault
+    return { of: isReadOnlyArea(write.item.area) ? 'place' : 'value', fault }
+  }
+}
+
 /** Throws a Fault where the value can never be written there. */
 function rawOf({ item, value }: ItemWrite): { readonly raw?: Buffer } {
   if (isReadOnlyArea(item.area)) throw readOnly(item)
   if (item.place.bit === undefined) return { raw: item.codec.encode(value) }
   if (typeof value !== 'boolean') throw noBool(item)
   return {}
+}
+
+/** What follows was not sent, perhaps; what went before it was. */
+function inPart({ code, message, remedy, cause }: LineFault, part: string): LineFault {
+  return new LineFault(code, `${message} Before that, ${part} elements had been written.`, { remedy, cause, wasSent: true })
 }
 
 function togetherCode({ area }: Item): number {

@@ -16,6 +16,7 @@ import type {
   RawWrite,
   SubscribedSource,
   WriteOutcome,
+  WriteRefusal,
 } from '../driver.ts'
 import { type Channel, openChannel } from './channel.ts'
 import type { OpcuaAddress, OpcuaConfig } from './config.ts'
@@ -28,6 +29,7 @@ import { connectionMetrics } from './metrics.ts'
 import { MissingNodes } from './missing.ts'
 import { Monitoring } from './monitoring.ts'
 import { Nodes } from './nodes.ts'
+import { notifierOf } from './notifier.ts'
 import { OwnTime } from './own-time.ts'
 import { polledSource } from './polled.ts'
 import { Requests } from './requests.ts'
@@ -37,7 +39,7 @@ import { subscribeOr } from './subscribe.ts'
 import type { Subscription } from './subscription.ts'
 import { builtInTypeOf, declaredTypes } from './types.ts'
 import { watchForSilence } from './watchdog.ts'
-import { writeAll } from './writes.ts'
+import { refusalsOf, type WriteContext, writeAll } from './writes.ts'
 
 type Tags = readonly Tag<OpcuaAddress>[]
 
@@ -155,12 +157,6 @@ async function prepare(connecting: Connecting): Promise<Prepared> {
 /** A full disk is no reason to leave a PLC alone; the next connection tries again. */
 const cannotSave = 'Cannot keep which namespaces the indexes of a device file mean.'
 
-async function notifierOf({ opcua }: OpcuaConfig, options: Parameters<typeof resolveTags>[1]): Promise<NodeId | undefined> {
-  if (opcua.events === undefined) return undefined
-  const [place] = await resolveTags([{ address: { node: opcua.events.node } }], options)
-  return place !== undefined && 'node' in place ? place.node : undefined
-}
-
 class OpcuaConnection implements Connection {
   readonly failure: Promise<never>
   readonly source: SubscribedSource | PolledSource
@@ -211,8 +207,16 @@ class OpcuaConnection implements Connection {
   }
 
   async write(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
+    return await writeAll(writes, this.#writing(), signal)
+  }
+
+  async refusals(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly (WriteRefusal | undefined)[]> {
+    return await refusalsOf(writes, this.#writing(), signal)
+  }
+
+  #writing(): WriteContext {
     const { life, limits, tags, nodes } = this.#prepared
-    const context = {
+    return {
       requests: life.requests,
       limit: limits.write,
       idOf: (tag: number) => tags[tag]?.id ?? String(tag),
@@ -220,7 +224,6 @@ class OpcuaConnection implements Connection {
       statusOf: (tag: number) => nodes.statusOf(tag),
       typesOf: (wanted: readonly number[], until: AbortSignal) => this.#typesOf(wanted, until),
     }
-    return await writeAll(writes, context, signal)
   }
 
   async call(call: MethodCall, signal: AbortSignal): Promise<CallOutcome> {

@@ -1,5 +1,5 @@
 import { AttributeIds, type NodeId, type Variant } from 'node-opcua-client'
-import type { RawWrite, WriteOutcome } from '../driver.ts'
+import type { RawWrite, WriteOutcome, WriteRefusal } from '../driver.ts'
 import { type NodeType, typeText, variantFor } from './coerce.ts'
 import { badAnswer, mayHaveHappened, notAttempted, valueRefused, writeRefused } from './faults.ts'
 import { badTimeout, qualityOf, statusOf } from './quality.ts'
@@ -35,6 +35,21 @@ export async function writeAll(writes: readonly RawWrite[], context: WriteContex
     for (const at of writes.keys()) outcomes[at] ??= { outcome: 'failed', fault }
   }
   return outcomes
+}
+
+/** Why each would not be sent. Rejects where a type is not known, and the server does not answer. */
+export async function refusalsOf(
+  writes: readonly RawWrite[],
+  context: WriteContext,
+  signal: AbortSignal,
+): Promise<readonly (WriteRefusal | undefined)[]> {
+  const outcomes: WriteOutcome[] = []
+  await readyOf(writes, outcomes, { ...context, signal })
+  return writes.map(({ tag }, at) => {
+    const outcome = outcomes[at]
+    if (outcome === undefined || outcome.outcome === 'done') return undefined
+    return { of: context.nodeOf(tag) === undefined ? 'place' : 'value', fault: outcome.fault }
+  })
 }
 
 type Context = WriteContext & { readonly signal: AbortSignal }

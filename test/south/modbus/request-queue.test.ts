@@ -76,7 +76,7 @@ describe('the order on a line', () => {
     for (let times = 0; times < 2; times += 1) units.silent(5, noAnswer('the line', 5, 100))
     expect(takeAll()).toEqual([4])
     await clock.settle()
-    expect(codes).toEqual(['modbus.no-answer', 'modbus.no-answer', 'modbus.no-answer'])
+    expect(codes).toEqual(['modbus.unit-resting', 'modbus.unit-resting', 'modbus.unit-resting'])
     expect(counts.spared).toBe(3)
   })
 

@@ -1,0 +1,69 @@
+import type { Clock, MonotonicMs } from '../base/clock.ts'
+import type { TagIndex } from '../model/tag.ts'
+import { type Admitted, type DevicePlace, type Errand, isWithin } from './errand.ts'
+import type { Interlocks } from './interlocks.ts'
+import { readNow } from './read-back.ts'
+import type { TagTable } from './tag-table.ts'
+
+export interface OperandDoubtsOptions {
+  readonly interlocks: Interlocks
+  readonly table: TagTable
+  readonly clock: Clock
+}
+
+/** A write whose reply was lost may still arrive so much later; a device that sits on it longer has dropped it. */
+const lateMs = 10_000
+/** To look at what an operand holds now. */
+const lookMs = 2_000
+
+interface Doubt {
+  readonly on: Admitted
+  /** Until then a value that is not the one that was written proves nothing. */
+  readonly untilMs: MonotonicMs
+}
+
+/**
+ * Operands of interlocks that we have written, and of which the tag table need not know what they hold: nobody has read them since, or the write may
+ * still arrive. One entry a tag at the most.
+ */
+export class OperandDoubts {
+  readonly #options: OperandDoubtsOptions
+  readonly #doubts = new Map<TagIndex, Doubt>()
+
+  constructor(options: OperandDoubtsOptions) {
+    this.#options = options
+  }
+
+  /** Called while the errands still have their turn. */
+  note(errands: readonly Errand[]): void {
+    const { interlocks, clock } = this.#options
+    for (const { on, stage, ending, isAnswered } of errands) {
+      if (stage !== 'sent' || !interlocks.isOperand(on.tag)) continue
+      if (ending?.status === 'done' && ending.value !== undefined) this.#doubts.delete(on.tag)
+      else this.#doubts.set(on.tag, { on, untilMs: later(clock, isAnswered ? 0 : lateMs) })
+    }
+  }
+
+  /** Those of the operands of these errands' interlocks that stay unknown, after what could be looked at has been. */
+  async unsettledAmong(errands: readonly Errand[]): Promise<ReadonlySet<TagIndex>> {
+    const operands = new Set(errands.flatMap(({ on }) => this.#options.interlocks.operandsOf(on.tag)))
+    const doubted = [...operands].flatMap((tag) => this.#doubts.get(tag) ?? [])
+    if (doubted.length === 0) return new Set()
+    await Promise.all([...Map.groupBy(doubted, ({ on }) => on.place)].map(([place, doubts]) => this.#look(place, doubts)))
+    return new Set([...operands].filter((tag) => this.#doubts.has(tag)))
+  }
+
+  async #look(place: DevicePlace, doubts: readonly Doubt[]): Promise<void> {
+    const { table, clock } = this.#options
+    const tags = doubts.map(({ on }) => on.tag)
+    const values = await readNow(tags, { place, table, clock, limitMs: lookMs }).catch(() => [])
+    for (const [position, { on, untilMs }] of doubts.entries()) {
+      const value = values[position]
+      if (value !== undefined && (clock.elapsed() >= untilMs || isWithin(value, on))) this.#doubts.delete(on.tag)
+    }
+  }
+}
+
+function later(clock: Clock, ms: number): MonotonicMs {
+  return (clock.elapsed() + ms) as MonotonicMs
+}
