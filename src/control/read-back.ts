@@ -36,7 +36,7 @@ export async function readBack(looks: readonly Look[], place: DevicePlace, optio
     const last = Math.max(...asked.map(({ untilMs }) => untilMs))
     const values = await readNow(
       asked.map(({ errand }) => errand.on.tag),
-      { place, limitMs: Math.min(readMs, last - clock.elapsed()), ...options },
+      { place, limitMs: Math.max(1, Math.min(readMs, last - clock.elapsed())), ...options },
     ).catch(() => []) // lost: it may be back before the limit
     for (const [position, at] of waiting.entries()) {
       const value = values[position]
