@@ -45,9 +45,17 @@ export function parseIsoTime(text: string): EpochMs | undefined {
   return Number.isNaN(ms) ? undefined : epochMs(ms)
 }
 
+/** What Node's timers take; beyond it they fire at once. */
+const delayMsMax = 0x7fff_ffff
+
+/** What was due already is due now: a moment that passes between working out a delay and setting its timer must not be told of as a negative one. */
+function delay(ms: number): number {
+  return Math.min(Math.max(0, ms), delayMsMax)
+}
+
 /** Calls back after `ms` unless disposed of, or the process has nothing else to do by then. For last resorts: it keeps no process alive. */
 export function lastResort(ms: number, callback: () => void): Disposable {
-  const timer = setTimeout(callback, ms).unref()
+  const timer = setTimeout(callback, delay(ms)).unref()
   return { [Symbol.dispose]: () => clearTimeout(timer) }
 }
 
@@ -55,10 +63,10 @@ export const systemClock: Clock = {
   now: () => epochMs(Date.now()),
   elapsed: () => monotonicMs(performance.now()),
   sleep: async (ms, signal) => {
-    await sleepFor(ms, undefined, signal ? { signal } : {})
+    await sleepFor(delay(ms), undefined, signal ? { signal } : {})
   },
   after: (ms, callback) => {
-    const timer = setTimeout(callback, ms)
+    const timer = setTimeout(callback, delay(ms))
     return { [Symbol.dispose]: () => clearTimeout(timer) }
   },
 }
