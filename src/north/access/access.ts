@@ -7,7 +7,7 @@ import type { SiteEvent } from '../../model/event.ts'
 import type { Role } from '../../model/tag.ts'
 import { CredentialsCheck } from './credentials-check.ts'
 import { type Refusal, Refusals } from './refusals.ts'
-import { type GatewayTopics, type Rights, rightsOf } from './rights.ts'
+import { type GatewayTopics, isOfOtherGateway, type Rights, rightsOf } from './rights.ts'
 import type { User } from './user.ts'
 import { openUsers, type Users } from './users.ts'
 
@@ -163,10 +163,11 @@ function admitted(user: User, { users, gateway }: Context): Admission {
   return { isAdmitted: true, role: user.role, name: user.name, rights: rightsOf(user.role, user, gateway), isValid }
 }
 
-/** A site that lets nameless operators in is a bench: there they may publish whatever they like below topics that are nobody's. */
+/** A site that lets nameless operators in is a bench: there they may publish whatever they like below topics that are nobody's, gateways among them. */
 function nameless(role: Role, gateway: GatewayTopics): Admission {
-  const own = role === 'operator' ? { write: ['#'] } : {}
-  return { isAdmitted: true, role, rights: { ...rightsOf(role, own, gateway), hasOwnWriteRules: false }, isValid: () => true }
+  const rights = rightsOf(role, {}, gateway)
+  const bench = role === 'operator' ? { ...rights, mayWrite: (topic: string) => !isOfOtherGateway(topic, gateway) } : rights
+  return { isAdmitted: true, role, rights: bench, isValid: () => true }
 }
 
 function refused(fault: Fault): Admission {

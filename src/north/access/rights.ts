@@ -27,7 +27,7 @@ export function rightsOf(role: Role, own: TopicRules, gateway: GatewayTopics): R
   const write = own.write ?? writeByRole(role, gateway)
   return {
     mayRead: (filter) => read.some((rule) => covers(rule, filter)),
-    mayWrite: (topic) => write.some((rule) => matchesFilter(topic, rule)),
+    mayWrite: (topic) => write.some((rule) => matchesFilter(topic, rule)) && (own.write !== undefined || !isOfOtherGateway(topic, gateway)),
     hasOwnWriteRules: own.write !== undefined,
   }
 }
@@ -40,6 +40,11 @@ function readByRole(role: Role): readonly string[] {
 function writeByRole(role: Role, { site, node }: GatewayTopics): readonly string[] {
   if (role === 'viewer') return []
   return role === 'operator' ? [`${site}/#`, `lineside/${node}/flows/#`] : ['#']
+}
+
+/** What another gateway says of itself by way of this broker: nobody else may say it unless a rule of his own lets him, as it does that gateway's user. */
+export function isOfOtherGateway(topic: string, { node }: GatewayTopics): boolean {
+  return topic.startsWith('lineside/') && !topic.startsWith(`lineside/${node}/`)
 }
 
 /** Whether `filter` can bring nothing that `rule` does not match. No wildcard at the front stands for a topic that begins with `$`. */

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { matchesFilter } from '../../../src/model/topic.ts'
+import { openAccess } from '../../../src/north/access/access.ts'
 import { covers, rightsOf } from '../../../src/north/access/rights.ts'
 
 const gateway = { site: 'acme/line-1', node: 'edge-07' }
@@ -63,6 +64,21 @@ describe('a role', () => {
     ['admin', true],
   ] as const)('%s may read the counters of the broker: %s', (role, expected) => {
     expect(rightsOf(role, {}, gateway).mayRead('$SYS/#')).toBe(expected)
+  })
+
+  it.each(['operator', 'engineer', 'admin'] as const)('%s may not speak for another gateway, unless a rule of his own says so', (role) => {
+    const topic = 'lineside/edge-99/status'
+    expect(rightsOf(role, {}, gateway).mayWrite(topic)).toBe(false)
+    expect(rightsOf(role, { write: ['lineside/edge-99/#'] }, gateway).mayWrite(topic)).toBe(true)
+  })
+
+  it('let a nameless operator publish anywhere but for another gateway', async () => {
+    const door = openAccess({ gateway }).at('mqtt', { role: 'operator', isFromAnywhere: true })
+    const admission = await door.admit({ remoteAddress: '10.1.7.5' })
+    const rights = admission.isAdmitted ? admission.rights : undefined
+    expect(
+      ['jobs/next', 'spBv1.0/a', 'lineside/edge-99/status', 'lineside/edge-99/events/x'].map((topic) => rights?.mayWrite(topic)),
+    ).toEqual([true, true, false, false])
   })
 
   it('steps back where the user has rules of his own', () => {
