@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import type { LoadedParts } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
 import { valueAt } from './schema-problems.ts'
@@ -28,6 +29,34 @@ export function checkPorts({ site }: LoadedParts, problems: ProblemList): void {
       },
     )
   }
+}
+
+/** What goes up comes in again at the same door, and goes up once more. */
+export function checkUpstreams({ site }: LoadedParts, problems: ProblemList): void {
+  if (site === undefined) return
+  const doors = portOwners(site.part.keys).filter(({ path }) => path[0] === 'mqtt' && path[1] !== 'websocket')
+  for (const [name, { url }] of Object.entries(site.part.keys.upstreams ?? {})) {
+    const { hostname: host, port, protocol } = new URL(url)
+    const place = { host, port: Number(port) || (protocol === 'mqtts:' ? 8883 : 1883) }
+    const door = doors.find((other) => isSelf(place, other))
+    if (door === undefined) continue
+    problems.add(
+      site.source,
+      { path: ['upstreams', name, 'url'] },
+      {
+        code: 'upstream.own-broker',
+        message: `The upstream ${name} is this gateway's own broker: ${door.path.join('.')} listens at port ${door.port} of ${door.host}.`,
+        remedy: 'Write the address of the broker above. Clients of this gateway find its topics on its own broker without an upstream.',
+      },
+    )
+  }
+}
+
+function isSelf({ host, port }: { readonly host: string; readonly port: number }, door: Owner): boolean {
+  if (port !== door.port) return false
+  if (host === door.host) return true
+  const isThisMachine = isLoopback(host) || host.toLowerCase() === hostname().toLowerCase()
+  return isThisMachine && (isLoopback(door.host) || isEverywhere(door.host))
 }
 
 function portOwners(keys: Partial<SiteFile>): readonly Owner[] {

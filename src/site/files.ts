@@ -1,7 +1,8 @@
-import { constants } from 'node:fs'
+import { constants, type Dirent } from 'node:fs'
 import { open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ProblemList } from './problems.ts'
+import type { Finding } from './source.ts'
 
 /** Ten thousand tags fit in it with room to spare. */
 const fileBytesMax = 4 * 1024 * 1024
@@ -43,8 +44,13 @@ export async function listTestFiles(folder: string, problems: ProblemList): Prom
 
 /** The YAML files of a folder of the site, sorted by name; none when the folder is not there. */
 export async function listYamlFiles(folder: string, name: string, problems: ProblemList): Promise<readonly string[]> {
-  const entries = await readFolder(join(folder, name), name, problems)
-  const visible = entries.filter((entry) => !entry.startsWith('.')).toSorted()
+  const all = (await readFolder(join(folder, name), name, problems)).filter((entry) => !entry.name.startsWith('.'))
+  for (const { name: below } of all.filter((entry) => entry.isDirectory()))
+    problems.addAt({ file: `${name}/${below}` }, notLookedInto(name, below))
+  const visible = all
+    .filter((entry) => !entry.isDirectory() || /\.ya?ml$/.test(entry.name))
+    .map((entry) => entry.name)
+    .toSorted()
   for (const entry of visible.filter((other) => other.endsWith('.yml'))) {
     problems.addAt(
       { file: `${name}/${entry}` },
@@ -72,9 +78,14 @@ export async function listYamlFiles(folder: string, name: string, problems: Prob
 
 const noSiteRemedy = 'Name the folder that holds lineside.yaml, or write a site to begin with: lineside init DIR.'
 
-async function readFolder(path: string, name: string, problems: ProblemList): Promise<readonly string[]> {
+function notLookedInto(folder: string, below: string): Finding {
+  const message = `${folder}/${below}/ is a folder: nothing in it is read.`
+  return { code: 'file.folder', message, remedy: `Move its files up into ${folder}/, or the folder out of it.`, severity: 'warning' }
+}
+
+async function readFolder(path: string, name: string, problems: ProblemList): Promise<readonly Dirent[]> {
   try {
-    return await readdir(path)
+    return await readdir(path, { withFileTypes: true })
   } catch (error) {
     if (codeOf(error) !== 'ENOENT') problems.addAt({ file: name }, unreadable(name, error))
     return []

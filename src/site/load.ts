@@ -10,7 +10,7 @@ import { checkExposure } from './check-exposure.ts'
 import { checkFlows } from './check-flows.ts'
 import { checkLines } from './check-lines.ts'
 import { checkNames } from './check-names.ts'
-import { checkPorts } from './check-ports.ts'
+import { checkPorts, checkUpstreams } from './check-ports.ts'
 import { checkRoutes } from './check-routes.ts'
 import { checkSecrets } from './check-secrets.ts'
 import { checkTags } from './check-tags.ts'
@@ -53,6 +53,7 @@ export async function loadSite(folder: string, options: LoadOptions = {}): Promi
   checkFlows(parts, problems)
   checkRoutes(parts, problems)
   checkPorts(parts, problems)
+  checkUpstreams(parts, problems)
   checkSecrets(parts, { problems, environment })
   checkExposure(parts, problems)
   checkCertificates(parts, { problems, folder: root })
