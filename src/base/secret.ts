@@ -22,7 +22,7 @@ export function revealSecret(ref: SecretRef, environment: NodeJS.ProcessEnv = pr
   const text = credential(ref.secret, environment) ?? environment[secretVariable(ref.secret)]
   if (text !== undefined) return text
   throw new Fault('secret.unknown', `The secret "${ref.secret}" is neither a systemd credential nor in the environment.`, {
-    remedy: `Put it in the file /etc/lineside/secrets/${ref.secret}, add LoadCredential=${ref.secret}:… to the unit, or set ${secretVariable(ref.secret)}.`,
+    remedy: `Under systemd: put its text in the file /etc/lineside/secrets/${ref.secret} and start the service anew. By hand: export ${secretVariable(ref.secret)}='…' before lineside is run.`,
   })
 }
 

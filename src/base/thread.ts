@@ -2,7 +2,7 @@ import { type MessagePort, workerData } from 'node:worker_threads'
 import { systemClock } from './clock.ts'
 import { collectAfterStart } from './collect.ts'
 import { createDoor, type Door, type Handlers } from './door.ts'
-import { type PlainFault, plainFault } from './fault.ts'
+import { Fault, type PlainFault, plainFault } from './fault.ts'
 import { errorFields, type Log, type LogLevel, openLog } from './log.ts'
 import type { Metric } from './metric.ts'
 import type { Running } from './running.ts'
@@ -14,6 +14,8 @@ export interface RoomCalls {
   /** Answered only by a thread whose loop turns: the watchdog's question. */
   ping(ask: null): null
   metrics(ask: null): readonly Metric[]
+  /** Why the room cannot do its work, though it runs. */
+  trouble(ask: null): PlainFault | null
   /** Ends the room in good order; answered when it has ended. */
   stop(ask: null): null
   /** A new port to another room, by that room's name; the old one is dead. */
@@ -28,7 +30,7 @@ export interface RuntimeCalls {
   health(ask: null): Health
 }
 
-/** Ready means that all three rooms answer; an absent device or upstream is no reason to be unready. */
+/** Ready means that all three rooms run and can do their work; an absent device or upstream is no reason to be unready. */
 export interface Health {
   readonly isReady: boolean
   readonly rooms: Readonly<Record<string, RoomHealth>>
@@ -37,6 +39,8 @@ export interface Health {
 export interface RoomHealth {
   readonly state: 'up' | 'starting'
   readonly restarts: number
+  /** Of a room that runs, and cannot do its work. */
+  readonly fault?: PlainFault
 }
 
 /** What each thread gets at birth. Its room begins later: modules load while the site is still being read. */
@@ -57,6 +61,8 @@ export interface RoomContext<Data> {
 /** A room that runs. */
 export interface Room extends Running {
   metrics(): readonly Metric[]
+  /** Absent where nothing but its end can keep it from its work. */
+  trouble?(): Fault | undefined
 }
 
 /** The entry of a room's thread: starts it when told, answers the runtime, and dies loudly when the room does. */
@@ -75,13 +81,18 @@ export function runRoom<Data>(start: (context: RoomContext<Data>) => Promise<Roo
         collectAfterStart()
       } catch (error) {
         starting.reject(error)
-        die(error)
+        if (error instanceof Fault) leave(error)
+        else die(error) // the runtime tells of a fault, but never sees a stack
         throw error
       }
       return null
     },
     ping: () => null,
     metrics: async () => (await starting.promise).metrics(),
+    trouble: async () => {
+      const fault = (await starting.promise).trouble?.()
+      return fault === undefined ? null : plainFault(fault)
+    },
     stop: async () => {
       await (await starting.promise)[Symbol.asyncDispose]()
       return null
@@ -95,6 +106,9 @@ export function runRoom<Data>(start: (context: RoomContext<Data>) => Promise<Roo
   const runtime = createDoor<RuntimeCalls, RoomCalls>(handlers, { name: `${birth.room} to runtime`, unansweredMax: 64 })
   const die = (error: unknown): void => {
     log.error('This part of Lineside failed.', errorFields(error))
+    leave(error)
+  }
+  const leave = (error: unknown): void => {
     runtime.call('failed', plainFault(error)).catch(() => {})
     systemClock.after(100, () => process.exit(1)) // the fault must have left before the thread does
   }

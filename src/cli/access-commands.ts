@@ -6,11 +6,27 @@ import { example, type Wiring } from './wiring.ts'
 
 /** Who may come in, and a look through the door. */
 export function addAccessCommands(program: Command, wiring: Wiring): void {
-  const user = program.command('user').description('the users of a gateway: works on its state folder, whether it runs or not')
+  const user = program
+    .command('user')
+    .description('the users of a gateway: works on its state folder, whether it runs or not')
+    .addHelpText(
+      'after',
+      example('lineside user add anna --role operator', 'lineside user list --site /etc/lineside', 'lineside user passwd admin'),
+    )
   addUserAdd(user, wiring)
   addUserPasswd(user, wiring)
   addUserList(user, wiring)
-  const mqtt = program.command('mqtt').description('a look at an MQTT broker: that of the gateway on this machine, or any by --url')
+  const mqtt = program
+    .command('mqtt')
+    .description('a look at an MQTT broker: that of the gateway on this machine, or any by --url')
+    .addHelpText(
+      'after',
+      example(
+        "lineside mqtt sub 'acme/#'",
+        "lineside mqtt sub '#' --url mqtt://10.1.7.5:1883 --user anna",
+        'lineside mqtt pub jobs/next 4711 --retain',
+      ),
+    )
   addMqttSub(mqtt, wiring)
   addMqttPub(mqtt, wiring)
 }

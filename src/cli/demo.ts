@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -28,7 +28,7 @@ const plantReadyMs = 20_000
 /** `lineside demo`: the simulated plant and the daemon on the example site, until Ctrl-C; the exit code. */
 export async function demo(options: DemoOptions): Promise<number> {
   const temporary = options.state === undefined ? mkdtempSync(join(tmpdir(), 'lineside-demo-')) : undefined
-  const stop = stopSignal(() => removeAtOnce(temporary))
+  const stop = stopSignal(() => removeAfterUs(temporary))
   const started = systemClock.elapsed()
   await using parts = new AsyncDisposableStack()
   if (temporary !== undefined) parts.defer(() => rm(temporary, { recursive: true, force: true }))
@@ -54,9 +54,12 @@ async function demoSite(parts: AsyncDisposableStack, state: string): Promise<Sit
   return await onFreePorts({ ...withPlant(site, plant.devices), storage: { ...site.storage, path: state } })
 }
 
-/** For a second Ctrl-C: the plant ends with us by itself, the folder would stay. */
-function removeAtOnce(folder: string | undefined): void {
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 10 })
+const removal = 'while kill -0 "$1" 2>/dev/null; do sleep 0.05; done; rm -rf -- "$2"'
+
+/** For a second Ctrl-C: the plant ends with us by itself, the folder would stay. It goes when we are gone: parts that still start would miss their files, and say so. */
+function removeAfterUs(folder: string | undefined): void {
+  if (folder === undefined) return
+  spawn('/bin/sh', ['-c', removal, 'sh', String(process.pid), folder], { detached: true, stdio: 'ignore' }).unref()
 }
 
 interface Plant extends AsyncDisposable {

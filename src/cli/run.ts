@@ -25,7 +25,7 @@ export async function run(folder: string, options: RunOptions = {}): Promise<num
 /** The site, its warnings told; undefined, and why, where it has errors. */
 async function checkedSite(folder: string): Promise<Site | undefined> {
   const { site, problems } = await loadSiteApart(folder)
-  for (const problem of problems) process.stderr.write(`${problemText(problem)}\n`)
+  for (const problem of problems) process.stderr.write(`${problemText(problem, folder)}\n`)
   return site
 }
 

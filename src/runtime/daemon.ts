@@ -27,7 +27,7 @@ export interface DaemonOptions {
 
 /** The three rooms, running and watched. */
 export interface Daemon extends Running {
-  health(): Health
+  health(): Promise<Health>
   metrics(): Promise<readonly Metric[]>
   /** Rejects when one of the rooms' loops does not turn within `ms`: the watchdog is fed only otherwise. */
   ping(ms: number): Promise<void>
@@ -105,9 +105,11 @@ class House {
     await Promise.race([stopped, lost, this.#keep(store, signal), this.#keep(north, signal)])
   }
 
-  health(): Health {
-    const rooms = Object.fromEntries(this.#options.rooms.map(({ name }) => [name, this.#healthOf(name)]))
-    return { isReady: Object.values(rooms).every((room) => room.state === 'up'), rooms }
+  async health(): Promise<Health> {
+    const rooms = Object.fromEntries(
+      await Promise.all(this.#options.rooms.map(async ({ name }) => [name, await this.#healthOf(name)] as const)),
+    )
+    return { isReady: Object.values(rooms).every(({ state, fault }) => state === 'up' && fault === undefined), rooms }
   }
 
   async metrics(): Promise<readonly Metric[]> {
@@ -121,8 +123,12 @@ class House {
     )
   }
 
-  #healthOf(name: string): RoomHealth {
-    return { state: this.#rooms.has(name) ? 'up' : 'starting', restarts: this.#restarts.get(name) ?? 0 }
+  async #healthOf(name: string): Promise<RoomHealth> {
+    const restarts = this.#restarts.get(name) ?? 0
+    const room = this.#rooms.get(name)
+    if (room === undefined) return { state: 'starting', restarts }
+    const fault = await room.trouble().catch(() => null) // too busy to answer is no trouble yet: the watchdog sees to rooms that hang
+    return { state: 'up', restarts, ...(fault === null ? {} : { fault }) }
   }
 
   #ownMetrics(): readonly Metric[] {

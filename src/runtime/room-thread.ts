@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
 import type { Clock } from '../base/clock.ts'
 import { createDoor, type Door } from '../base/door.ts'
-import { Fault, faultOf } from '../base/fault.ts'
+import { Fault, faultOf, type PlainFault } from '../base/fault.ts'
 import type { LogLevel } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import type { Running } from '../base/running.ts'
@@ -19,7 +19,7 @@ export interface SpawnOptions {
   readonly logLevel: LogLevel
   readonly clock: Clock
   readonly metricsOfAll: () => Promise<readonly Metric[]>
-  readonly health: () => Health
+  readonly health: () => Promise<Health>
 }
 
 /** A thread that loads its code and waits to be told what its room is about. */
@@ -36,6 +36,7 @@ export interface RoomThread extends Running {
   /** Rejects when the room's loop does not turn within `ms`. */
   ping(ms: number): Promise<void>
   metrics(): Promise<readonly Metric[]>
+  trouble(): Promise<PlainFault | null>
 }
 
 /** For the cause of a thread's end to arrive, when its door has closed. */
@@ -103,6 +104,7 @@ function runningRoom({ door, worker, clock, name, failure }: StopOptions & { rea
     attach: (room, port) => door.call('attach', { room, port }, [port]),
     ping: async (ms) => void (await within(door.call('ping', null), { ms, clock, what: `${name} to answer` })),
     metrics: () => within(door.call('metrics', null), { ms: metricsMs, clock, what: `${name} to tell its metrics` }),
+    trouble: () => within(door.call('trouble', null), { ms: metricsMs, clock, what: `${name} to tell how it is` }),
     [Symbol.asyncDispose]: () => stop({ door, worker, clock, name }),
   }
 }

@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Clock, MonotonicMs } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { StoreFile } from './file.ts'
@@ -53,7 +53,7 @@ export class CommitGroup<Tables> {
   #waitingRows = 0
   #waitingBytes = 0
   #isScheduled = false
-  #failingSince: number | undefined
+  #failing: { readonly since: MonotonicMs; readonly fault: unknown } | undefined
   readonly #sums = { commits: 0, calls: 0, rows: 0, failures: 0, refused: 0, commitMsTotal: 0, groupRowsMax: 0 }
   #commitMsMax = { now: 0, before: 0 }
 
@@ -97,7 +97,18 @@ export class CommitGroup<Tables> {
 
   stats(): CommitStats {
     const commitMsMax = Math.max(this.#commitMsMax.now, this.#commitMsMax.before)
-    return { ...this.#sums, commitMsMax, isFailing: this.#failingSince !== undefined }
+    return { ...this.#sums, commitMsMax, isFailing: this.#failing !== undefined }
+  }
+
+  /** Why rows cannot be kept, as it was last found. */
+  get fault(): Fault | undefined {
+    return this.#failing?.fault instanceof Fault ? this.#failing.fault : undefined
+  }
+
+  /** Finds out whether rows can be kept again, where nobody brings any: changes nothing, and takes the disk for it. */
+  probe(): Promise<void> {
+    if (this.#failing === undefined) return Promise.resolve()
+    return this.submit({ rows: 0, bytes: 0, run: () => this.#file.touch() })
   }
 
   /** Begins a new span for `commitMsMax`. */
@@ -163,18 +174,19 @@ export class CommitGroup<Tables> {
     sums.commitMsTotal += tookMs
     sums.groupRowsMax = Math.max(sums.groupRowsMax, rows)
     this.#commitMsMax.now = Math.max(this.#commitMsMax.now, tookMs)
-    if (this.#failingSince === undefined) return
+    if (this.#failing === undefined) return
     this.#log.info('The store keeps rows again.', {
       file: this.#file.name,
-      failedForMs: Math.round(this.#clock.elapsed() - this.#failingSince),
+      failedForMs: Math.round(this.#clock.elapsed() - this.#failing.since),
     })
-    this.#failingSince = undefined
+    this.#failing = undefined
   }
 
   #fail(error: unknown): void {
     this.#sums.failures += 1
-    if (this.#failingSince !== undefined) return
-    this.#failingSince = this.#clock.elapsed()
+    const known = this.#failing
+    this.#failing = { since: known?.since ?? this.#clock.elapsed(), fault: error }
+    if (known !== undefined) return
     this.#log.error('The store cannot keep rows.', { file: this.#file.name, ...errorFields(error) })
   }
 }

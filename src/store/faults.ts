@@ -1,5 +1,5 @@
-import { statfsSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { accessSync, constants, statfsSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import Database from 'better-sqlite3'
 import { Fault } from '../base/fault.ts'
 
@@ -41,6 +41,18 @@ const faces: Readonly<Record<FileFailure, { readonly what: string; readonly reme
     what: 'Lineside may not write',
     remedy: 'Make the state folder a folder that belongs to the user Lineside runs as, on a file system that is not read-only.',
   },
+}
+
+/** Why no file in the folder could be written just now, as far as that can be told without writing. */
+export function folderFault(folder: string): Fault | undefined {
+  const path = join(folder, 'journal.db')
+  if (isNearlyFull(path)) return storeFault('full', folder, 'less than 256 KiB are free')
+  try {
+    accessSync(folder, constants.W_OK)
+    return undefined
+  } catch (error) {
+    return storeFault('unwritable', folder, error)
+  }
 }
 
 function codeOf(error: unknown): string | undefined {

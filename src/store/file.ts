@@ -97,6 +97,12 @@ export class StoreFile<Tables> {
     }
   }
 
+  /** Within a transaction: makes it write a page, and what the page holds is as it was. */
+  touch(): void {
+    const { db } = this.#use()
+    db.pragma(`user_version = ${numberPragma(db, 'user_version')}`)
+  }
+
   /** Bytes on the disk, log included. */
   sizeBytes(): number {
     return fileBytes(this.#options.path) + fileBytes(`${this.#options.path}-wal`)

@@ -4,8 +4,10 @@ import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { type Running, startLoop } from '../base/running.ts'
 import type { SiteEvent } from '../model/event.ts'
+import type { CommitGroup } from './commit-group.ts'
 import type { StoreCalls } from './contract.ts'
 import { DropWatch } from './drop-watch.ts'
+import { folderFault } from './faults.ts'
 import type { StoreFile } from './file.ts'
 import { takeFolder } from './folder.ts'
 import { storeMetrics } from './metrics.ts'
@@ -21,11 +23,13 @@ export type StorePort = {
 /** The store, in whichever thread it is opened. */
 export interface Store extends StorePort, Running {
   metrics(): readonly Metric[]
+  /** Why nothing can be kept at the moment. */
+  trouble(): Fault | undefined
 }
 
 const tidyEveryMs = 10_000
-/** While a full disk keeps everything waiting. */
-const tidyFullMs = 1_000
+/** While a disk in trouble keeps everything waiting. */
+const tidyTroubleMs = 1_000
 
 /**
  * Opens the state folder for this process alone. Throws where a person must act first: `store.folder-taken`, `store.unwritable`, `store.file-newer`,
@@ -52,6 +56,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...calls,
     failure: tidying.failure,
     metrics: () => storeMetrics(parts),
+    trouble: () => troubleOf(parts, options.path),
     [Symbol.asyncDispose]: () => running.disposeAsync(),
   }
 }
@@ -136,6 +141,15 @@ async function tellNews(news: SiteEvent[], store: StorePort, log: Log): Promise<
   }
 }
 
+/** A disk in trouble is seen before anybody writes to it, and a file in trouble by who wrote to it last. */
+function troubleOf(parts: StoreParts, folder: string): Fault | undefined {
+  return folderFault(folder) ?? writersOf(parts).find(({ fault }) => fault !== undefined)?.fault
+}
+
+function writersOf({ journalWriter, outboxWriter, sessionsWriter }: StoreParts): readonly CommitGroup<unknown>[] {
+  return [journalWriter, outboxWriter, sessionsWriter] as unknown as readonly CommitGroup<unknown>[]
+}
+
 interface TidyOptions {
   readonly parts: StoreParts
   readonly tell: () => Promise<void>
@@ -145,12 +159,16 @@ interface TidyOptions {
 
 async function tidyLoop({ parts, tell, clock, signal }: TidyOptions): Promise<void> {
   for (;;) {
-    await clock.sleep(parts.reserve.isHeld ? tidyEveryMs : tidyFullMs, signal)
+    const isWell = parts.reserve.isHeld && writersOf(parts).every(({ fault }) => fault === undefined)
+    await clock.sleep(isWell ? tidyEveryMs : tidyTroubleMs, signal)
     await tell()
     await unlessFault(() => parts.outboxWriter.submit({ rows: 0, bytes: 0, isFreeing: true, run: (tables) => tables.tidy(clock.now()) }))
     if (!parts.reserve.isHeld) await makeRoom(parts)
     for (const file of [parts.journal, parts.outbox, parts.sessions]) await unlessFault(async () => file.tidy())
-    for (const writer of [parts.journalWriter, parts.outboxWriter, parts.sessionsWriter]) writer.turnSpan()
+    for (const writer of writersOf(parts)) {
+      await unlessFault(() => writer.probe())
+      writer.turnSpan()
+    }
   }
 }
 

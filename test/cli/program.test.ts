@@ -116,7 +116,7 @@ describe('a command line', () => {
     },
   )
 
-  it.each(['run', 'demo', 'init', 'check', 'schema'])('has help with an example: %s', async (command) => {
+  it.each(['run', 'demo', 'init', 'check', 'schema', 'trust', 'user', 'mqtt'])('has help with an example: %s', async (command) => {
     const { code, out } = await lineside(command, '--help')
     expect(code).toBe(0)
     expect(out).toContain(`$ lineside ${command}`)

@@ -78,7 +78,9 @@ describe('the daemon', () => {
     async (room) => {
       await using house = await startHouse()
       house.order({ room, order: 'die' })
-      await vi.waitFor(() => expect(house.daemon.health().rooms[room]).toEqual({ state: 'up', restarts: 1 }), { timeout: 10_000 })
+      await vi.waitFor(async () => expect((await house.daemon.health()).rooms[room]).toEqual({ state: 'up', restarts: 1 }), {
+        timeout: 10_000,
+      })
       expect(house.life().filter((line) => line === 'control started')).toHaveLength(1)
       house.order({ room: 'control', order: 'ask', other: room })
       await vi.waitFor(() => expect(house.life()).toContain(`control ${room} is here`))
@@ -92,7 +94,9 @@ describe('the daemon', () => {
     await using house = await startHouse()
     for (let round = 1; round <= 3; round += 1) {
       for (const room of ['north', 'store']) house.order({ room, order: 'die' })
-      await vi.waitFor(() => expect(house.daemon.health().rooms).toMatchObject(both({ state: 'up', restarts: round })), { timeout: 20_000 })
+      await vi.waitFor(async () => expect((await house.daemon.health()).rooms).toMatchObject(both({ state: 'up', restarts: round })), {
+        timeout: 20_000,
+      })
       const before = house.life().length
       house.order({ room: 'north', order: 'ask', other: 'store' })
       house.order({ room: 'store', order: 'ask', other: 'north' })
@@ -109,10 +113,10 @@ describe('the daemon', () => {
 
   it('says that it is not ready while a room is away', async () => {
     await using house = await startHouse()
-    expect(house.daemon.health().isReady).toBe(true)
+    expect((await house.daemon.health()).isReady).toBe(true)
     house.order({ room: 'north', order: 'die' })
-    await vi.waitFor(() => expect(house.daemon.health().isReady).toBe(false))
-    await vi.waitFor(() => expect(house.daemon.health().isReady).toBe(true), { timeout: 10_000 })
+    await vi.waitFor(async () => expect((await house.daemon.health()).isReady).toBe(false))
+    await vi.waitFor(async () => expect((await house.daemon.health()).isReady).toBe(true), { timeout: 10_000 })
   })
 
   it('fails as a whole when control dies', async () => {

@@ -1,9 +1,11 @@
 import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../src/base/clock.ts'
+import { folderFault } from '../../src/store/faults.ts'
 import { connectClient, startGateway } from '../north/broker/gateway.ts'
 import { sessionStoreOf } from '../support/session-store.ts'
-import { mountSmallDisk } from '../support/state-folder.ts'
+import { mountSmallDisk, remount } from '../support/state-folder.ts'
 import { bodies, message, metric, openTestStore } from '../support/store-samples.ts'
 
 /** Takes all room that is left, in one file that can be removed again. */
@@ -17,6 +19,30 @@ function fill(disk: string): () => void {
 }
 
 const lasting = { clientId: 'mes', clean: false }
+
+describe('a store that can keep nothing', () => {
+  it('says so before anybody brings a row, and when it can again', { timeout: 60_000 }, async () => {
+    using disk = mountSmallDisk(4 * 1024)
+    await using store = await openTestStore(disk.path)
+    expect(store.trouble()).toBeUndefined()
+    const empty = fill(disk.path)
+    expect(store.trouble()).toMatchObject({ code: 'store.full', remedy: expect.stringContaining('Free space') })
+    const event = { type: 'test', subject: 'a', timeMs: systemClock.now(), data: { text: 'x'.repeat(10_000) } }
+    await expect(store.append([event])).rejects.toMatchObject({ code: 'store.full' })
+    empty()
+    // The journal is tried by the store itself: nobody writes to it here.
+    await vi.waitFor(() => expect(store.trouble()).toBeUndefined(), { timeout: 30_000, interval: 100 })
+  })
+
+  it('says so of a disk that is read-only', () => {
+    using disk = mountSmallDisk(4 * 1024)
+    expect(folderFault(disk.path)).toBeUndefined()
+    remount(disk, 'ro')
+    expect(folderFault(disk.path)).toMatchObject({ code: 'store.unwritable', remedy: expect.stringContaining('read-only') })
+    remount(disk, 'rw')
+    expect(folderFault(disk.path)).toBeUndefined()
+  })
+})
 
 describe('a disk that is full', () => {
   it('makes the outbox refuse what it cannot keep, keep what it has said yes to, and go on when there is room', {

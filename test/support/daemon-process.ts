@@ -13,6 +13,8 @@ export interface SiteFiles {
   readonly devices: Readonly<Record<string, string>>
   readonly flows?: Readonly<Record<string, string>>
   readonly hasOpcua?: boolean
+  /** Where its state is kept; default: a folder beside the site. */
+  readonly state?: string
 }
 
 /** The daemon as a process of its own, on a site of its own in a temporary folder; it can be killed and started again on the same state. */
@@ -102,7 +104,7 @@ async function writeSite(
 node: edge-test
 mqtt: { port: ${ports.mqtt}, anonymous: { role: operator } }
 api: { port: ${ports.api} }
-storage: { path: ${join(folder, 'state')} }
+storage: { path: ${files.state ?? join(folder, 'state')} }
 ${opcua}${files.extra ?? ''}`
   await writeFile(join(site, 'lineside.yaml'), gateway)
   for (const [name, text] of Object.entries(files.devices)) await writeFile(join(site, 'devices', `${name}.yaml`), text)

@@ -46,6 +46,6 @@ describe('lineside demo', () => {
     demo.kill('SIGINT')
     demo.kill('SIGINT')
     await demo.exit
-    expect(readdirSync(tmpdir())).not.toContain(state.split('/').at(-1))
+    await vi.waitFor(() => expect(readdirSync(tmpdir())).not.toContain(state.split('/').at(-1)), { timeout: 20_000 })
   })
 })

@@ -156,8 +156,18 @@ function routeHealth(server: FastifyInstance, options: ApiOptions, visit: Visit)
     const health = await options.health()
     reply.code(health.isReady ? 200 : 503)
     const devices = visitor === undefined ? {} : { devices: deviceRows(options, visitor) }
-    return { status: health.isReady ? 'ready' : 'starting', rooms: health.rooms, ...devices }
+    return { ...readiness(health, visitor === undefined ? 'stranger' : 'visitor'), ...devices }
   })
+}
+
+function readiness({ isReady, rooms }: Health, asker: 'stranger' | 'visitor'): object {
+  const isStarting = Object.values(rooms).some(({ state }) => state !== 'up')
+  const shown = Object.entries(rooms).map(([name, { fault, ...room }]) => {
+    if (fault === undefined) return [name, room]
+    const { code, message, remedy } = fault
+    return [name, { ...room, fault: asker === 'stranger' ? { code } : { code, message, remedy } }]
+  })
+  return { status: isReady ? 'ready' : isStarting ? 'starting' : 'failing', rooms: Object.fromEntries(shown) }
 }
 
 function routeStates(scope: FastifyInstance, options: ApiOptions, visitors: Visitors): void {

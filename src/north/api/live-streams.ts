@@ -7,6 +7,7 @@ import type { LiveTags } from '../../control/contract.ts'
 import type { ChangeBatch } from '../../model/sample.ts'
 import { asTagIndex, type TagIndex } from '../../model/tag.ts'
 import { matchesFilter } from '../../model/topic.ts'
+import { requestProblem } from './problem.ts'
 import { tagRow } from './tags.ts'
 import type { Visitor } from './visitor.ts'
 
@@ -57,14 +58,13 @@ export class LiveStreams implements Disposable {
     if (this.#streams.size >= streamsMax) {
       response.writeHead(503, { 'content-type': 'application/problem+json', 'retry-after': '10' })
       response.end(
-        JSON.stringify({
-          type: 'about:blank',
-          title: 'Too many readers',
-          status: 503,
-          code: 'api.streams-full',
-          detail: `${streamsMax} live streams are open.`,
-          remedy: 'Close one, or use MQTT for many readers.',
-        }),
+        JSON.stringify(
+          requestProblem(503, {
+            code: 'api.streams-full',
+            detail: `${streamsMax} live streams are open.`,
+            remedy: 'Close one, or use MQTT for many readers.',
+          }),
+        ),
       )
       return
     }

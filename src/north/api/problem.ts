@@ -15,13 +15,13 @@ export interface HttpProblem {
 export function problemOf(error: unknown): HttpProblem {
   if (error instanceof Fault) {
     const status = statusByCode[error.code] ?? (error.isRetryable ? 503 : 400)
-    return { type: 'about:blank', title: 'Not done', status, code: error.code, detail: error.message, remedy: error.remedy }
+    return { type: 'about:blank', title: titleOf(status), status, code: error.code, detail: error.message, remedy: error.remedy }
   }
   const status = statusOf(error)
   if (status < 500) return requestProblem(status, explained(error))
   return {
     type: 'about:blank',
-    title: 'Internal error',
+    title: titleOf(500),
     status: 500,
     code: 'internal',
     detail: 'A bug in Lineside.',
@@ -52,7 +52,12 @@ export interface Explanation {
 
 /** A request that cannot be answered, by its HTTP status. */
 export function requestProblem(status: number, { code = codes[status] ?? 'api.bad-request', detail, remedy }: Explanation): HttpProblem {
-  return { type: 'about:blank', title: STATUS_CODES[status] ?? 'Bad Request', status, code, detail, remedy }
+  return { type: 'about:blank', title: titleOf(status), status, code, detail, remedy }
+}
+
+/** Of a problem without a type of its own: the status' phrase (RFC 9457, 4.2.1). */
+function titleOf(status: number): string {
+  return STATUS_CODES[status] ?? 'Bad Request'
 }
 
 const codes: Readonly<Record<number, string>> = {

@@ -1,8 +1,11 @@
 import { once } from 'node:events'
+import { STATUS_CODES } from 'node:http'
 import { connect } from 'node:net'
 import fastify from 'fastify'
 import { describe, expect, it } from 'vitest'
+import { Fault } from '../../../src/base/fault.ts'
 import { answerErrors, errorOptions } from '../../../src/north/api/errors.ts'
+import { problemOf } from '../../../src/north/api/problem.ts'
 
 async function startServer() {
   const server = fastify({ logger: false, bodyLimit: 1_000, ...errorOptions })
@@ -68,11 +71,20 @@ describe('a request that cannot be answered', () => {
     await using server = await startServer()
     const answer = await send(server.port, text)
     expect(answer.problem).toEqual({
-      ...{ type: 'about:blank', title: expect.any(String), status, code },
+      ...{ type: 'about:blank', title: STATUS_CODES[status], status, code },
       ...{ detail: expect.stringMatching(/\w.*\.$/), remedy: expect.stringMatching(/\w.*\.$/) },
     })
     expect(answer.status).toBe(status)
     expect(answer.headers).toContain('content-type: application/problem+json')
+  })
+
+  it.each([
+    [new Fault('access.role', 'No.', { remedy: 'Ask.' }), 403],
+    [new Fault('device.absent', 'No.', { remedy: 'Wait.', isRetryable: true }), 503],
+    [new Fault('flow.unknown', 'No.', { remedy: 'Look.' }), 404],
+    [new Error('a bug'), 500],
+  ])('has the phrase of its status for a title: %s', (error, status) => {
+    expect(problemOf(error)).toMatchObject({ type: 'about:blank', title: STATUS_CODES[status], status })
   })
 
   it('is told which methods there are', async () => {
