@@ -39,6 +39,18 @@ describe('lineside demo', () => {
     expect(plants.filter((pid) => isPlantOf(pid, '1') || isPlantOf(pid, String(demo.pid)))).toEqual([])
   })
 
+  it('shows no stack when Ctrl-C is pressed twice while it is still opening', { timeout: 90_000 }, async () => {
+    await using demo = startProgram(process.execPath, [main, 'demo'])
+    await vi.waitFor(() => expect(demo.lines.join('\n')).toContain('Ctrl-C ends it.'), { timeout: 60_000, interval: 10 })
+    const [, state = ''] = /state\s+(\S+)/.exec(demo.lines.join('\n')) ?? []
+    await vi.waitFor(() => expect(readdirSync(state).length).toBeGreaterThan(2), { timeout: 60_000, interval: 10 })
+    demo.kill('SIGINT')
+    demo.kill('SIGINT')
+    await demo.exit
+    expect(demo.lines.filter((line) => /"stack"|^\s+at /.test(line))).toEqual([])
+    await vi.waitFor(() => expect(readdirSync(tmpdir())).not.toContain(state.split('/').at(-1)), { timeout: 20_000 })
+  })
+
   it('leaves no folder behind when Ctrl-C is pressed twice', { timeout: 90_000 }, async () => {
     await using demo = startProgram(process.execPath, [main, 'demo'])
     await vi.waitFor(() => expect(demo.lines.join('\n')).toContain('First values'), { timeout: 60_000 })

@@ -144,6 +144,35 @@ describe('a hole of a Modbus device', () => {
     expect(await readsOf(line, 1_000)).toEqual(['0+4', '401+9'])
   })
 
+  it('of an area that the device has no function for is remembered, costs only its own tags, and is probed again later', async () => {
+    const clock = startManualClock()
+    const lacks = [4]
+    const plant = await site({ lacks })
+    const inputs = ['ir:1 u16', 'ir:2 u16', 'ir:3 u16']
+    const connect = () =>
+      connectTo({ ...config(plant.device.port), timeoutMs: 60_000 }, [...words(0, 4), ...inputs], { clock, stateFolder: plant.folder })
+    const functionsOf = async (line: Connected, ms: number): Promise<readonly number[]> => {
+      plant.device.takeFunctions()
+      await clock.advance(ms)
+      await line.poll()
+      return plant.device.takeFunctions()
+    }
+    {
+      await using line = await connect()
+      const values = Object.values(await line.values())
+      expect([values.filter((value) => value === 'bad').length, values.length]).toEqual([3, 7])
+      expect(await functionsOf(line, 1_000)).toEqual([3])
+      expect(await functionsOf(line, 6_000)).toEqual([3, 4])
+      expect(line.connection.learnt?.()).toMatchObject([{ message: expect.stringContaining('exception 1, illegal function') }])
+    }
+    await using line = await connect()
+    expect(await functionsOf(line, 0)).toEqual([3, 4]) // not taken apart again
+    expect(await functionsOf(line, 1_000)).toEqual([3])
+    lacks.length = 0
+    expect(await functionsOf(line, 17 * 60_000)).toEqual([3, 4])
+    expect(Object.values(await line.values())).not.toContain('bad')
+  })
+
   it('that is a whole request is forgotten as soon as it is given', async () => {
     const clock = startManualClock()
     const holes = [400, 401, 402]
