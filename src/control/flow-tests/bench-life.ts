@@ -118,7 +118,7 @@ export class BenchLife {
   async #road(clock: Clock, store: Door<StoreCalls>): Promise<CommandRoad> {
     const around = { table: this.#table, devices: this.#places, clock, log: silent }
     const journal = async (event: SiteEvent): Promise<void> => this.#record(event)
-    const road = new CommandRoad({ ...around, journal, interlock: compileInterlocks(this.#table) })
+    const road = new CommandRoad({ ...around, journal, interlocks: compileInterlocks(this.#table) })
     await recoverCommands({ ...around, road, events: (ask) => store.call('events', ask) })
     return road
   }

@@ -86,6 +86,7 @@ export class BenchPlant {
         return tags.map((tag) => this.#reading(name, tag) ?? { tag, value: null, quality: 'bad' })
       },
       write: async (writes) => writes.map((write) => this.#write(name, write)),
+      refusals: async (writes) => writes.map(() => (this.#away.has(name) ? { of: 'place', fault: absent(name) } : undefined)),
       call: async (call) => this.#call(name, call),
       [Symbol.asyncDispose]: async () => {},
     }
