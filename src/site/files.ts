@@ -38,7 +38,8 @@ export async function readTextFile(folder: string, file: string, problems: Probl
 /** The files of tests beside the flows. */
 export async function listTestFiles(folder: string, problems: ProblemList): Promise<readonly string[]> {
   const entries = await readFolder(join(folder, 'flows'), 'flows', problems)
-  const files = entries.filter((entry) => !entry.startsWith('.') && entry.endsWith('.test.yaml')).toSorted()
+  const names = entries.filter((entry) => !entry.isDirectory()).map(({ name }) => name)
+  const files = names.filter((name) => !name.startsWith('.') && name.endsWith('.test.yaml')).toSorted()
   return files.slice(0, filesMax).map((entry) => `flows/${entry}`)
 }
 
