@@ -10,6 +10,7 @@ import { findDriver, type SiteDriver } from './drivers.ts'
 import { type JsonSchema, lazily } from './json-schema.ts'
 import { deviceJsonSchema, driverJsonSchema } from './json-schemas.ts'
 import type { DevicePart } from './loaded.ts'
+import { once } from './parse-once.ts'
 import type { ProblemList } from './problems.ts'
 import { reportIssues } from './schema-problems.ts'
 import type { SourceFile } from './source.ts'
@@ -24,11 +25,11 @@ export function parseDevice(source: SourceFile, problems: ProblemList): DevicePa
   const driver = findDriver(fields['driver'])
   const schema = lazily(() => (driver === undefined ? deviceJsonSchema() : driverJsonSchema(driver)))
   const context = { source, schema, problems }
-  const common = commonDeviceSchema.safeParse(source.value)
+  const common = commonDeviceSchema.safeParse(source.value, once)
   if (!common.success) reportIssues(common.error, context)
   if (driver === undefined) return undefined
   const ownFields = without(fields, commonDeviceShape)
-  const config = driver.config.safeParse(ownFields)
+  const config = driver.config.safeParse(ownFields, once)
   if (!config.success) reportIssues(config.error, context)
   const device = common.success ? common.data.device : String(fields['device'] ?? '')
   const tagFields = fieldsOf(fields['tags'])
@@ -47,7 +48,7 @@ export function parseDevice(source: SourceFile, problems: ProblemList): DevicePa
 
 /** Where the classes themselves are wrong, nothing is said of the tags that name them. */
 function scanAsFarAsKnown(value: unknown, tags: readonly Tag<unknown>[]): Readonly<Record<string, number>> {
-  const scan = commonDeviceShape.scan.safeParse(value)
+  const scan = commonDeviceShape.scan.safeParse(value, once)
   return scan.success ? scan.data : Object.fromEntries(tags.map((tag) => [tag.scan, 1_000]))
 }
 

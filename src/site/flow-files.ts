@@ -3,17 +3,18 @@ import { flowSchema, flowShape, inOrder, stepSchema, triggerSchema } from '../co
 import { asFarAsRight } from './as-far-as-right.ts'
 import { flowJsonSchema } from './json-schemas.ts'
 import type { FlowPart } from './loaded.ts'
+import { once } from './parse-once.ts'
 import type { ProblemList } from './problems.ts'
 import { reportIssues, valueAt } from './schema-problems.ts'
 import type { SourceFile } from './source.ts'
 
 /** What of a flow is right; what is wrong stands in `problems`. */
 export function parseFlow(source: SourceFile, problems: ProblemList): FlowPart {
-  const result = flowSchema.safeParse(source.value)
+  const result = flowSchema.safeParse(source.value, once)
   if (result.success) return { ...result.data, config: result.data, isWhole: true }
   reportIssues(result.error, { source, problems, schema: flowJsonSchema })
   const name = valueAt(source.value, ['flow'])
-  const input = flowShape.input.safeParse(valueAt(source.value, ['input']))
+  const input = flowShape.input.safeParse(valueAt(source.value, ['input']), once)
   return {
     flow: typeof name === 'string' ? name : undefined,
     on: eachRight(valueAt(source.value, ['on']), triggerSchema),

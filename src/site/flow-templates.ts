@@ -5,6 +5,7 @@ import { instanceSchema, type Parameter, templateSchema } from './flow-template-
 import { filledIn } from './flow-template-text.ts'
 import { flowJsonSchema } from './json-schemas.ts'
 import type { FlowPart, From } from './loaded.ts'
+import { once } from './parse-once.ts'
 import type { ProblemList } from './problems.ts'
 import { reportIssues, valueAt } from './schema-problems.ts'
 import type { Path, SourceFile } from './source.ts'
@@ -63,7 +64,7 @@ interface Taking {
 }
 
 function takeTemplate(source: SourceFile, { templates, instances, problems }: Taking): boolean {
-  const result = templateSchema.safeParse(source.value)
+  const result = templateSchema.safeParse(source.value, once)
   if (!result.success) {
     reportIssues(result.error, { source, problems, schema: flowJsonSchema })
     return false
@@ -84,7 +85,7 @@ function takeTemplate(source: SourceFile, { templates, instances, problems }: Ta
 }
 
 function takeInstance(source: SourceFile, { instances, problems }: Taking): boolean {
-  const result = instanceSchema.safeParse(source.value)
+  const result = instanceSchema.safeParse(source.value, once)
   if (!result.success) {
     reportIssues(result.error, { source, problems, schema: flowJsonSchema })
     return false

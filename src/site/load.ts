@@ -22,6 +22,7 @@ import { withImported } from './imported.ts'
 import { lazily } from './json-schema.ts'
 import { siteSchema } from './json-schemas.ts'
 import type { DevicePart, From, LoadedParts, SitePart } from './loaded.ts'
+import { once } from './parse-once.ts'
 import { ProblemList } from './problems.ts'
 import { reportIssues, valueAt } from './schema-problems.ts'
 import type { Site, SiteProblem } from './site.ts'
@@ -115,7 +116,7 @@ function parsed<Part>(source: SourceFile, part: Part | undefined): From<Part> | 
 }
 
 function parseSiteFile(source: SourceFile, problems: ProblemList): SitePart {
-  const result = siteFileSchema.safeParse(source.value)
+  const result = siteFileSchema.safeParse(source.value, once)
   if (result.success) return { config: result.data, keys: result.data }
   reportIssues(result.error, { source, problems, schema: lazily(siteSchema) })
   const right = Object.entries(siteFileSchema.shape).flatMap(([key, schema]) => {
