@@ -10,6 +10,7 @@ packages=(
   mbpoll                        # a Modbus client of other hands
   mosquitto mosquitto-clients   # the upstream broker, and clients of ours
   nats-server                   # an upstream broker of another make, of MQTT 3.1.1
+  ejabberd                      # one of MQTT 5
   protobuf-compiler             # another reader of Sparkplug payloads
   openssl                       # certificates of the tests
   python3-paho-mqtt             # a receiver above, which checks the ledger
@@ -60,7 +61,7 @@ apt=(apt-get --quiet --quiet -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3)
 "${apt[@]}" install --yes --no-install-recommends "${missing[@]}" >&2 || cannot 'apt-get failed'
 
 # What was not here before must not come up at the next boot either.
-for service in mosquitto nats-server; do
+for service in mosquitto nats-server ejabberd; do
   case " ${missing[*]} " in
     *" $service "*) systemctl --quiet disable "$service.service" >&2 || echo "$service.service could not be disabled." >&2 ;;
   esac

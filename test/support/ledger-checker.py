@@ -1,4 +1,4 @@
-"""Checks the ledger of a Lineside gateway from above: `ledger-checker.py HOST PORT FILTER [CLIENT [5|3.1.1]]`, until SIGTERM or the end of stdin;
+"""Checks the ledger of a Lineside gateway from above: `ledger-checker.py HOST PORT FILTER [CLIENT [5|3.1.1 [USER]]]`, until SIGTERM or the end of stdin;
 a number on stdin is waited for: that many different messages, 20 s at the most.
 
 Prints `ready` when subscribed, and at the end one JSON object: for each stream the highest number, how many different ones came, how many came
@@ -16,7 +16,8 @@ from paho.mqtt.properties import Properties
 
 host, port, topic_filter = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 name = sys.argv[4] if len(sys.argv) > 4 else ""
-is_old = sys.argv[5:] == ["3.1.1"]
+is_old = sys.argv[5:6] == ["3.1.1"]
+user = sys.argv[6] if len(sys.argv) > 6 else ""
 streams = {}
 
 
@@ -88,6 +89,8 @@ def finish(*_):
 
 client = mqtt.Client(client_id=name, protocol=mqtt.MQTTv311 if is_old else mqtt.MQTTv5, **({"clean_session": not name} if is_old else {}))
 client.max_inflight_messages_set(1000)
+if user:
+    client.username_pw_set(user, "any")
 client.on_message, client.on_connect, client.on_subscribe = on_message, on_connect, on_subscribe
 signal.signal(signal.SIGTERM, finish)
 client.reconnect_delay_set(1, 1)

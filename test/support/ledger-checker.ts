@@ -18,14 +18,14 @@ export interface LedgerChecker extends AsyncDisposable {
   finish(count: number): Promise<Readonly<Record<string, Verdict>>>
 }
 
-/** Ready when it is subscribed. A `client` keeps its session at the broker. */
+/** Ready when it is subscribed. A `client` keeps its session at the broker; a `user` comes with any password. */
 export async function startLedgerChecker(
   port: number,
   filter: string,
-  { client = '', version = '5' }: { readonly client?: string; readonly version?: '5' | '3.1.1' } = {},
+  { client = '', version = '5', user = '' }: { readonly client?: string; readonly version?: '5' | '3.1.1'; readonly user?: string } = {},
 ): Promise<LedgerChecker> {
   const program = join(import.meta.dirname, 'ledger-checker.py')
-  const child = spawn('/usr/bin/python3', [program, '127.0.0.1', String(port), filter, client, version], {
+  const child = spawn('/usr/bin/python3', [program, '127.0.0.1', String(port), filter, client, version, user], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const lines = createInterface({ input: child.stdout })

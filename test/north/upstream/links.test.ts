@@ -1,94 +1,19 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it, vi } from 'vitest'
-import { epochMs, systemClock } from '../../../src/base/clock.ts'
-import { upstreamConfigSchema } from '../../../src/north/upstream/config.ts'
-import type { ReceivingPorts } from '../../../src/north/upstream/receiving.ts'
-import { startUpstream } from '../../../src/north/upstream/upstream.ts'
-import type { OutgoingMessage } from '../../../src/store/contract.ts'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { epochMs } from '../../../src/base/clock.ts'
 import { startCable } from '../../support/cable.ts'
 import { startAuthority } from '../../support/certificates.ts'
 import { startLedgerChecker } from '../../support/ledger-checker.ts'
-import { keptLog } from '../../support/quiet-log.ts'
-import { makeStateFolder } from '../../support/state-folder.ts'
-import { openTestStore } from '../../support/store-samples.ts'
 import { freePort, startProgram } from '../support/program.ts'
 import { FarBroker } from './far-broker.ts'
-
-const site = 'acme/line-1'
-const node = 'edge-07'
-
-/** An upstream that sends what is in a real outbox. */
-async function startLine(url: string, options: object = {}, receiving?: Partial<ReceivingPorts>) {
-  const folder = makeStateFolder()
-  const store = await openTestStore(folder.path)
-  const config = upstreamConfigSchema.parse({ url, keepalive: '2s', inflight: 50, ...options })
-  const listeners = new Set<() => void>()
-  const ports: ReceivingPorts = {
-    publish: async () => {},
-    write: async ({ id }) => ({ id, status: 'done', tookMs: 1 }),
-    findTag: () => undefined,
-    parseWish: async () => ({ value: 1 }),
-    answer: async () => {},
-    ...receiving,
-  }
-  const log = keptLog()
-  const upstream = startUpstream({
-    ...{ name: 'plant', config, site, node, clock: systemClock, chance: () => 0, log, receiving: ports },
-    outbox: {
-      next: (afterId, rowsMax, only) => store.nextUnsent({ upstream: 'plant', afterId, rowsMax, ...(only === undefined ? {} : { only }) }),
-      survey: (afterId, rowsMax, only) =>
-        store.surveyUnsent({ upstream: 'plant', afterId, rowsMax, ...(only === undefined ? {} : { only }) }),
-      remove: (ids, outcome = 'sent') => store.removeSent({ upstream: 'plant', ids, outcome }),
-      onAccepted: (listener) => {
-        listeners.add(listener)
-        return { [Symbol.dispose]: () => listeners.delete(listener) }
-      },
-    },
-  })
-  const accept = async (...messages: readonly (Pick<OutgoingMessage, 'subject'> & Partial<OutgoingMessage>)[]): Promise<void> => {
-    await store.accept(messages.map((more) => ({ upstream: 'plant', kind: 'message', body: '{}', timeMs: epochMs(Date.now()), ...more })))
-    for (const listener of listeners) listener()
-  }
-  return {
-    upstream,
-    store,
-    log,
-    accept,
-    books: async () => (await store.outboxStatus(null))[0]?.streams ?? [],
-    waiting: async () => (await store.outboxStatus(null))[0]?.waitingRows,
-    metric: (name: string) => upstream.metrics().find((metric) => metric.name === `lineside_upstream_${name}`)?.value,
-    [Symbol.asyncDispose]: async () => {
-      await upstream[Symbol.asyncDispose]()
-      await store[Symbol.asyncDispose]()
-      folder[Symbol.dispose]()
-    },
-  }
-}
-
-/** nats-server with its MQTT door, which speaks 3.1.1 alone. */
-async function startNats() {
-  const folder = await mkdtemp(join(tmpdir(), 'lineside-nats-'))
-  const port = await freePort()
-  const config = join(folder, 'nats.conf')
-  await writeFile(
-    config,
-    `server_name: test\nhost: 127.0.0.1\nport: ${await freePort()}\njetstream { store_dir: "${folder}" }\nmqtt { host: 127.0.0.1, port: ${port} }\n`,
-  )
-  const program = startProgram('/usr/sbin/nats-server', ['-c', config])
-  await vi.waitFor(() => expect(program.lines.join('\n')).toContain('Server is ready'), { timeout: 10_000 })
-  return {
-    port,
-    url: `mqtt://127.0.0.1:${port}`,
-    [Symbol.asyncDispose]: async () => {
-      await program[Symbol.asyncDispose]()
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
-}
+import { site, startLine } from './line.ts'
+import { startEjabberd, startNats } from './other-makes.ts'
 
 describe('the link to an upstream', () => {
+  afterEach(() => void vi.unstubAllEnvs())
+
   it('carries a ledger over MQTT 5 by which a receiver above sees that nothing is missing', { timeout: 30_000 }, async () => {
     await using far = new FarBroker(await freePort())
     await far.start()
@@ -115,6 +40,20 @@ describe('the link to an upstream', () => {
     const [verdict] = Object.values(await checker.finish(300))
     expect(verdict).toEqual({ highest: 300, received: 300, twice: 0, declared: 0, missing: 0, disordered: 0 })
     expect(line.log.lines.filter(({ message }) => message.includes('3.1.1 is tried'))).toHaveLength(1)
+  })
+
+  it('is the same with a second make of broker that speaks 5, user, canary and all', { timeout: 60_000 }, async () => {
+    vi.stubEnv('LINESIDE_SECRET_ANY', 'swordfish')
+    await using ejabberd = await startEjabberd()
+    await using checker = await startLedgerChecker(ejabberd.port, 't/#', { user: 'checker' })
+    await using line = await startLine(ejabberd.url, { user: 'edge-07', password: '${secret:any}', canary: '2s' })
+    await line.accept(...Array.from({ length: 300 }, (_, place) => ({ subject: `t/${place % 5}` })))
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 20_000 })
+    await vi.waitFor(() => expect(line.upstream.status()).toMatchObject({ state: 'online', version: 5, echoAgeMs: expect.any(Number) }), {
+      timeout: 10_000,
+    })
+    const [verdict] = Object.values(await checker.finish(300))
+    expect(verdict).toEqual({ highest: 300, received: 300, twice: 0, declared: 0, missing: 0, disordered: 0 })
   })
 
   it('is found half-open by its canary, long before TCP would, and nothing is lost', { timeout: 40_000 }, async () => {
