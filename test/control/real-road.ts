@@ -68,6 +68,7 @@ export function startRealRoad<Config, Address>(driver: Driver<Config, Address>, 
   return {
     road,
     journal,
+    value: (path: string) => table.sampleOf(asTagId(`plc/${path}`))?.value,
     quality: (path: string) => table.sampleOf(asTagId(`plc/${path}`))?.quality,
     command,
     ask: (path: string, value: Command['value'], more: Partial<Command> = {}) => road.write(command(path, value, more)),

@@ -42,7 +42,11 @@ export async function overLine({ line, units, config, tags, context }: OverLineO
   return {
     failure: line.failure,
     source: { kind: 'polled', poll: async (name, signal) => (await scans.get(name)?.poll(signal)) ?? { readings: [] } },
-    read: (wanted, signal) => readNow({ line, learnt, items: wanted.map((tag) => itemOf(items, tag)), signal }),
+    read: async (wanted, signal) => {
+      const readings = await readNow({ line, learnt, items: wanted.map((tag) => itemOf(items, tag)), signal })
+      for (const scan of scans.values()) scan.readBesides(new Set(wanted))
+      return readings
+    },
     write: (writes, signal) =>
       writer.write(
         writes.map(({ tag, value }) => ({ item: itemOf(items, tag), value })),

@@ -17,6 +17,7 @@ export class LiveBlock {
   readonly #slots: readonly Slot[]
   readonly #last: Buffer
   #isKnown = false
+  #isToldAnew = false
   #refusal: Refusal | undefined
   #refusals = 0
   /** It was refused where others were given: it is a hole, and not a device that is only starting. */
@@ -54,14 +55,21 @@ export class LiveBlock {
 
   /** Adds what is not as it was: this runs for every answer of every device, and costs one comparison where nothing has changed. */
   take(data: Buffer, readings: Reading[]): void {
-    if (this.#isKnown && this.#last.equals(data)) return
+    const isTold = this.#isKnown && !this.#isToldAnew
+    if (isTold && this.#last.equals(data)) return
     for (const slot of this.#slots) {
-      if (!this.#isKnown || hasChanged(slot, this.#last, data)) readings.push(readingOf(slot, data))
+      if (!isTold || hasChanged(slot, this.#last, data)) readings.push(readingOf(slot, data))
     }
     data.copy(this.#last)
     this.#isKnown = true
+    this.#isToldAnew = false
     this.#refusal = undefined
     this.#refusals = 0
+  }
+
+  /** Somebody was told something else meanwhile: what the next answer says is told, also where it is as it was. */
+  tellAnew(): void {
+    this.#isToldAnew = true
   }
 
   /** True where that is news. */

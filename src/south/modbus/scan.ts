@@ -39,6 +39,9 @@ export class Scan {
   #blocks: readonly LiveBlock[]
   /** What was known before anything was read. */
   #known: readonly Reading[]
+  #polls = 0
+  /** Tags that were read besides while a poll is under way. */
+  readonly #besides = new Set<number>()
 
   constructor(options: ScanOptions) {
     this.#options = options
@@ -56,9 +59,34 @@ export class Scan {
     this.#known = known
   }
 
+  /**
+   * These tags were read besides: a button that was seen pressed and has sprung back before the next poll would be as it was at the last one, and stay
+   * pressed for everybody. What the poll under way has read of them may be older than that, and is not told.
+   */
+  readBesides(tags: ReadonlySet<number>): void {
+    for (const live of this.#blocks) if (live.block.items.some(({ tag }) => tags.has(tag))) live.tellAnew()
+    for (const tag of this.#polls > 0 ? tags : []) this.#besides.add(tag)
+  }
+
   /** Reads every block once; rejects only when the connection is lost. */
   async poll(signal: AbortSignal): Promise<PollResult> {
     const round = new Round(this.#blocks, signal)
+    this.#polls += 1
+    try {
+      return this.#without(this.#besides, await this.#pollOnce(round))
+    } finally {
+      this.#polls -= 1
+      if (this.#polls === 0) this.#besides.clear()
+    }
+  }
+
+  #without(tags: ReadonlySet<number>, result: PollResult): PollResult {
+    if (tags.size === 0) return result
+    for (const live of this.#blocks) if (live.block.items.some(({ tag }) => tags.has(tag))) live.tellAnew()
+    return { ...result, readings: result.readings.filter(({ tag }) => !tags.has(tag)) }
+  }
+
+  async #pollOnce(round: Round): Promise<PollResult> {
     round.readings.push(...this.#known)
     this.#known = []
     const lanes = Math.min(this.#options.line.inflightMax, this.#blocks.length)
