@@ -4,6 +4,7 @@ import { endSoon } from './end.ts'
 
 /** Fault schedules: each runs the product against peers that misbehave by a seeded plan, and looks for anything lost or wrong. */
 const schedules: Readonly<Record<string, () => Promise<Chaos>>> = {
+  flows: async () => (await import('./chaos/flows/chaos.ts')).chaosFlows,
   south: async () => (await import('./chaos/south/chaos.ts')).chaosSouth,
   upstream: async () => (await import('./chaos/upstream/chaos.ts')).chaosUpstream,
 }

@@ -1,17 +1,13 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
-import { request } from 'node:http'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { freePort } from '../../line/free-port.ts'
 import { type Program, startProgram } from '../../line/process.ts'
 import { until } from '../../line/until.ts'
+import { ChaosDaemon } from '../daemon.ts'
 import type { Machine } from './machine.ts'
 
 export const upstream = 'plant'
 const tags = 30
-const main = join(import.meta.dirname, '../../../bin/lineside.js')
-const crash = fileURLToPath(new URL('./crash-thread-process.ts', import.meta.url))
-const answerMs = 2_000
 
 export interface ChaosGatewayOptions {
   readonly machine: Machine
@@ -22,24 +18,12 @@ export interface ChaosGatewayOptions {
 }
 
 /** The daemon on its own machine, with a small plant that changes all the time. */
-export class ChaosGateway implements AsyncDisposable {
-  readonly #options: ChaosGatewayOptions
-  readonly #site: string
+export class ChaosGateway extends ChaosDaemon {
   readonly #plant: Program
-  readonly #inspectorPort: number
-  #daemon: Program | undefined
-  #isKilled = false
-  #wasReady = false
 
-  private constructor(
-    options: ChaosGatewayOptions,
-    site: string,
-    { plant, inspectorPort }: { readonly plant: Program; readonly inspectorPort: number },
-  ) {
-    this.#options = options
-    this.#site = site
+  private constructor(plant: Program, options: ConstructorParameters<typeof ChaosDaemon>[0]) {
+    super(options)
     this.#plant = plant
-    this.#inspectorPort = inspectorPort
   }
 
   static async start(options: ChaosGatewayOptions): Promise<ChaosGateway> {
@@ -51,84 +35,21 @@ export class ChaosGateway implements AsyncDisposable {
     })
     await until(() => port !== 0, { what: 'the plant', timeoutMs: 10_000, program: plant })
     const site = join(folder, 'site')
-    const ports = { mqtt: await freePort(), api: await freePort(), inspector: await freePort() }
+    const ports = { mqtt: await freePort(), api: await freePort() }
     writeSite(site, { options, ports, plantPort: port })
-    const gateway = new ChaosGateway(options, site, { plant, inspectorPort: ports.inspector })
+    const stateFolder = join(machine.diskFolder, 'state')
+    const gateway = new ChaosGateway(plant, { site, stateFolder, inspectorPort: await freePort(), command: machine.inside })
     gateway.start()
     return gateway
-  }
-
-  /** Why the daemon has ended, where nobody killed it. A start that a crash has spoilt is begun again, as systemd does it. */
-  get hasDied(): string | undefined {
-    if (this.#daemon?.hasEnded !== true || this.#isKilled) return undefined
-    if (this.#wasReady) return this.#daemon.said
-    this.start()
-    return undefined
-  }
-
-  get said(): string {
-    return this.#daemon?.said ?? ''
-  }
-
-  start(): void {
-    const args = [`--inspect-port=127.0.0.1:${this.#inspectorPort}`, main, 'run', this.#site]
-    this.#isKilled = false
-    this.#wasReady = false
-    this.#daemon = startProgram(this.#options.machine.inside({ program: process.execPath, args }))
-  }
-
-  async kill(): Promise<void> {
-    this.#isKilled = true
-    this.#daemon?.kill('SIGKILL')
-    await this.#daemon?.ended
-  }
-
-  /** True when it was told; a daemon that has just been killed cannot be. */
-  async crashThread(name: string): Promise<boolean> {
-    this.#daemon?.kill('SIGUSR1')
-    const args = [crash, String(this.#inspectorPort), name]
-    await using program = startProgram(this.#options.machine.inside({ program: process.execPath, args }))
-    await program.ended
-    return program.exitCode === 0
   }
 
   stopPlant(): void {
     this.#plant.kill('SIGKILL')
   }
 
-  async isReady(): Promise<boolean> {
-    const isReady = (await this.#ask('/health/ready')) !== undefined
-    this.#wasReady ||= isReady
-    return isReady
-  }
-
-  /** The sum of a metric's rows whose labels hold this text; undefined where nobody answers. */
-  async metric(name: string, label = ''): Promise<number | undefined> {
-    const text = await this.#ask('/metrics')
-    const rows = text?.split('\n').filter((row) => (row.startsWith(`${name}{`) || row.startsWith(`${name} `)) && row.includes(label))
-    return rows?.reduce((sum, row) => sum + Number(row.split(' ').at(-1)), 0)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.kill()
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]()
     await this.#plant[Symbol.asyncDispose]()
-  }
-
-  /** By its private socket, which no network is between. */
-  #ask(path: string): Promise<string | undefined> {
-    const { promise, resolve } = Promise.withResolvers<string | undefined>()
-    const socketPath = join(this.#options.machine.diskFolder, 'state', 'lineside.sock')
-    const asking = request({ socketPath, path, timeout: answerMs }, (answer) => {
-      const parts: Buffer[] = []
-      answer.on('data', (part: Buffer) => parts.push(part))
-      answer.on('end', () => resolve(answer.statusCode === 200 ? Buffer.concat(parts).toString() : undefined))
-      answer.on('error', () => resolve(undefined))
-    })
-    asking.on('timeout', () => asking.destroy())
-    asking.on('error', () => resolve(undefined))
-    asking.on('close', () => resolve(undefined))
-    asking.end()
-    return promise
   }
 }
 
