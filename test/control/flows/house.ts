@@ -30,6 +30,8 @@ export class House implements AsyncDisposable {
   readonly events: SiteEvent[] = []
   /** Calls of the store that are not answered, and not heard either: the power fails before them. */
   isDeaf: ((call: string, ask: unknown) => boolean) | undefined
+  /** The disk is busy: no run is kept before this resolves. */
+  held: Promise<void> | undefined
   table: TagTable
   flows!: Flows
   readonly #options: HouseOptions
@@ -138,6 +140,7 @@ export class House implements AsyncDisposable {
     { name, ask, journalled }: { readonly name: keyof Store & string; readonly ask: unknown; readonly journalled: readonly (() => void)[] },
   ): Promise<unknown> {
     const isLost = (): boolean => life.isDead
+    if (name === 'recordRuns') await this.held
     if (this.isDeaf?.(name, ask) === true) this.powerFails()
     if (isLost()) return await new Promise(() => {})
     const answer = await (this.store[name] as (ask: unknown) => Promise<unknown>)(ask)

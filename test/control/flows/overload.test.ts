@@ -1,0 +1,66 @@
+import { describe, expect, it, vi } from 'vitest'
+import type { FlowDefinition } from '../../../src/control/flows/definition.ts'
+import { House } from './house.ts'
+import { chain, flowOf, step } from './life.ts'
+
+const by = { name: 'anna', role: 'operator', road: 'api' } as const
+const start = { on: [{ kind: 'start', role: 'operator' }] } as const
+const free = { concurrency: { limit: 100, overflow: 'queue', queueMax: 100 } } as const
+
+/** Goes through a thousand items without waiting for anything. */
+const many: FlowDefinition = flowOf(
+  [
+    step({
+      id: 'all',
+      kind: 'each',
+      in: Array.from({ length: 1_000 }, (_, place) => place),
+      as: 'item',
+      limit: 1_000,
+      steps: [step({ id: 'one', kind: 'set', variables: { last: '${item}' } })],
+    }),
+  ],
+  { flow: 'many', ...start, ...free },
+)
+const small = (flow: string, more: Partial<FlowDefinition>): FlowDefinition =>
+  flowOf(chain({ id: 'say', kind: 'log', level: 'info', text: 'here' }), { flow, ...start, ...free, ...more })
+
+describe('a gateway whose disk is behind', () => {
+  it('refuses starts of low priority with a reason and an event, takes the others, and does all of it when the disk is back', async () => {
+    await using house = await House.start({ flows: [many, small('low', { priority: 'low' }), small('high', { priority: 'high' })] })
+    const disk = Promise.withResolvers<void>()
+    house.held = disk.promise
+    const begun = Array.from({ length: 8 }, () => house.flows.startFlow('many', {}, { kind: 'start' }))
+    await vi.waitFor(async () => {
+      await house.clock.settle()
+      const waiting = house.flows.metrics().find(({ name }) => name === 'lineside_flow_records_waiting')
+      expect(waiting?.value).toBeGreaterThan(5_000)
+    }, 10_000)
+    expect(() => house.flows.startFlow('low', {}, { kind: 'start' })).toThrow(/machine has more to do than it can/)
+    const high = house.flows.startFlow('high', {}, { kind: 'start' })
+    const [refusal] = house.events.filter(({ type }) => type === 'flow.overloaded')
+    expect(refusal).toMatchObject({ subject: 'low', data: { reason: 'overloaded' } })
+    disk.resolve()
+    await Promise.all([...begun, high].map(({ kept }) => kept))
+    await vi.waitFor(async () => {
+      await house.clock.advance(100)
+      expect((await house.states('many')).every((state) => state === 'completed')).toBe(true)
+      expect(await house.states('high')).toEqual(['completed'])
+    }, 10_000)
+    expect((await house.flows.calls.startFlow({ flow: 'low', by })).run).toBeDefined()
+  })
+})
+
+describe('a flow that begins itself over and over', () => {
+  it('is held to its rate, says so once a second, and does not hold the others up', async () => {
+    const loop = small('loop', {
+      on: [{ kind: 'topic', topic: 'loop' }],
+      concurrency: { limit: 2_000, overflow: 'queue', queueMax: 2_000 },
+    })
+    await using house = await House.start({ flows: [loop, small('other', {})] })
+    await Promise.all(Array.from({ length: 1_500 }, (_, number) => house.message('a/b/loop', { number })))
+    const refusals = house.events.filter(({ type }) => type === 'flow.overloaded')
+    expect(refusals).toMatchObject([{ subject: 'loop', data: { reason: 'flood' } }])
+    expect(await house.states('loop')).toHaveLength(1_000)
+    expect((await house.flows.calls.startFlow({ flow: 'other', by })).run).toBeDefined()
+  })
+})
