@@ -33,6 +33,7 @@ interface FlowRow {
 interface RunRow {
   readonly run: string
   readonly flow: string
+  readonly mode?: 'shadow'
   readonly state: string
   readonly begun: string
   readonly ended?: string
@@ -128,10 +129,10 @@ async function listRuns(options: RunsOptions, terminal: Terminal): Promise<numbe
   return 0
 }
 
-function runCells({ run, flow, state, begun, step = '', fault, questions = [] }: RunRow): readonly string[] {
+function runCells({ run, flow, mode, state, begun, step = '', fault, questions = [] }: RunRow): readonly string[] {
   const [question] = questions
   const why = question === undefined ? (fault === undefined ? step : `${step}: ${fault.message}`) : `${question.step}: ${question.text}`
-  return [run, flow, state, `${shownAge(begun, systemClock.now())} ago`, why]
+  return [run, mode === undefined ? flow : `${flow} (${mode})`, state, `${shownAge(begun, systemClock.now())} ago`, why]
 }
 
 async function showRun(run: string, options: RunsOptions, terminal: Terminal): Promise<number> {
@@ -142,7 +143,9 @@ async function showRun(run: string, options: RunsOptions, terminal: Terminal): P
     return 0
   }
   const { fault, left = [], questions = [], records = [] } = row
-  terminal.out(`${row.run} of ${row.flow} is ${row.state}, begun ${row.begun}${row.ended === undefined ? '' : `, ended ${row.ended}`}\n`)
+  terminal.out(
+    `${row.run} of ${row.flow}${row.mode === undefined ? '' : ` (${row.mode})`} is ${row.state}, begun ${row.begun}${row.ended === undefined ? '' : `, ended ${row.ended}`}\n`,
+  )
   if (fault !== undefined) terminal.out(`${row.step ?? ''}: ${fault.message}  (${fault.code})\n    ${fault.remedy}\n`)
   for (const step of left) terminal.out(`To be settled by hand: ${step}\n`)
   for (const { step, text } of questions) terminal.out(`Asks at ${step}: ${text}\n`)

@@ -132,6 +132,8 @@ export interface RunsQuery {
 
 export interface RunInfo {
   readonly run: string
+  /** It only decides, and does nothing. */
+  readonly mode?: 'shadow'
   readonly flow: string
   readonly state: RunState | 'queued' | 'running' | 'paused' | 'asking' | 'unwinding'
   readonly begunMs: EpochMs

@@ -8,6 +8,7 @@ import { type FlowPort, flowPort } from './port.ts'
 import type { FlowsOptions } from './ports.ts'
 import { infoOf } from './run-info.ts'
 import { startRunTopics } from './run-topics.ts'
+import { tellChangedVersions } from './version-watch.ts'
 
 export interface Flows extends Running {
   take(batch: ChangeBatch): void
@@ -32,6 +33,7 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
   await flows.resume()
   await flows.listen()
   flows.triggers.follow()
+  void tellChangedVersions(flows.byName.values(), options)
   const topics = startRunTopics({ ...options.data, ...options, runs: () => [...flows.runs.all].map(infoOf) })
   return {
     failure: firstFailure([flows.runs, flows.triggers, topics]),

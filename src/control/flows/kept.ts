@@ -7,6 +7,8 @@ export interface RunStart {
   readonly input: Readonly<Record<string, unknown>>
   /** The run that began it, and waits for it. */
   readonly parent?: Parent
+  /** It only decides. */
+  readonly mode?: 'shadow'
 }
 
 export interface Parent {

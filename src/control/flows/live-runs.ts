@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Fault, plainFault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
 import type { KeptRun } from '../../store/contract.ts'
+import { BreakerPool } from '../breaker-pool.ts'
 import { carryOut } from './carry-out.ts'
 import type { CompiledFlow } from './compiled.ts'
 import { StepFailure, Stopped } from './faults.ts'
@@ -54,6 +55,8 @@ export class LiveRuns {
   readonly #turn = new Turn()
   readonly #live = new Map<string, LiveRun>()
   readonly #ports: StepPorts
+  /** What is only said to be done says nothing of whether a device answers. */
+  readonly #shadowBreakers: BreakerPool
   readonly #bug = Promise.withResolvers<never>()
 
   constructor(options: LiveRunsOptions) {
@@ -61,6 +64,7 @@ export class LiveRuns {
     this.#options = options
     this.#ports = { ...options.ports, runFlow: (ask, stop) => this.#child(ask, stop) }
     this.telling = new Telling({ record, clock })
+    this.#shadowBreakers = new BreakerPool({ record: () => {}, clock })
     this.journal = new RunJournal({ append: (records) => store.call('recordRuns', records), clock, log, stop: life })
     this.starts = new Starts({ clock, pressure: () => this.#pressure(), cancel: (run) => this.#replace(run) })
     this.failure = this.#bug.promise
@@ -76,7 +80,8 @@ export class LiveRuns {
   }
 
   /** Throws where it may not begin now: `flow.overloaded`, `flow.busy`. Where it may, `kept` resolves when it will survive a power cut. */
-  begin({ flow, start, id = randomUUID() }: Beginning): { readonly run: Run; readonly kept: Promise<void> } {
+  begin({ flow, start: asked, id = randomUUID() }: Beginning): { readonly run: Run; readonly kept: Promise<void> } {
+    const start: RunStart = flow.definition.mode === 'shadow' ? { ...asked, mode: 'shadow' } : asked
     const run = this.#open({ id, flow, start, begunMs: this.#options.clock.now(), past: [], isResumed: false })
     const begun = { kind: 'begun', flow: flow.name, definition: flow.text, input: JSON.stringify(start) } as const
     let kept: Promise<void> | undefined
@@ -115,12 +120,13 @@ export class LiveRuns {
     readonly isResumed: boolean
   }): Run {
     const { log, life } = this.#options
-    const ports = of.flow.definition.mode === 'shadow' ? shadowPorts(this.#ports) : this.#ports
+    const isShadow = of.flow.definition.mode === 'shadow'
+    const ports = isShadow ? shadowPorts(this.#ports) : this.#ports
     return new Run({
       ...of,
       ports,
       journal: this.journal,
-      breakers: this.#options.breakers,
+      breakers: isShadow ? this.#shadowBreakers : this.#options.breakers,
       turn: this.#turn,
       tell: (type, run, data) => this.telling.say(type, run, data),
       log,
@@ -146,7 +152,7 @@ export class LiveRuns {
       group: groupOf(flow, start),
       concurrency: definition.concurrency,
       priority: definition.priority,
-      locks: definition.locks,
+      locks: definition.mode === 'shadow' ? definition.locks.map((lock) => `shadow ${lock}`) : definition.locks,
       holder: run.facts.holder,
       isExempt: run.isResumed && !run.past.isBlank,
       isKept: run.isResumed,

@@ -13,6 +13,7 @@ export function infoOf({ run, state }: LiveRun): RunInfo {
     flow: run.flow.name,
     state: stateOf({ state, isPaused: past.isPaused, isAsking: questions.length > 0, isUnwinding: cause !== undefined }),
     begunMs: run.begunMs,
+    ...(run.flow.definition.mode === 'shadow' ? { mode: 'shadow' as const } : {}),
     ...(cause?.step === undefined ? {} : { step: cause.step }),
     ...(cause?.fault === undefined ? {} : { fault: cause.fault }),
     ...(left.length === 0 ? {} : { left }),
@@ -31,9 +32,18 @@ function stateOf(at: {
   return at.isAsking ? 'asking' : at.state
 }
 
-export function keptInfo({ run, flow, begunMs, endedMs, state, outcome }: RunRow): RunInfo {
+export function keptInfo({ run, flow, begunMs, endedMs, state, outcome, input }: RunRow): RunInfo {
+  const { mode } = startOf({ input })
   const { state: _, ...end } = JSON.parse(outcome ?? '{}') as Partial<RunEnd>
-  return { run, flow, state: state ?? 'queued', begunMs, ...(endedMs === undefined ? {} : { endedMs }), ...end }
+  return {
+    run,
+    flow,
+    state: state ?? 'queued',
+    begunMs,
+    ...(mode === undefined ? {} : { mode }),
+    ...(endedMs === undefined ? {} : { endedMs }),
+    ...end,
+  }
 }
 
 const recordsMax = 1_000

@@ -121,6 +121,8 @@ export class Run {
   async ask(key: string, question: Question): Promise<Answer> {
     const known = this.past.answer(key)
     if (known !== undefined) return known
+    // Nobody is asked for what will not be done; what comes after a yes is to be seen.
+    if (this.flow.definition.mode === 'shadow') return { verdict: question.kind === 'approve' ? 'approved' : 'repeat', by: 'shadow' }
     const answered = Promise.withResolvers<Answer>()
     const sinceMs = this.ports.clock.now()
     this.#asked.set(key, { ...question, key, sinceMs, answer: answered.resolve })
