@@ -1,10 +1,10 @@
-import { type EpochMs, epochMs, isoTime, parseIsoTime, systemClock } from '../base/clock.ts'
+import { epochMs, isoTime, systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
-import { durationSchema } from '../base/units.ts'
 import type { EventSource, ReplayTarget, ShownEvent, ShownLetter } from '../runtime/events.ts'
 import { socketPathOf } from '../site/socket-path.ts'
 import { sitePathOf, stateFolderOf } from '../site/state.ts'
 import { type Gateway, type GatewayChoice, reachGateway } from './gateway.ts'
+import { moment } from './moment.ts'
 import { stopSignal } from './stop-signal.ts'
 import { tableText } from './tag-row.ts'
 import type { Terminal } from './terminal.ts'
@@ -200,17 +200,6 @@ function filterOf({ type, subject, since, until }: EventFilter): Omit<Ask, 'orde
     ...(since === undefined ? {} : { fromMs: moment(since) }),
     ...(until === undefined ? {} : { toMs: moment(until) }),
   }
-}
-
-const span = durationSchema()
-
-/** `1h` is an hour ago. */
-function moment(text: string): EpochMs {
-  const ago = span.safeParse(text)
-  if (ago.success) return epochMs(systemClock.now() - ago.data)
-  const at = parseIsoTime(text)
-  if (at === undefined) throw usage(`"${text.slice(0, 60)}" is no moment.`, 'Write 1h for an hour ago, or 2026-11-21T02:30:00Z.')
-  return at
 }
 
 function usage(message: string, remedy: string): Fault {

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { StatsOptions } from './flow-stats.ts'
 import type { FlowsOptions, RunsOptions, StartOptions } from './flows.ts'
 import { onGateway } from './on-gateway.ts'
 import type { TestOptions } from './test.ts'
@@ -6,7 +7,7 @@ import { example, type Wiring } from './wiring.ts'
 
 /** The commands that look at flows, begin them and steer their runs. */
 export function addFlowCommands(program: Command, { terminal, take }: Wiring): void {
-  onGateway(program.command('flows'))
+  const shown = onGateway(program.command('flows'))
     .description('shows the flows of a running gateway: what runs, waits, and how it ended')
     .option('--json', 'print the rows as JSON')
     .addHelpText('after', example('lineside flows'))
@@ -14,6 +15,7 @@ export function addFlowCommands(program: Command, { terminal, take }: Wiring): v
       const { flows } = await import('./flows.ts')
       await take(flows(options, terminal))
     })
+  addStats(shown, { terminal, take })
   onGateway(program.command('runs'))
     .description('shows runs of flows, or one with all its records, or lets an engineer bring one in order')
     .argument(
@@ -41,6 +43,22 @@ export function addFlowCommands(program: Command, { terminal, take }: Wiring): v
     })
   addTest(program, { terminal, take })
   for (const act of ['pause', 'resume', 'cancel'] as const) addSteering(program, act, { terminal, take })
+}
+
+function addStats(flows: Command, { terminal, take }: Wiring): void {
+  flows
+    .command('stats')
+    .description(
+      'counts how the flows went, from the journal on this machine: how they ended, how long they took, where they waited, what was undone and decided',
+    )
+    .option('--since <when>', '7d for the last seven days, or a moment like 2026-11-21T02:30:00Z', '7d')
+    .option('--until <when>', 'only what began before this moment')
+    .option('--flow <flow>', 'only this one')
+    .addHelpText('after', example('lineside flows stats --since 30d --flow reject-underfilled'))
+    .action(async (_options: StatsOptions, command: Command) => {
+      const { stats } = await import('./flow-stats.ts')
+      await take(stats(command.optsWithGlobals<StatsOptions>(), terminal))
+    })
 }
 
 function addTest(program: Command, { terminal, take }: Wiring): void {

@@ -7,11 +7,14 @@ import { openConsumers } from './consumers.ts'
 import { numberPragma } from './database.ts'
 import { openEventTable } from './events.ts'
 import { journalSchema } from './journal.ts'
+import { type PastRun, type PastRunsAsk, pastRuns } from './run-history.ts'
 
-/** The journal of a gateway that does not run. */
+/** The journal beside the gateway, whether it runs or not. */
 export interface JournalReader extends Disposable {
   page(ask: EventsAsk): EventsPage
   dead(ask: DeadLetterAsk): readonly DeadLetter[]
+  /** One after the other. */
+  runs(ask: PastRunsAsk): Iterable<PastRun>
 }
 
 /** Reads only, and changes nothing of the file. Throws `store.no-journal`, `store.file-newer` or `store.unreadable`. */
@@ -27,7 +30,7 @@ export function openJournalReader(stateFolder: string): JournalReader {
     const events = openEventTable(db)
     const consumers = openConsumers(db)
     const opened = db
-    return { page: events.page, dead: consumers.dead, [Symbol.dispose]: () => void opened.close() }
+    return { page: events.page, dead: consumers.dead, runs: (ask) => pastRuns(opened, ask), [Symbol.dispose]: () => void opened.close() }
   } catch (error) {
     db?.close()
     if (error instanceof Fault) throw error

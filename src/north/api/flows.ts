@@ -74,7 +74,19 @@ export async function steerRun(
   return runRow(await flows.steerRun({ run: ask.run, act, by: ask.by, isLeftAsItStands: !undo, ...named }))
 }
 
-function runRow({ run, flow, mode, state, begunMs, endedMs, step, fault, left, output, questions }: RunInfo): Readonly<Record<string, unknown>> {
+function runRow({
+  run,
+  flow,
+  mode,
+  state,
+  begunMs,
+  endedMs,
+  step,
+  fault,
+  left,
+  output,
+  questions,
+}: RunInfo): Readonly<Record<string, unknown>> {
   const ended = endedMs === undefined ? {} : { ended: isoTime(endedMs) }
   return { run, flow, mode, state, begun: isoTime(begunMs), ...ended, step, fault, left, output, questions }
 }
