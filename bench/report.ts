@@ -76,6 +76,15 @@ export function markdown(report: Report): string {
   ].join('\n')
 }
 
+/** A table as `markdown` writes it, with the rows of a later one in place of those of the same names; new ones come last. */
+export function renewed(before: string, later: string): string {
+  const isRow = (line: string): boolean => line.startsWith('| ') && !line.startsWith('| ratio ')
+  const nameOf = (line: string): string => line.split(' | ')[1] ?? ''
+  const head = later.split('\n').filter((line) => !isRow(line))
+  const rows = new Map([...before.split('\n'), ...later.split('\n')].filter(isRow).map((line) => [nameOf(line), line]))
+  return [...head, ...rows.values()].join('\n')
+}
+
 function cell(value: string | number | boolean | null): string {
   if (value === null) return '–'
   if (typeof value === 'boolean') return value ? 'yes' : 'NO'

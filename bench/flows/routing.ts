@@ -1,12 +1,7 @@
-import { spawn } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import mqtt from 'mqtt'
-import { freePort } from '../line/free-port.ts'
-import type { BenchOptions } from '../main.ts'
-import type { Measure } from '../report.ts'
+import { type Measure, quantile } from '../report.ts'
+import { startGateway } from '../south/gateway.ts'
+import { type Rounds, roundsOf } from './rounds.ts'
 
 const perSecond = 5_000
 const delayP99MsMax = 5
@@ -18,69 +13,24 @@ const tickMs = 5
  * Messages go in with QoS 1 at one topic and come out of a route at another, each kept on the disk before it is routed. The delay is that of the
  * whole way, from before the publisher's socket until behind the subscriber's: broker, disk, judgement, broker.
  */
-export async function benchRouting({ isSmoke, say }: BenchOptions): Promise<readonly Measure[]> {
-  const seconds = isSmoke ? 3 : 20
-  await using gateway = await startGateway()
-  say(`routing ${perSecond} messages/s for ${seconds} s`)
-  await load(gateway.mqttPort, isSmoke ? 1 : 5)
-  const before = await gateway.metric('process_resident_memory_bytes')
-  const { delays, sent } = await load(gateway.mqttPort, seconds)
-  const after = await gateway.metric('process_resident_memory_bytes')
-  const sorted = delays.toSorted((a, b) => a - b)
-  const at = (share: number): number | undefined => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))]
-  const name = 'routing a message, kept before it is routed'
-  return [
-    { name: `${name}: p50`, value: at(0.5), unit: 'ms' },
-    { name: `${name}: p99`, value: at(0.99), unit: 'ms', limit: { atMost: delayP99MsMax } },
-    { name: `${name}: rate`, value: delays.length / seconds, unit: '1/s', limit: { atLeast: perSecond * 0.99 } },
-    { name: `${name}: lost`, value: sent - delays.length, unit: 'messages', limit: { atMost: 0 } },
-    { name: `${name}: memory grown`, value: (after - before) / 1024 ** 2, unit: 'MB', limit: { atMost: growthMbMax } },
-  ]
-}
-
-interface Gateway extends AsyncDisposable {
-  readonly mqttPort: number
-  metric(name: string): Promise<number>
-}
-
-const main = fileURLToPath(new URL('../../bin/lineside.js', import.meta.url))
-
-async function startGateway(): Promise<Gateway> {
-  const folder = await mkdtemp(join(tmpdir(), 'lineside-bench-routes-'))
-  const [mqttPort, apiPort] = [await freePort(), await freePort()]
-  await mkdir(join(folder, 'site'))
-  const site = `site: acme/bench/line-1
-mqtt: { port: ${mqttPort}, anonymous: { role: operator } }
-api: { port: ${apiPort} }
-storage: { path: ${join(folder, 'state')} }
-routes:
-  - { route: through, from: { topic: in/# }, where: trigger.payload.n >= 0, to: { topic: out/all } }
-`
-  await writeFile(join(folder, 'site', 'lineside.yaml'), site)
-  const child = spawn(process.execPath, [main, 'run', join(folder, 'site')], { stdio: 'ignore' })
-  const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))
-  await untilReady(apiPort)
-  return {
-    mqttPort,
-    metric: async (name) => {
-      const text = await (await fetch(`http://127.0.0.1:${apiPort}/metrics`)).text()
-      return Number(new RegExp(`^${name} (.*)$`, 'm').exec(text)?.[1])
-    },
-    [Symbol.asyncDispose]: async () => {
-      child.kill('SIGTERM')
-      await exited
-      await rm(folder, { recursive: true, force: true })
-    },
-  }
-}
-
-async function untilReady(port: number): Promise<void> {
-  for (let attempt = 0; attempt < 300; attempt += 1) {
-    const answer = await fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined)
-    if (answer?.status === 200) return
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  throw new Error('the gateway does not start')
+export async function benchRouting({ isSmoke, say }: Rounds): Promise<readonly Measure[]> {
+  const seconds = isSmoke ? 2 : 10
+  const through = { route: 'through', from: { topic: 'in/#' }, where: 'trigger.payload.n >= 0', to: { topic: 'out/all' } }
+  await using gateway = await startGateway({}, { routes: [through] })
+  await load(gateway.mqttPort, isSmoke ? 1 : 3)
+  return await roundsOf({ isSmoke, say, what: `routing ${perSecond} messages/s` }, async () => {
+    const before = await gateway.scrape()
+    const { delays, sent } = await load(gateway.mqttPort, seconds)
+    const grown = (await gateway.scrape()).sum('process_resident_memory_bytes') - before.sum('process_resident_memory_bytes')
+    const name = 'routing a message, kept before it is routed'
+    return [
+      { name: `${name}: p50`, value: quantile(delays, 0.5), unit: 'ms' },
+      { name: `${name}: p99`, value: quantile(delays, 0.99), unit: 'ms', limit: { atMost: delayP99MsMax } },
+      { name: `${name}: rate`, value: delays.length / seconds, unit: '1/s', limit: { atLeast: perSecond * 0.99 } },
+      { name: `${name}: lost`, value: sent - delays.length, unit: 'messages', limit: { atMost: 0 } },
+      { name: `${name}: memory grown`, value: grown / 1024 ** 2, unit: 'MB', limit: { atMost: growthMbMax } },
+    ]
+  })
 }
 
 /** Paced by the clock: what a tick missed the next one sends. */

@@ -19,8 +19,8 @@ export const lineside: Engine = {
   },
 }
 
-export function runSite(folder: string, mqttPort: number): RunningEngine {
-  const program = startProgram({ args: [join(repository, 'bin/lineside.js'), 'run', folder] })
+export function runSite(folder: string, mqttPort: number, nodeArguments: readonly string[] = []): RunningEngine {
+  const program = startProgram({ args: [...nodeArguments, join(repository, 'bin/lineside.js'), 'run', folder] })
   return { program, mqttPort, filter: `${sitePath}/#`, [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
 }
 

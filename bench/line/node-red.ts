@@ -5,7 +5,8 @@ import { deviceName, type Engine, type Work } from './engine.ts'
 import { freePort } from './free-port.ts'
 import { startProgram } from './process.ts'
 
-const peers = join(import.meta.dirname, '../peers')
+/** Where `installPeers` puts them. */
+export const peersFolder = join(import.meta.dirname, '../peers')
 
 /** Node-RED with node-red-contrib-modbus and node-red-contrib-aedes, configured as its own editor would. */
 export const nodeRed: Engine = {
@@ -14,10 +15,10 @@ export const nodeRed: Engine = {
     const mqttPort = await freePort()
     mkdirSync(work.folder, { recursive: true })
     writeFileSync(join(work.folder, 'flows.json'), JSON.stringify(flows(work, mqttPort)))
-    writeFileSync(join(work.folder, 'settings.js'), settings)
+    writeSettings(work.folder)
     const program = startProgram({
-      args: [join(peers, 'node_modules/node-red/red.js'), '--userDir', work.folder, '--port', String(await freePort()), 'flows.json'],
-      cwd: peers,
+      args: [join(peersFolder, 'node_modules/node-red/red.js'), '--userDir', work.folder, '--port', String(await freePort()), 'flows.json'],
+      cwd: peersFolder,
       env: { NODE_RED_ENABLE_PROJECTS: 'false' },
     })
     return { program, mqttPort, filter: 'bench/line/#', [Symbol.asyncDispose]: () => program[Symbol.asyncDispose]() }
@@ -26,10 +27,17 @@ export const nodeRed: Engine = {
 
 /** Puts the peers into bench/peers, as its lock file says; once. */
 export function installPeers(say: (text: string) => void): void {
-  const done = join(peers, 'node_modules/.package-lock.json')
-  if (existsSync(done) && statSync(done).mtimeMs >= statSync(join(peers, 'package-lock.json')).mtimeMs) return
+  const done = join(peersFolder, 'node_modules/.package-lock.json')
+  if (existsSync(done) && statSync(done).mtimeMs >= statSync(join(peersFolder, 'package-lock.json')).mtimeMs) return
   say('Installing Node-RED into bench/peers …')
-  execFileSync('npm', ['ci', '--ignore-scripts', '--loglevel=error', '--no-audit', '--no-fund'], { cwd: peers, stdio: ['ignore', 2, 2] })
+  execFileSync('npm', ['ci', '--ignore-scripts', '--loglevel=error', '--no-audit', '--no-fund'], {
+    cwd: peersFolder,
+    stdio: ['ignore', 2, 2],
+  })
+}
+
+export function writeSettings(folder: string): void {
+  writeFileSync(join(folder, 'settings.js'), settings)
 }
 
 const settings = `module.exports = {

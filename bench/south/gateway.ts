@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { freePort } from '../line/free-port.ts'
 import { runSite, writeDevice, writeSite } from '../line/lineside.ts'
@@ -13,6 +13,8 @@ import { threadCpuSeconds } from './thread-cpu.ts'
 export interface Gateway extends AsyncDisposable {
   readonly program: Program
   readonly mqttPort: number
+  readonly apiPort: number
+  readonly folder: string
   scrape(): Promise<Scrape>
 }
 
@@ -23,11 +25,21 @@ const startTimeoutMs = 60_000
 export interface SiteExtra {
   readonly mqtt?: object
   readonly upstreams?: object
+  readonly routes?: readonly object[]
+}
+
+export interface GatewayOptions extends SiteExtra {
+  /** By name. */
+  readonly flows?: Readonly<Record<string, object>>
+  /** Where it lives; default: a folder that goes with it. */
+  readonly folder?: string
+  readonly nodeArguments?: readonly string[]
 }
 
 /** Starts the daemon on these devices; ready when each of them has answered. */
-export async function startGateway(devices: Readonly<Record<string, object>>, { mqtt, ...extra }: SiteExtra = {}): Promise<Gateway> {
-  const folder = temporaryFolder()
+export async function startGateway(devices: Readonly<Record<string, object>>, options: GatewayOptions = {}): Promise<Gateway> {
+  const { mqtt, flows = {}, folder: ownFolder, nodeArguments, ...extra } = options
+  const folder = ownFolder === undefined ? temporaryFolder() : { path: ownFolder, [Symbol.dispose]: () => {} }
   const [mqttPort, apiPort] = [await freePort(), await freePort()]
   writeSite(folder.path, { mqttPort })
   const site = {
@@ -40,7 +52,10 @@ export async function startGateway(devices: Readonly<Record<string, object>>, { 
   }
   writeFileSync(join(folder.path, 'lineside.yaml'), JSON.stringify(site))
   for (const [name, device] of Object.entries(devices)) writeDevice(folder.path, name, device)
-  const running = runSite(folder.path, mqttPort)
+  mkdirSync(join(folder.path, 'flows'), { recursive: true })
+  for (const [name, flow] of Object.entries(flows))
+    writeFileSync(join(folder.path, 'flows', `${name}.yaml`), JSON.stringify({ flow: name, ...flow }))
+  const running = runSite(folder.path, mqttPort, nodeArguments)
   const { program } = running
   const stop = async (): Promise<void> => {
     await running[Symbol.asyncDispose]()
@@ -52,7 +67,7 @@ export async function startGateway(devices: Readonly<Record<string, object>>, { 
     await stop()
     throw error
   }
-  return { program, mqttPort, scrape: () => scrape(apiPort), [Symbol.asyncDispose]: stop }
+  return { program, mqttPort, apiPort, folder: folder.path, scrape: () => scrape(apiPort), [Symbol.asyncDispose]: stop }
 }
 
 async function isOnline(apiPort: number, devices: number, program: Program): Promise<void> {

@@ -8,6 +8,8 @@ import type { Ending, Errand } from './errand.ts'
 export interface CommandJournalOptions {
   /** Resolves when the event is kept, or when keeping it must not hold the plant up any longer. */
   readonly record: (event: SiteEvent) => Promise<void>
+  /** The same without waiting for it. */
+  readonly note: (event: SiteEvent) => void
   readonly clock: Clock
 }
 
@@ -71,7 +73,11 @@ export class CommandJournal {
   }
 
   async #record(type: string, command: Command, data: Readonly<Record<string, unknown>>): Promise<void> {
-    await this.#options.record({ type, subject: command.tag, timeMs: this.#options.clock.now(), data })
+    const { record, note, clock } = this.#options
+    const event = { type, subject: command.tag, timeMs: clock.now(), data }
+    // Of a run the journal holds the intent already, and will hold the outcome before anything follows from it: that is what a restart goes by.
+    if (command.by.road === 'flow') note(event)
+    else await record(event)
   }
 }
 

@@ -23,6 +23,8 @@ export interface CommandRoadOptions {
   readonly devices: ReadonlyMap<string, DevicePlace>
   /** Resolves when the event is kept, or when keeping it must not hold the plant up any longer. */
   readonly journal: (event: SiteEvent) => Promise<void>
+  /** The same where nobody waits for it. Default: `journal`. */
+  readonly note?: (event: SiteEvent) => void
   readonly interlocks: Interlocks
   readonly clock: Clock
   readonly log: Log
@@ -70,7 +72,11 @@ export class CommandRoad {
   constructor(options: CommandRoadOptions) {
     this.#options = options
     this.recent = new RecentCommands(options.clock)
-    this.journal = new CommandJournal({ record: options.journal, clock: options.clock })
+    this.journal = new CommandJournal({
+      record: options.journal,
+      note: options.note ?? ((event) => void options.journal(event)),
+      clock: options.clock,
+    })
     this.#interlocks = new InterlockCheck(options)
     this.#sending = new Sending({ ...options, pace: this.#pace, journal: this.journal, checkMoment: (errand) => this.#checkMoment(errand) })
   }

@@ -79,11 +79,12 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const places = new Map<string, DevicePlace>()
   const journal = (event: SiteEvent): Promise<void> => sinks.events.record(event)
   const record = (event: SiteEvent): void => void journal(event)
-  const road = new CommandRoad({ table, devices: places, journal, interlocks: compileInterlocks(table), clock, log })
+  const note = (event: SiteEvent): void => void sinks.events.note(event)
+  const road = new CommandRoad({ table, devices: places, journal, note, interlocks: compileInterlocks(table), clock, log })
   const events = (ask: { readonly type: string; readonly rowsMax: number }) => store.call('events', ask)
   const settling = parts.use(await recoverCommands({ road, table, devices: places, events, clock, log }))
   const breakers = new BreakerPool({ record, clock })
-  const around = { data, ...ports, table, road, ...sinks, breakers, record }
+  const around = { data, ...ports, table, road, ...sinks, breakers, record, note }
   const flows = parts.use(await startFlows({ ...around, devices: places }))
   const routes = parts.use(await openRoutes({ ...around, startFlow: flows.startRouted }))
   const feeds = openFeeds({ table, places, north })
@@ -154,6 +155,7 @@ function inOrderOfLoading(configs: readonly DeviceConfig[]): readonly [quick: re
 interface Sinks {
   readonly events: Events
   readonly outbox: OutboxSink
+  readonly hurryNotes: () => void
   /** Called whenever the journal has grown. */
   readonly journalled: (() => void)[]
   metrics(): readonly Metric[]
@@ -174,11 +176,13 @@ function openSinks(data: ControlData, { store, north, clock, log }: ControlPorts
     site,
     node,
     journal: (event) => journal.record(event),
+    gather: (event) => journal.gather(event),
     outbox: (topic, payload) => outbox.acceptMessage(topic, payload),
-    broker: (message) => north.call('publish', [message]),
+    broker: (messages) => north.call('publish', messages),
     log,
   })
-  return { events, outbox, journalled, metrics: () => [journal, outbox, events].flatMap((part) => part.metrics()) }
+  const metrics = (): readonly Metric[] => [journal, outbox, events].flatMap((part) => part.metrics())
+  return { events, outbox, journalled, hurryNotes: () => journal.hurry(), metrics }
 }
 
 interface Feeds {

@@ -10,19 +10,24 @@ export interface EventsOptions {
   readonly node: string
   /** Resolves when the event is kept, or when keeping it must not hold anybody up any longer. */
   readonly journal: (event: SiteEvent) => Promise<void>
+  /** The same where nobody waits for it: it may take a moment longer. */
+  readonly gather: (event: SiteEvent) => Promise<void>
   /** To every upstream that wants the topic. */
   readonly outbox: (topic: string, payload: string) => Promise<void>
-  readonly broker: (message: LocalMessage) => Promise<unknown>
+  readonly broker: (messages: readonly LocalMessage[]) => Promise<unknown>
   readonly log: Log
 }
 
-/** Tellings under way at once; one more is only journalled, and counted. */
+/** Tellings that wait or are under way; one more is only journalled, and counted. */
 const tellingsMax = 500
+/** In one call. */
+const batchMax = 100
 
 /** What happened: journalled first, then told to MQTT clients and upstreams as CloudEvents. */
 export class Events {
   readonly #options: EventsOptions
-  #tellings = 0
+  readonly #waiting: LocalMessage[] = []
+  #isTelling = false
   #untold = 0
 
   constructor(options: EventsOptions) {
@@ -33,7 +38,14 @@ export class Events {
   async record(told: SiteEvent): Promise<void> {
     const event = { ...told, uid: told.uid ?? randomUUID() }
     await this.#options.journal(event)
-    void this.#tell(event)
+    this.#tell(event)
+  }
+
+  /** Of what happens often, and nobody waits for: kept and told in batches. */
+  async note(told: SiteEvent): Promise<void> {
+    const event = { ...told, uid: told.uid ?? randomUUID() }
+    await this.#options.gather(event)
+    this.#tell(event)
   }
 
   metrics(): readonly Metric[] {
@@ -47,23 +59,33 @@ export class Events {
     ]
   }
 
-  async #tell(event: SiteEvent & { readonly uid: string }): Promise<void> {
-    const { site, node, outbox, broker, log } = this.#options
-    if (this.#tellings >= tellingsMax) {
+  #tell(event: SiteEvent & { readonly uid: string }): void {
+    const { site, node } = this.#options
+    if (this.#waiting.length >= tellingsMax) {
       this.#untold += 1
       return
     }
-    this.#tellings += 1
     const topic = `lineside/${node}/events/${event.type}`
-    const payload = JSON.stringify(cloudEvent(event, { site }))
-    try {
-      await outbox(topic, payload)
-      await broker({ topic, payload, qos: 1, isRetained: false })
-    } catch (error) {
-      this.#untold += 1
-      log.debug('An event was journalled, but not told.', { type: event.type, ...errorFields(error) })
-    } finally {
-      this.#tellings -= 1
+    this.#waiting.push({ topic, payload: JSON.stringify(cloudEvent(event, { site })), qos: 1, isRetained: false })
+    if (!this.#isTelling) void this.#tellAll()
+  }
+
+  /** One call at a time: what is kept meanwhile makes the next one larger. */
+  async #tellAll(): Promise<void> {
+    const { outbox, broker, log } = this.#options
+    this.#isTelling = true
+    await undefined // all that was kept by one commit in one call
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, batchMax)
+      try {
+        await Promise.all(batch.map(({ topic, payload }) => outbox(topic, String(payload))))
+        await broker(batch)
+      } catch (error) {
+        this.#untold += batch.length
+        log.debug('Events were journalled, but not told.', { events: batch.length, ...errorFields(error) })
+      }
+      this.#waiting.splice(0, batch.length)
     }
+    this.#isTelling = false
   }
 }

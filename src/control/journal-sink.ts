@@ -16,6 +16,9 @@ export interface JournalSinkOptions {
 const waitMs = 1_000
 const lateMax = 10_000
 const retryPauseMs = 500
+/** What nobody waits for goes to the disk with what somebody does; by itself after so long, or when there is so much. */
+const gatherMs = 20
+const gatherMax = 200
 
 /** The way of events into the journal. While the store is away they wait in memory, in order. */
 export class JournalSink {
@@ -24,6 +27,8 @@ export class JournalSink {
   #lateTotal = 0
   #refused = 0
   #isCatchingUp = false
+  #gathered: { readonly event: SiteEvent; readonly kept: () => void }[] = []
+  #gathering: Disposable | undefined
 
   constructor(options: JournalSinkOptions) {
     this.#options = options
@@ -31,14 +36,26 @@ export class JournalSink {
 
   /** Resolves when the event is kept, or after a second when the store does not answer. Never rejects. */
   async record(event: SiteEvent): Promise<void> {
-    if (this.#late.size > 0) return this.#keepForLater(event) // order matters more than one early record
-    const kept = this.#options.append([event]).then(
-      () => undefined,
-      () => this.#keepForLater(event),
-    )
+    this.#appendGathered()
+    if (this.#late.size > 0) return this.#keepForLater([event]) // order matters more than one early record
+    const kept = this.#append([event])
     const limit = Promise.withResolvers<void>()
     using _timer = this.#options.clock.after(waitMs, limit.resolve)
     await Promise.race([kept, limit.promise])
+  }
+
+  /** The same of an event that nobody waits for: it may wait a moment for others. */
+  async gather(event: SiteEvent): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#gathered.push({ event, kept: resolve })
+    if (this.#gathered.length >= gatherMax) this.#appendGathered()
+    else this.#gathering ??= this.#options.clock.after(gatherMs, () => this.#appendGathered())
+    await promise
+  }
+
+  /** Something is on its way to the same disk: what is gathered goes along. */
+  hurry(): void {
+    void this.#appendGathered()
   }
 
   metrics(): readonly Metric[] {
@@ -60,6 +77,7 @@ export class JournalSink {
 
   /** Appends what is still waiting; for the end. */
   async flush(): Promise<void> {
+    await this.#appendGathered()
     const rest = this.#late.take(lateMax)
     if (rest.length > 0)
       await this.#options.append(rest).catch((error: unknown) =>
@@ -70,20 +88,34 @@ export class JournalSink {
       )
   }
 
-  #keepForLater(event: SiteEvent): void {
-    this.#lateTotal += 1
-    this.#late.push(event)
+  async #appendGathered(): Promise<void> {
+    this.#gathering?.[Symbol.dispose]()
+    this.#gathering = undefined
+    const gathered = this.#gathered.splice(0)
+    if (gathered.length === 0) return
+    const events = gathered.map(({ event }) => event)
+    if (this.#late.size > 0) this.#keepForLater(events)
+    else await this.#append(events)
+    for (const { kept } of gathered) kept()
+  }
+
+  async #append(events: readonly SiteEvent[]): Promise<void> {
+    await this.#options.append(events).catch(() => this.#keepForLater(events))
+  }
+
+  #keepForLater(events: readonly SiteEvent[]): void {
+    this.#lateTotal += events.length
+    for (const event of events) this.#late.push(event)
     if (!this.#isCatchingUp) void this.#catchUp()
   }
 
-  /** What the store will never take must not stand in the way of what follows. */
-  #again(batch: readonly SiteEvent[], error: unknown): void {
-    if (!(error instanceof Fault) || error.isRetryable) {
-      this.#late.unshift(batch)
-      return
-    }
-    this.#refused += batch.length
-    this.#options.log.error('The journal refused events for good.', { events: batch.length, ...errorFields(error) })
+  /** What the store will never take must not stand in the way of what follows, nor take along what it came with. */
+  async #again(batch: readonly SiteEvent[], error: unknown): Promise<void> {
+    if (!(error instanceof Fault) || error.isRetryable) this.#late.unshift(batch)
+    else if (batch.length === 1) {
+      this.#refused += 1
+      this.#options.log.error('The journal refused an event for good.', errorFields(error))
+    } else for (const event of batch) await this.#options.append([event]).catch((again: unknown) => this.#again([event], again))
   }
 
   async #catchUp(): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { markdown, median, quantile, reportOf, rowOf, table } from '../../bench/report.ts'
+import { markdown, median, quantile, renewed, reportOf, rowOf, table } from '../../bench/report.ts'
 
 describe('a row of the bench', () => {
   it('says what was asked, whether it was met, and how the peer compares', () => {
@@ -23,6 +23,27 @@ describe('a row of the bench', () => {
     const rows = [rowOf({ name: 'p99', value: 50, unit: 'ms', peer: 'Node-RED', peerValue: 100 })]
     expect(table(rows).split('\n')[1]).toMatch(/^0\.5 +p99 +50 /)
     expect(markdown(reportOf(rows, 'npm run bench line'))).toContain('| 0.5 | p99 | 50 | ms | – | – | Node-RED | 100 |')
+  })
+})
+
+describe('a recorded table', () => {
+  it('takes the rows of a later run in the place of those of the same names, and new ones at its end', () => {
+    const of = (...names: readonly string[]): string =>
+      markdown(
+        reportOf(
+          names.map((name, place) => rowOf({ name, value: place, unit: 'ms' })),
+          'bench',
+        ),
+      )
+    const both = renewed(of('a', 'b', 'c'), of('d', 'b'))
+    expect(both.split('\n').filter((line) => line.startsWith('| – '))).toEqual([
+      '| – | a | 0 | ms | – | – | – | – |',
+      '| – | b | 1 | ms | – | – | – | – |',
+      '| – | c | 2 | ms | – | – | – | – |',
+      '| – | d | 0 | ms | – | – | – | – |',
+    ])
+    const first = of('a')
+    expect(renewed('', first)).toBe(first)
   })
 })
 

@@ -12,10 +12,11 @@ function startEvents(options: { readonly isNorthAway?: boolean } = {}) {
     site: 'acme/münchen/line-1',
     node: 'edge-07',
     journal: async (event) => void told.push({ by: 'journal', topic: event.type, payload: '' }),
+    gather: async (event) => void told.push({ by: 'journal', topic: event.type, payload: '' }),
     outbox: async (topic, payload) => void told.push({ by: 'outbox', topic, payload }),
-    broker: async ({ topic, payload }) => {
+    broker: async (messages) => {
       if (options.isNorthAway === true) throw new Fault('door.closed', 'Nobody.', { remedy: 'Wait.', isRetryable: true })
-      told.push({ by: 'broker', topic, payload: String(payload) })
+      for (const { topic, payload } of messages) told.push({ by: `broker ${messages.length}`, topic, payload: String(payload) })
     },
     log: keptLog(),
   })
@@ -32,7 +33,7 @@ describe('an event', () => {
     expect(told.map(({ by, topic }) => [by, topic])).toEqual([
       ['journal', 'device.lost'],
       ['outbox', 'lineside/edge-07/events/device.lost'],
-      ['broker', 'lineside/edge-07/events/device.lost'],
+      ['broker 1', 'lineside/edge-07/events/device.lost'],
     ])
     expect(told[1]?.payload).toBe(told[2]?.payload)
     expect(JSON.parse(told[2]?.payload ?? '')).toEqual({
@@ -53,5 +54,12 @@ describe('an event', () => {
     await turn()
     expect(told.map(({ by }) => by)).toEqual(['journal', 'outbox'])
     expect(events.metrics()).toMatchObject([{ name: 'lineside_events_untold_total', value: 1 }])
+  })
+
+  it('that nobody waits for is told together with those that were kept with it', async () => {
+    const { events, told } = startEvents()
+    await Promise.all([events.note(lost), events.note({ ...lost, type: 'device.online' })])
+    await turn()
+    expect(told.map(({ by }) => by)).toEqual(['journal', 'journal', 'outbox', 'outbox', 'broker 2', 'broker 2'])
   })
 })

@@ -10,9 +10,11 @@ const event = (type: string): SiteEvent => ({ type, subject: 'press', timeMs: ep
 
 function startSink() {
   const clock = startManualClock()
-  const store = { kept: [] as string[], fault: undefined as Fault | undefined }
+  const store = { kept: [] as string[], calls: 0, refused: '', fault: undefined as Fault | undefined }
   const append = async (events: readonly SiteEvent[]): Promise<void> => {
     if (store.fault !== undefined) throw store.fault
+    if (events.some(({ type }) => type === store.refused)) throw new Fault('store.row-invalid', 'No.', { remedy: 'Look.' })
+    store.calls += 1
     store.kept.push(...events.map(({ type }) => type))
   }
   return { clock, store, sink: new JournalSink({ append, clock, log: keptLog() }) }
@@ -37,5 +39,35 @@ describe('the way into the journal', () => {
     await sink.record(event('good'))
     expect(store.kept).toEqual(['good'])
     expect(sink.metrics()).toContainEqual(expect.objectContaining({ name: 'lineside_journal_lost_total', value: 1 }))
+  })
+
+  it('takes along what nobody waits for, in order, and keeps it soon where nobody is waited for', async () => {
+    const { clock, store, sink } = startSink()
+    const gathered = [sink.gather(event('a')), sink.gather(event('b'))]
+    expect(store.calls).toBe(0)
+    await sink.record(event('c'))
+    await Promise.all(gathered)
+    expect(store.kept).toEqual(['a', 'b', 'c'])
+    const alone = sink.gather(event('d'))
+    await clock.advance(20)
+    await alone
+    expect(store.kept).toEqual(['a', 'b', 'c', 'd'])
+  })
+
+  it('keeps the others where the store refuses one for good', async () => {
+    const { clock, store, sink } = startSink()
+    store.refused = 'bad'
+    const gathered = [sink.gather(event('a')), sink.gather(event('bad')), sink.gather(event('b'))]
+    await clock.advance(1_000)
+    await Promise.all(gathered)
+    expect(store.kept).toEqual(['a', 'b'])
+    expect(sink.metrics()).toContainEqual(expect.objectContaining({ name: 'lineside_journal_lost_total', value: 1 }))
+  })
+
+  it('keeps at the end what is still gathered', async () => {
+    const { store, sink } = startSink()
+    void sink.gather(event('a'))
+    await sink.flush()
+    expect(store.kept).toEqual(['a'])
   })
 })

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Fault, plainFault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
-import type { KeptRun } from '../../store/contract.ts'
+import type { KeptRun, RunRecord } from '../../store/contract.ts'
 import { BreakerPool } from '../breaker-pool.ts'
 import { carryOut } from './carry-out.ts'
 import type { CompiledFlow } from './compiled.ts'
@@ -60,12 +60,16 @@ export class LiveRuns {
   readonly #bug = Promise.withResolvers<never>()
 
   constructor(options: LiveRunsOptions) {
-    const { store, clock, log, record, life } = options
+    const { store, clock, log, record, note = record, hurryNotes, life } = options
     this.#options = options
     this.#ports = { ...options.ports, runFlow: (ask, stop) => this.#child(ask, stop) }
-    this.telling = new Telling({ record, clock })
     this.#shadowBreakers = new BreakerPool({ record: () => {}, clock })
-    this.journal = new RunJournal({ append: (records) => store.call('recordRuns', records), clock, log, stop: life })
+    this.telling = new Telling({ record: note, clock })
+    const append = (records: readonly RunRecord[]): Promise<unknown> => {
+      hurryNotes?.()
+      return store.call('recordRuns', records)
+    }
+    this.journal = new RunJournal({ append, clock, log, stop: life })
     this.starts = new Starts({ clock, pressure: () => this.#pressure(), cancel: (run) => this.#replace(run) })
     this.failure = this.#bug.promise
     this.failure.catch(() => {}) // seen by whoever watches the room

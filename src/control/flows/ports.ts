@@ -10,6 +10,7 @@ import type { StoreCalls } from '../../store/contract.ts'
 import type { BreakerPool } from '../breaker-pool.ts'
 import type { NorthCalls } from '../contract.ts'
 import type { DevicePlace } from '../errand.ts'
+import { MessageBatch } from '../message-batch.ts'
 import type { RecentCommands } from '../recent-commands.ts'
 import type { ServiceConfig } from '../routes/service-config.ts'
 import { isSameValue, scaledValue, type TagTable } from '../tag-table.ts'
@@ -31,6 +32,10 @@ export interface FlowsOptions {
   readonly record: (event: SiteEvent) => void
   /** Where to be told that the journal has grown. */
   readonly journalled: (() => void)[]
+  /** The same of what happens often: it may be kept and told a moment later. Default: `record`. */
+  readonly note?: (event: SiteEvent) => void
+  /** Records of runs are on their way to the disk: what is noted may go along. */
+  readonly hurryNotes?: () => void
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -68,6 +73,7 @@ export function stepPorts(
 ): OwnPorts {
   const { table, clock, chance, devices, record } = options
   const load = new Map<string, number>()
+  const messages = new MessageBatch((batch) => options.north.call('publish', batch))
   return {
     clock,
     chance,
@@ -77,7 +83,7 @@ export function stepPorts(
     outcomeOf: async (command) => await options.road.recent.find(command),
     readsNow: (tag, value) => readsNow(tag, { value, table, clock, life }),
     readFresh: (tags, stop) => readFresh(tags, { ...options, stop }),
-    publish: (message) => publish(message, { ...options, life }),
+    publish: (message) => publish(message, { ...options, messages, life }),
     record,
     call: async (name, call, stop) => {
       const place = devices.get(name)
@@ -110,13 +116,13 @@ function choices(
 
 async function publish(
   { topic, payload, isRetained }: { readonly topic: string; readonly payload: string; readonly isRetained: boolean },
-  { data, outbox, north, clock, log, life }: FlowsOptions & { readonly life: AbortSignal },
+  { data, outbox, messages, clock, log, life }: FlowsOptions & { readonly messages: MessageBatch; readonly life: AbortSignal },
 ): Promise<void> {
   const fullTopic = topic.startsWith('/') ? topic.slice(1) : `${data.site}/${topic}`
   await outbox.acceptMessage(fullTopic, payload)
   const limit = clock.elapsed() + publishMs
   const what = 'The broker does not answer; a flow waits for it.'
-  const ask = (): Promise<null> => north.call('publish', [{ topic: fullTopic, payload, qos: 1, isRetained }])
+  const ask = (): Promise<void> => messages.publish({ topic: fullTopic, payload, qos: 1, isRetained })
   await untilAnswered(ask, { clock, log, stop: life, limit, what })
 }
 

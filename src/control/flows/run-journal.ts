@@ -48,14 +48,7 @@ export class RunJournal {
 
   /** Goes to the disk soon, and before anything that is told later. */
   note(record: RunRecord): void {
-    this.#waiting.push({ record })
-    if (this.#isSending || this.#isPlanned) return
-    // At the end of this turn: within it, the next intent may follow and take it along.
-    this.#isPlanned = true
-    setImmediate(() => {
-      this.#isPlanned = false
-      if (!this.#isSending) void this.#send()
-    })
+    this.#push({ record })
   }
 
   /** Resolves when this, and all that was told before it, is on disk. Rejects where the journal will never take this run. */
@@ -75,9 +68,15 @@ export class RunJournal {
     this.#lost.delete(run)
   }
 
+  /** Sent at the end of this turn: within it a beginning is followed by its first intent, and an outcome by the next one. */
   #push(entry: Entry): void {
     this.#waiting.push(entry)
-    if (!this.#isSending) void this.#send()
+    if (this.#isSending || this.#isPlanned) return
+    this.#isPlanned = true
+    setImmediate(() => {
+      this.#isPlanned = false
+      if (!this.#isSending) void this.#send()
+    })
   }
 
   async #send(): Promise<void> {

@@ -36,10 +36,13 @@ export class House implements AsyncDisposable {
   flows!: Flows
   readonly #options: HouseOptions
   readonly #folder: StateFolder
+  /** What the plant holds, whoever looks at it. */
+  readonly #plant: Map<string, TagValue>
   #life = { isDead: false }
 
   private constructor(options: HouseOptions, folder: StateFolder, store: Store) {
     this.#options = options
+    this.#plant = new Map(Object.entries(options.tags ?? {}))
     this.#folder = folder
     this.store = store
     this.clock = startManualClock()
@@ -103,6 +106,7 @@ export class House implements AsyncDisposable {
   }
 
   set(tag: string, value: TagValue): void {
+    this.#plant.set(tag, value)
     const place = this.table.find(asTagId(tag)) ?? -1
     this.table.take(0, [{ tag: place, value, quality: 'good' }], this.clock.now())
     this.table.flush()
@@ -159,7 +163,7 @@ export class House implements AsyncDisposable {
   }
 
   #newTable(): TagTable {
-    const tags = Object.entries(this.#options.tags ?? {})
+    const tags = [...this.#plant]
     const metas = tags.map(([id]): TagMeta => {
       const [device = '', ...path] = id.split('/')
       return { id: asTagId(id), device, path: path.join('/'), scan: 'normal' }
