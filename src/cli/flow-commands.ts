@@ -2,6 +2,8 @@ import type { Command } from 'commander'
 import type { StatsOptions } from './flow-stats.ts'
 import type { FlowsOptions, RunsOptions, StartOptions } from './flows.ts'
 import { onGateway } from './on-gateway.ts'
+import type { RecordOptions } from './record.ts'
+import type { ReplayOptions } from './replay.ts'
 import type { TestOptions } from './test.ts'
 import { example, type Wiring } from './wiring.ts'
 
@@ -42,7 +44,37 @@ export function addFlowCommands(program: Command, { terminal, take }: Wiring): v
       await take(start(flow, options, terminal))
     })
   addTest(program, { terminal, take })
+  addRecording(program, { terminal, take })
   for (const act of ['pause', 'resume', 'cancel'] as const) addSteering(program, act, { terminal, take })
+}
+
+function addRecording(program: Command, { terminal, take }: Wiring): void {
+  onGateway(program.command('record'))
+    .description('records the changes of tags of a running gateway, for `lineside replay`')
+    .requiredOption('--to <file>', 'a new file: one JSON line a change')
+    .option('--for <time>', '10m, 8h; without it until Ctrl-C')
+    .option('--filter <filter>', "only some tags: 'filler-1/#'")
+    .addHelpText('after', example('lineside record --to shift.jsonl --for 8h'))
+    .action(async (options: RecordOptions) => {
+      const { record } = await import('./record.ts')
+      await take(record(options, terminal))
+    })
+  program
+    .command('replay')
+    .description(
+      'tells what a flow would have done with what was recorded, without a plant; with --was beside what it would have done before',
+    )
+    .argument('<files...>', 'what `lineside record` or `lineside events replay --to file:…` has written')
+    .requiredOption('--flow <flow>', 'the flow')
+    .option('--site <folder>', 'folder with lineside.yaml', '.')
+    .option('--was <folder>', 'the site as it was, to compare with; 1 where they differ')
+    .option('--was-flow <flow>', 'another flow to compare with')
+    .option('--json', 'print all of it as JSON')
+    .addHelpText('after', example('lineside replay shift.jsonl --flow reject-underfilled --was ../line-1-before'))
+    .action(async (files: readonly string[], options: ReplayOptions) => {
+      const { replayRecording } = await import('./replay.ts')
+      await take(replayRecording(files, options, terminal))
+    })
 }
 
 function addStats(flows: Command, { terminal, take }: Wiring): void {

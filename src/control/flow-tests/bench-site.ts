@@ -17,7 +17,7 @@ export function benchSite(data: FlowsData): BenchSite {
 }
 
 /** The flow under test, what it runs, and what is beside it. */
-export function dataFor({ flow, beside }: FlowTestFile, site: FlowsData): FlowsData {
+export function dataFor({ flow, beside }: Pick<FlowTestFile, 'flow' | 'beside'>, site: FlowsData): FlowsData {
   const wanted = new Set<string>()
   const want = (name: string): void => {
     const known = site.flows.find((one) => one.flow === name)

@@ -14,14 +14,25 @@ interface BenchRun {
   isSettled: boolean
 }
 
+/** What a restart asks for is no more than half of it. */
+const eventsMax = 10_000
+
 /** The journal as far as flows and commands need it, in memory: it outlives the lives of the gateway in a test as the disk does in a plant. */
 export class BenchStore {
   readonly events: JournalEvent[] = []
   readonly #runs = new Map<string, BenchRun>()
+  #lastId = 0
 
   append(event: SiteEvent): void {
-    const id = this.events.length + 1
+    this.#lastId += 1
+    const id = this.#lastId
     this.events.push({ ...event, id, uid: event.uid ?? `e${id}` })
+    if (this.events.length > eventsMax) this.events.splice(0, eventsMax / 2)
+  }
+
+  /** It has been looked at, and will not be asked for. */
+  forget(run: string): void {
+    this.#runs.delete(run)
   }
 
   /** In the order in which they began. */
