@@ -118,7 +118,8 @@ describe('lineside test', () => {
     fail: { tell: 1 }
     do:
       - { after: 1s, set: { press-07/motor/running: true, press-07/hydraulics/pressure: 220 } }
-      - { on: { step: lower }, set: { press-07/motor/running: false }, kill: 1m }
+      - { on: { step: lower }, set: { press-07/motor/running: false } }
+      - { on: { write: press-07/recipe/setpoint }, kill: 1m }
     expect: { runs: 1, state: failed, fault: { step: tell, code: test.failed }, steps: { lower: done }, at-least: 1m, writes: [{ press-07/recipe/setpoint: 100 }] }
 `
     const { code, out } = await run(cases)
