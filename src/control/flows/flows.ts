@@ -32,7 +32,7 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
   const flows = new AllFlows(options, stop.signal)
   await flows.resume()
   await flows.listen()
-  flows.triggers.follow()
+  await flows.triggers.follow(stop.signal)
   void tellChangedVersions(flows.byName.values(), options)
   const topics = startRunTopics({ ...options.data, ...options, runs: () => [...flows.runs.all].map(infoOf) })
   return {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Packed } from '../../../src/base/packed.ts'
 import { pack } from '../../../src/base/packed.ts'
 import { BreakerPool } from '../../../src/control/breaker-pool.ts'
@@ -18,6 +19,8 @@ export interface HouseOptions {
   readonly flows: readonly FlowDefinition[]
   /** With their first values. */
   readonly tags?: Readonly<Record<string, TagValue>>
+  /** An existing state folder, which stays; else one of its own. */
+  readonly path?: string
 }
 
 /** All flows of a site on a real journal, with a plant that takes whatever is written to it. Its power can fail. */
@@ -35,12 +38,14 @@ export class House implements AsyncDisposable {
   table: TagTable
   flows!: Flows
   readonly #options: HouseOptions
-  readonly #folder: StateFolder
+  readonly #folder: StateFolder | undefined
   /** What the plant holds, whoever looks at it. */
   readonly #plant: Map<string, TagValue>
   #life = { isDead: false }
+  /** Calls that the store has not answered. */
+  #open = 0
 
-  private constructor(options: HouseOptions, folder: StateFolder, store: Store) {
+  private constructor(options: HouseOptions, folder: StateFolder | undefined, store: Store) {
     this.#options = options
     this.#plant = new Map(Object.entries(options.tags ?? {}))
     this.#folder = folder
@@ -50,8 +55,8 @@ export class House implements AsyncDisposable {
   }
 
   static async start(options: HouseOptions): Promise<House> {
-    const folder = makeStateFolder()
-    const house = new House(options, folder, await openTestStore(folder.path))
+    const folder = options.path === undefined ? makeStateFolder() : undefined
+    const house = new House(options, folder, await openTestStore(options.path ?? folder?.path ?? ''))
     await house.begin()
     return house
   }
@@ -105,6 +110,21 @@ export class House implements AsyncDisposable {
     this.#life.isDead = true
   }
 
+  get isDead(): boolean {
+    return this.#life.isDead
+  }
+
+  /** Two seconds pass, in which the disk is waited for however slow it is. */
+  async settled(): Promise<void> {
+    for (let round = 0; round < 8; round += 1) {
+      await this.clock.advance(250)
+      while (this.#open > 0) {
+        await pause(1)
+        await this.clock.settle()
+      }
+    }
+  }
+
   set(tag: string, value: TagValue): void {
     this.#plant.set(tag, value)
     const place = this.table.find(asTagId(tag)) ?? -1
@@ -136,7 +156,7 @@ export class House implements AsyncDisposable {
       await ended
     }
     await this.store[Symbol.asyncDispose]()
-    this.#folder[Symbol.dispose]()
+    this.#folder?.[Symbol.dispose]()
   }
 
   async #call(
@@ -147,7 +167,10 @@ export class House implements AsyncDisposable {
     if (name === 'recordRuns') await this.held
     if (this.isDeaf?.(name, ask) === true) this.powerFails()
     if (isLost()) return await new Promise(() => {})
-    const answer = await (this.store[name] as (ask: unknown) => Promise<unknown>)(ask)
+    this.#open += 1
+    const answer = await (this.store[name] as (ask: unknown) => Promise<unknown>)(ask).finally(() => {
+      this.#open -= 1
+    })
     if (isLost()) return await new Promise(() => {})
     if (name === 'append') for (const tell of journalled) tell()
     return answer

@@ -20,10 +20,6 @@ const tags = { 'plc/order': 0, 'plc/lost': '', 'plc/valve': false, 'plc/pump': f
 const isBeginning = (call: string, ask: unknown): boolean =>
   call === 'recordRuns' && (ask as readonly { readonly kind: string }[]).some(({ kind }) => kind === 'begun')
 
-async function settled(house: House): Promise<void> {
-  for (let round = 0; round < 6; round += 1) await house.clock.advance(500)
-}
-
 describe('a message that flows begin with', () => {
   it('is acknowledged only when its run is kept, which a power cut then does not stop', async () => {
     await using house = await House.start({ flows: [orders], tags })
@@ -31,7 +27,7 @@ describe('a message that flows begin with', () => {
     house.powerFails()
     await house.begin()
     await vi.waitFor(async () => {
-      await settled(house)
+      await house.settled()
       expect(await house.states('orders')).toEqual(['completed'])
     })
     expect(house.writes).toEqual(['plc/order 5'])
@@ -42,14 +38,14 @@ describe('a message that flows begin with', () => {
     house.isDeaf = isBeginning
     const answered = vi.fn()
     void house.message('a/b/orders/1', { number: 5 }, { uid: 'm1' }).then(answered)
-    await settled(house)
+    await house.settled()
     expect(answered).not.toHaveBeenCalled()
     house.isDeaf = undefined
     await house.begin()
     await house.message('a/b/orders/1', { number: 5 }, { uid: 'm1', isRepeated: true })
-    await settled(house)
+    await house.settled()
     await house.message('a/b/orders/1', { number: 5 }, { uid: 'm1', isRepeated: true })
-    await settled(house)
+    await house.settled()
     expect(await house.states('orders')).toEqual(['completed'])
     expect(house.writes).toEqual(['plc/order 5'])
   })
@@ -72,12 +68,12 @@ describe('an event that flows begin with', () => {
     await using house = await House.start({ flows: [lost], tags })
     for (const subject of ['one', 'two']) await house.event(happened(subject))
     await vi.waitFor(async () => {
-      await settled(house)
+      await house.settled()
       expect(await house.states('lost')).toEqual(['completed', 'completed'])
     })
     house.powerFails()
     await house.begin()
-    await settled(house)
+    await house.settled()
     expect(house.writes.toSorted()).toEqual(['plc/lost one', 'plc/lost two'])
   })
 
@@ -85,12 +81,12 @@ describe('an event that flows begin with', () => {
     await using house = await House.start({ flows: [lost], tags })
     house.isDeaf = isBeginning
     await house.event(happened('one'))
-    await settled(house)
+    await house.settled()
     expect(await house.states('lost')).toEqual([])
     house.isDeaf = undefined
     await house.begin()
     await vi.waitFor(async () => {
-      await settled(house)
+      await house.settled()
       expect(await house.states('lost')).toEqual(['completed'])
     })
     expect(house.writes).toEqual(['plc/lost one'])
@@ -100,11 +96,11 @@ describe('an event that flows begin with', () => {
     await using house = await House.start({ flows: [lost], tags })
     house.isDeaf = (call) => call === 'consumed'
     await house.event(happened('one'))
-    await settled(house)
+    await house.settled()
     house.isDeaf = undefined
     await house.begin()
     await vi.waitFor(async () => {
-      await settled(house)
+      await house.settled()
       expect(await house.states('lost')).toEqual(['completed'])
     })
     expect(house.writes).toEqual(['plc/lost one'])
@@ -121,7 +117,7 @@ describe('a run that is cancelled', () => {
   it('goes back after a power cut that came as soon as the order was kept', async () => {
     await using house = await House.start({ flows: [flow], tags })
     const { run } = await house.flows.calls.startFlow({ flow: 'fill', by })
-    await settled(house)
+    await house.settled()
     let isKept = false
     house.isDeaf = (_call, ask) => {
       const isNext = isKept
@@ -129,11 +125,11 @@ describe('a run that is cancelled', () => {
       return isNext
     }
     await house.flows.calls.steerRun({ run, act: 'cancel', by })
-    await settled(house)
+    await house.settled()
     house.isDeaf = undefined
     await house.begin()
     await vi.waitFor(async () => {
-      await settled(house)
+      await house.settled()
       expect(await house.states('fill')).toEqual(['cancelled'])
     })
     expect(house.writes).toEqual(['plc/valve true', 'plc/valve false'])
@@ -147,13 +143,13 @@ describe('a run that is cancelled', () => {
     const outer = flowOf(chain(undoable('plc/pump', true, false), wait), { flow: 'outer', on: [{ kind: 'start', role: 'operator' }] })
     await using house = await House.start({ flows: [outer, inner], tags })
     const { run } = await house.flows.calls.startFlow({ flow: 'outer', by })
-    await settled(house)
+    await house.settled()
     await house.flows.calls.steerRun({ run, act: 'cancel', by })
     await house.clock.advance(1_000)
     house.powerFails()
     await house.begin()
     await vi.waitFor(async () => {
-      await settled(house)
+      await house.settled()
       expect([await house.states('outer'), await house.states('inner')]).toEqual([['cancelled'], ['cancelled']])
     })
     expect(house.writes).toEqual(['plc/pump true', 'plc/valve true', 'plc/valve false', 'plc/pump false'])
@@ -171,7 +167,7 @@ describe('a run that is cancelled', () => {
     ])
     await house.begin()
     await vi.waitFor(async () => {
-      await settled(house)
+      await house.settled()
       expect(await house.states('inner')).toEqual(['cancelled'])
     })
     expect(house.writes.slice(1)).toEqual(house.writes.length === 0 ? [] : ['plc/valve false'])

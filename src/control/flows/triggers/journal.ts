@@ -6,6 +6,7 @@ import type { JournalEvent } from '../../../model/journal.ts'
 import type { StoreCalls } from '../../../store/contract.ts'
 import { Lane } from '../../routes/lane.ts'
 import { Settling } from '../../routes/settling.ts'
+import { untilAnswered } from '../ports.ts'
 
 export interface FollowingOptions {
   readonly types: readonly string[]
@@ -16,6 +17,7 @@ export interface FollowingOptions {
   readonly journalled: (() => void)[]
   readonly clock: Clock
   readonly log: Log
+  readonly life: AbortSignal
 }
 
 /** All flows together are one consumer of the journal: a flow that is new hears what happens from then on. */
@@ -27,9 +29,10 @@ const lookPauseMs = 1_000
 
 /**
  * Events begin runs as they stand in the journal, and the place up to which they have is kept: what was journalled before the power failed begins
- * its run after it. Where it had begun already, its key says so.
+ * its run after it. Where it had begun already, its key says so. Ready when nothing is missed any more.
  */
-export function followJournal(options: FollowingOptions): Running {
+export async function followJournal(options: FollowingOptions): Promise<Running> {
+  await register(options)
   const { types, store, journalled, clock, log } = options
   const parts = new AsyncDisposableStack()
   const settling = parts.use(new Settling({ consumed: (asks) => store.call('consumed', asks), clock, log }))
@@ -49,11 +52,7 @@ export function followJournal(options: FollowingOptions): Running {
   }
   const lane: Lane = parts.use(
     new Lane({
-      start: async () => {
-        const cursor = await store.call('consumerCursor', { consumer })
-        if (cursor.isNew === true) await store.call('consumed', [{ consumer, done: [], dead: [], cursor }])
-        return cursor
-      },
+      start: () => store.call('consumerCursor', { consumer }),
       fetch: (cursor, rowsMax) => store.call('eventsPage', { types, order: 'oldest', cursor, rowsMax }),
       take: (events) => {
         for (const event of events) void take(event)
@@ -66,6 +65,18 @@ export function followJournal(options: FollowingOptions): Running {
   journalled.push(() => lane.ring())
   const looking = parts.use(startLoop((signal) => lookForever(() => lane.ring(), clock, signal)))
   return { failure: firstFailure([settling, lane, looking]), [Symbol.asyncDispose]: () => parts.disposeAsync() }
+}
+
+/** Its first place in the journal is kept before anything can happen. */
+async function register({ store, clock, log, life }: FollowingOptions): Promise<void> {
+  const what = 'The store does not tell yet from where on flows hear events.'
+  await untilAnswered(
+    async () => {
+      const cursor = await store.call('consumerCursor', { consumer })
+      if (cursor.isNew === true) await store.call('consumed', [{ consumer, done: [], dead: [], cursor }])
+    },
+    { clock, log, stop: life, what },
+  )
 }
 
 async function lookForever(look: () => void, clock: Clock, signal: AbortSignal): Promise<void> {

@@ -60,10 +60,10 @@ export class Triggers implements AsyncDisposable {
   }
 
   /** From here on events of the journal begin runs; those that came while nobody was there do so now. To be called once, when all flows listen. */
-  follow(): void {
+  async follow(life: AbortSignal): Promise<void> {
     if (this.#listeners.length === 0) return
     const types = [...new Set(this.#listeners.flatMap((listener) => listener.types))]
-    this.#running.push(this.#parts.use(followJournal({ ...this.#options, types, take: (event) => this.hear(event) })))
+    this.#running.push(this.#parts.use(await followJournal({ ...this.#options, life, types, take: (event) => this.hear(event) })))
   }
 
   /** Resolves when all runs that begin with it are kept. Said once more it begins no other ones. */
