@@ -9,6 +9,8 @@ export interface BenchOptions {
   readonly isSmoke: boolean
   /** Parts of the bench that are wanted, by name; absent: all. */
   readonly only?: readonly string[]
+  /** How long the benches of flat memory go on; absent: a short form. */
+  readonly minutes?: number
   /** Progress, on standard error. */
   say(text: string): void
 }
@@ -26,6 +28,7 @@ const usage = `npm run bench [NAME…] -- [--json] [--smoke] [--record]
   NAME      ${Object.keys(benches).join(', ')} (default: all)
   --json    one object on standard output instead of a table
   --only    parts of flows, with commas between them
+  --minutes how long flat memory is watched (60 for the hour that is asked)
   --smoke   one short round of the smallest size
   --record  writes the table to bench/RESULTS.md; with --only, its rows into the table that stands there`
 
@@ -38,6 +41,7 @@ async function main(): Promise<number> {
       record: { type: 'boolean' },
       help: { type: 'boolean' },
       only: { type: 'string' },
+      minutes: { type: 'string' },
     },
   })
   const names = positionals.length === 0 ? Object.keys(benches) : positionals
@@ -48,6 +52,7 @@ async function main(): Promise<number> {
   const options: BenchOptions = {
     isSmoke: values.smoke ?? false,
     ...(values.only === undefined ? {} : { only: values.only.split(',') }),
+    ...(values.minutes === undefined ? {} : { minutes: Number(values.minutes) }),
     say: (text) => process.stderr.write(`${text}\n`),
   }
   const measures: Measure[] = []

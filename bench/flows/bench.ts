@@ -3,10 +3,11 @@ import type { Measure } from '../report.ts'
 import { benchConditions } from './conditions.ts'
 import { benchDisk } from './disk.ts'
 import { benchMany, benchResume } from './many.ts'
+import { benchObserving } from './observing.ts'
 import { benchParallel } from './parallel.ts'
 import { benchReaction } from './reaction.ts'
 import type { Rounds } from './rounds.ts'
-import { benchRouting } from './routing.ts'
+import { benchFlat, benchRouting } from './routing.ts'
 import { benchRules } from './rules.ts'
 
 type Part = (options: Rounds) => Promise<readonly Measure[]> | readonly Measure[]
@@ -19,6 +20,8 @@ const parts: Readonly<Record<string, Part>> = {
   many: benchMany,
   resume: benchResume,
   routing: benchRouting,
+  flat: benchFlat,
+  observing: benchObserving,
   rules: benchRules,
 }
 

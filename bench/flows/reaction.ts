@@ -40,7 +40,7 @@ export function pulseDevice({ port, pollMs: every }: { readonly port: number; re
   }
 }
 
-function twoWrites(device: string): object {
+export function twoWrites(device: string): object {
   const number = '${trigger.value}'
   return {
     on: [{ tag: `${device}/pulse`, when: 'value > 0' }],

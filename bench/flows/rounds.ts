@@ -3,6 +3,8 @@ import { type Measure, median } from '../report.ts'
 export interface Rounds {
   /** One short round: does the bench work? */
   readonly isSmoke: boolean
+  /** For those that go on for as long as is asked. */
+  readonly minutes?: number
   say(text: string): void
 }
 

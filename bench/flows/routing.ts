@@ -1,4 +1,5 @@
 import mqtt from 'mqtt'
+import { residentMb } from '../line/process.ts'
 import { type Measure, quantile } from '../report.ts'
 import { startGateway } from '../south/gateway.ts'
 import { type Rounds, roundsOf } from './rounds.ts'
@@ -33,8 +34,40 @@ export async function benchRouting({ isSmoke, say }: Rounds): Promise<readonly M
   })
 }
 
+const eventsPerMinute = 50_000
+const flatMinutes = 1.5
+const settleShare = 1 / 3
+const flatMbMax = 10
+
+/** Routed all the time, as long as is asked; what is left of the memory's ups and downs is the mean of the last third beside that of the one before. */
+export async function benchFlat({ isSmoke, say, minutes = isSmoke ? 0.1 : flatMinutes }: Rounds): Promise<readonly Measure[]> {
+  const through = { route: 'through', from: { topic: 'in/#' }, where: 'trigger.payload.n >= 0', to: { topic: 'out/all' } }
+  await using gateway = await startGateway({}, { routes: [through] })
+  say(`${eventsPerMinute} events a minute for ${minutes} minutes`)
+  const residentMbs: number[] = []
+  const timer = setInterval(() => residentMbs.push(residentMb(gateway.program.pid)), 500)
+  const { delays, sent } = await load(gateway.mqttPort, minutes * 60, eventsPerMinute / 60)
+  clearInterval(timer)
+  const third = Math.floor(residentMbs.length * settleShare)
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length)
+  const name = `${eventsPerMinute} events a minute for ${minutes} minutes`
+  return [
+    { name: `${name}: lost`, value: sent - delays.length, unit: '', limit: { atMost: 0 } },
+    {
+      name: `${name}: memory of the last third more than of the one before`,
+      value: mean(residentMbs.slice(-third)) - mean(residentMbs.slice(third, -third)),
+      unit: 'MB',
+      limit: { atMost: flatMbMax },
+    },
+  ]
+}
+
 /** Paced by the clock: what a tick missed the next one sends. */
-async function load(port: number, seconds: number): Promise<{ readonly delays: readonly number[]; readonly sent: number }> {
+async function load(
+  port: number,
+  seconds: number,
+  rate = perSecond,
+): Promise<{ readonly delays: readonly number[]; readonly sent: number }> {
   const subscriber = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, { protocolVersion: 4 })
   const publisher = await mqtt.connectAsync(`mqtt://127.0.0.1:${port}`, { protocolVersion: 4 })
   const delays: number[] = []
@@ -49,7 +82,7 @@ async function load(port: number, seconds: number): Promise<{ readonly delays: r
   for (;;) {
     const now = performance.now()
     if (now - begun >= seconds * 1_000) break
-    const due = Math.floor(((now - begun) * perSecond) / 1_000)
+    const due = Math.floor(((now - begun) * rate) / 1_000)
     while (sentAt.length < due) {
       publisher.publish(`in/${sentAt.length % 50}`, `{"n":${sentAt.length},"text":"a bottle has passed"}`, { qos: 1 })
       sentAt.push(performance.now())

@@ -1,8 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { deviceName } from '../line/engine.ts'
 import { freePort } from '../line/free-port.ts'
-import { installPeers, peersFolder, writeSettings } from '../line/node-red.ts'
+import { modbusDevice } from '../line/lineside.ts'
+import { startLoad } from '../line/load.ts'
+import { installPeers, lineFlows, peersFolder, writeSettings } from '../line/node-red.ts'
 import { startProgram } from '../line/process.ts'
 import { temporaryFolder } from '../line/round.ts'
 import { type Measure, quantile } from '../report.ts'
@@ -14,17 +17,21 @@ import { type Rounds, roundsOf } from './rounds.ts'
 const devices = 10
 const periodMs = 500
 const pollMs = 100
+/** Beside the rule both do what the line bench has them do: they poll 5,000 tags, of which each changes once a second, and publish the changes. */
+const load = { devices: 50, tagsPerDevice: 100, pollMs }
 const shareMax = 1 / 3
 const settleMs = 3_000
+const looksMax = 40
 
-/** The same rule in both: when a register is no longer 0, its value is written to another one. Ours has it on the disk before. */
+/** The same rule in both: when a register is no longer 0, its value is written to another one. Ours has it on the disk before, and reads the value back. */
 export async function benchRules({ isSmoke, say }: Rounds): Promise<readonly Measure[]> {
   installPeers(say)
   await using plc = await startPlc({ devices, periodMs })
+  await using loaded = await startLoad({ devices: load.devices })
   const windowMs = isSmoke ? 2_000 : 7_000
   const results = await roundsOf({ isSmoke, say, what: 'a rule, beside Node-RED' }, async () => {
-    const ours = reactions(await ofLineside(plc, windowMs))
-    const theirs = reactions(await ofNodeRed(plc, windowMs))
+    const ours = reactions(await ofLineside(plc, loaded.ports, windowMs))
+    const theirs = reactions(await ofNodeRed(plc, loaded.ports, windowMs))
     const row = (what: string, share: number): Measure => ({
       name: `a rule: register told to write at the PLC ${what}`,
       value: quantile(ours, share),
@@ -49,31 +56,43 @@ export async function benchRules({ isSmoke, say }: Rounds): Promise<readonly Mea
 
 type Watched = Pick<Awaited<ReturnType<typeof startPlc>>, 'ports' | 'watch'>
 
-async function ofLineside(plc: Watched, windowMs: number): Promise<readonly Arrival[]> {
-  const places = plc.ports.map((port, place) => ({ name: `d${place}`, port }))
+async function ofLineside(plc: Watched, loadPorts: readonly number[], windowMs: number): Promise<readonly Arrival[]> {
+  const places = plc.ports.map((port, place) => ({ name: `p${place}`, port }))
   const rule = (name: string): object => ({
     on: [{ tag: `${name}/pulse`, when: 'value > 0' }],
     steps: [{ id: 'echo', write: { [`${name}/first`]: '${trigger.value}' }, undo: [] }],
   })
-  await using _gateway = await startGateway(Object.fromEntries(places.map(({ name, port }) => [name, pulseDevice({ port, pollMs })])), {
-    flows: Object.fromEntries(places.map(({ name }) => [`rule-${name}`, rule(name)])),
-  })
-  await sleep(settleMs)
+  const rules = Object.fromEntries(places.map(({ name, port }) => [name, pulseDevice({ port, pollMs })]))
+  const polled = Object.fromEntries(loadPorts.map((port, index) => [deviceName(index), modbusDevice(index, port, load)]))
+  await using _gateway = await startGateway(
+    { ...rules, ...polled },
+    { flows: Object.fromEntries(places.map(({ name }) => [`rule-${name}`, rule(name)])) },
+  )
+  await untilItWrites(plc)
   return await plc.watch(() => sleep(windowMs))
 }
 
-async function ofNodeRed(plc: Watched, windowMs: number): Promise<readonly Arrival[]> {
+async function ofNodeRed(plc: Watched, loadPorts: readonly number[], windowMs: number): Promise<readonly Arrival[]> {
   using folder = temporaryFolder()
   mkdirSync(folder.path, { recursive: true })
-  writeFileSync(join(folder.path, 'flows.json'), JSON.stringify(nodeRedFlows(plc.ports)))
+  const polling = lineFlows({ devicePorts: loadPorts, ...load }, await freePort())
+  writeFileSync(join(folder.path, 'flows.json'), JSON.stringify([...polling, ...ruleFlows(plc.ports)]))
   writeSettings(folder.path)
   await using _program = startProgram({
     args: [join(peersFolder, 'node_modules/node-red/red.js'), '--userDir', folder.path, '--port', String(await freePort()), 'flows.json'],
     cwd: peersFolder,
     env: { NODE_RED_ENABLE_PROJECTS: 'false' },
   })
-  await sleep(settleMs + 3_000)
+  await untilItWrites(plc)
   return await plc.watch(() => sleep(windowMs))
+}
+
+/** Then a moment more: what has just started is not yet what it will be. */
+async function untilItWrites(plc: Watched): Promise<void> {
+  for (let look = 0; look < looksMax; look += 1) {
+    if ((await plc.watch(() => sleep(500))).length > 0) break
+  }
+  await sleep(settleMs)
 }
 
 function reactions(arrivals: readonly Arrival[]): readonly number[] {
@@ -88,56 +107,53 @@ context.set('wasZero', value === 0)
 return value > 0 && wasZero ? { payload: value } : null
 `
 
-function nodeRedFlows(ports: readonly number[]): readonly object[] {
+function ruleFlows(ports: readonly number[]): readonly object[] {
   const [x, y, z] = [100, 200, 'main']
-  return [
-    { id: 'main', type: 'tab', label: 'bench', disabled: false, info: '' },
-    ...ports.flatMap((port, place) => [
-      {
-        id: `plc${place}`,
-        type: 'modbus-client',
-        name: `d${place}`,
-        clienttype: 'tcp',
-        bufferCommands: true,
-        stateLogEnabled: false,
-        queueLogEnabled: false,
-        failureLogEnabled: false,
-        tcpHost: '127.0.0.1',
-        tcpPort: String(port),
-        tcpType: 'DEFAULT',
-        unit_id: '1',
-        commandDelay: '1',
-        clientTimeout: '1000',
-        reconnectOnTimeout: true,
-        reconnectTimeout: '2000',
-        parallelUnitIdsAllowed: true,
-        showErrors: false,
-        showWarnings: false,
-        showLogs: false,
-      },
-      {
-        id: `read${place}`,
-        type: 'modbus-read',
-        ...{ x, y, z, name: '', topic: '', server: `plc${place}`, unitid: '', dataType: 'HoldingRegister', adr: '0', quantity: '1' },
-        ...{ rate: String(pollMs), rateUnit: 'ms', delayOnStart: false, startDelayTime: '', enableDeformedMessages: false },
-        ...{ showStatusActivities: false, logIOActivities: false, showErrors: false, showWarnings: false },
-        ...{ useIOFile: false, ioFile: '', useIOForPayload: false, emptyMsgOnFail: false },
-        wires: [[`rises${place}`], []],
-      },
-      {
-        id: `rises${place}`,
-        type: 'function',
-        ...{ x, y, z, name: '', func: whenItRises, outputs: 1, timeout: 0, noerr: 0, initialize: '', finalize: '', libs: [] },
-        wires: [[`write${place}`]],
-      },
-      {
-        id: `write${place}`,
-        type: 'modbus-write',
-        ...{ x, y, z, name: '', server: `plc${place}`, unitid: '', dataType: 'HoldingRegister', adr: '100', quantity: '1' },
-        ...{ showStatusActivities: false, showErrors: false, showWarnings: false, emptyMsgOnFail: false, keepMsgProperties: false },
-        ...{ delayOnStart: false, enableDeformedMessages: false, startDelayTime: '' },
-        wires: [[], []],
-      },
-    ]),
-  ]
+  return ports.flatMap((port, place) => [
+    {
+      id: `plc${place}`,
+      type: 'modbus-client',
+      name: `p${place}`,
+      clienttype: 'tcp',
+      bufferCommands: true,
+      stateLogEnabled: false,
+      queueLogEnabled: false,
+      failureLogEnabled: false,
+      tcpHost: '127.0.0.1',
+      tcpPort: String(port),
+      tcpType: 'DEFAULT',
+      unit_id: '1',
+      commandDelay: '1',
+      clientTimeout: '1000',
+      reconnectOnTimeout: true,
+      reconnectTimeout: '2000',
+      parallelUnitIdsAllowed: true,
+      showErrors: false,
+      showWarnings: false,
+      showLogs: false,
+    },
+    {
+      id: `read${place}`,
+      type: 'modbus-read',
+      ...{ x, y, z, name: '', topic: '', server: `plc${place}`, unitid: '', dataType: 'HoldingRegister', adr: '0', quantity: '1' },
+      ...{ rate: String(pollMs), rateUnit: 'ms', delayOnStart: false, startDelayTime: '', enableDeformedMessages: false },
+      ...{ showStatusActivities: false, logIOActivities: false, showErrors: false, showWarnings: false },
+      ...{ useIOFile: false, ioFile: '', useIOForPayload: false, emptyMsgOnFail: false },
+      wires: [[`rises${place}`], []],
+    },
+    {
+      id: `rises${place}`,
+      type: 'function',
+      ...{ x, y, z, name: '', func: whenItRises, outputs: 1, timeout: 0, noerr: 0, initialize: '', finalize: '', libs: [] },
+      wires: [[`write${place}`]],
+    },
+    {
+      id: `write${place}`,
+      type: 'modbus-write',
+      ...{ x, y, z, name: '', server: `plc${place}`, unitid: '', dataType: 'HoldingRegister', adr: '100', quantity: '1' },
+      ...{ showStatusActivities: false, showErrors: false, showWarnings: false, emptyMsgOnFail: false, keepMsgProperties: false },
+      ...{ delayOnStart: false, enableDeformedMessages: false, startDelayTime: '' },
+      wires: [[], []],
+    },
+  ])
 }

@@ -47,7 +47,7 @@ export function writeDevice(folder: string, name: string, device: object): void 
   writeFileSync(join(folder, 'devices', `${name}.yaml`), JSON.stringify({ device: name, ...device }, undefined, 2))
 }
 
-function modbusDevice(index: number, port: number, { tagsPerDevice, pollMs }: Work): object {
+export function modbusDevice(index: number, port: number, { tagsPerDevice, pollMs }: Pick<Work, 'tagsPerDevice' | 'pollMs'>): object {
   const tags = Array.from({ length: tagsPerDevice }, (_, register) => [
     tagName(register),
     { at: `hr:${register}`, type: 'u16', scan: 'fast' },

@@ -14,7 +14,7 @@ export const nodeRed: Engine = {
   start: async (work) => {
     const mqttPort = await freePort()
     mkdirSync(work.folder, { recursive: true })
-    writeFileSync(join(work.folder, 'flows.json'), JSON.stringify(flows(work, mqttPort)))
+    writeFileSync(join(work.folder, 'flows.json'), JSON.stringify(lineFlows(work, mqttPort)))
     writeSettings(work.folder)
     const program = startProgram({
       args: [join(peersFolder, 'node_modules/node-red/red.js'), '--userDir', work.folder, '--port', String(await freePort()), 'flows.json'],
@@ -61,7 +61,8 @@ context.set('last', msg.payload)
 return [out]
 `
 
-function flows({ devicePorts, tagsPerDevice, pollMs }: Work, mqttPort: number): readonly object[] {
+/** Polls and publishes as the editor would have it. */
+export function lineFlows({ devicePorts, tagsPerDevice, pollMs }: Omit<Work, 'folder'>, mqttPort: number): readonly object[] {
   return [
     {
       id: 'broker',

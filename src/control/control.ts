@@ -15,7 +15,7 @@ import { BreakerPool } from './breaker-pool.ts'
 import { recoverCommands } from './command-recovery.ts'
 import { CommandRoad } from './command-road.ts'
 import type { BatchRoad, CommandRoad as CommandPort, NorthCalls } from './contract.ts'
-import { loadsSlowly, saveMemory } from './drivers.ts'
+import { loadsSlowly, savesMemory } from './drivers.ts'
 import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
@@ -30,6 +30,7 @@ import type { RouteConfig } from './routes/config.ts'
 import { openRoutes, type RouteCalls } from './routes/open.ts'
 import type { ServiceConfig } from './routes/service-config.ts'
 import { TagTable } from './tag-table.ts'
+import { startThrift } from './thrift.ts'
 
 /** What the control room is told at birth. Plain data. */
 export interface ControlData {
@@ -67,8 +68,6 @@ const changesInflight = { inflightMax: 8, answerEvery: 4 } as const
 const refreshPauseMs = 250
 /** Enough for a PLC in the same hall to be connected to and polled once. */
 const firstPollMs = 100
-/** By then every device that is there has been read for the first time. */
-const startedMs = 1_000
 
 /** Starts everything that talks to the plant. Consumers before producers, so that no first sample is missed. */
 export async function startControl(data: ControlData, ports: ControlPorts): Promise<Control> {
@@ -104,11 +103,11 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   }
   const devices = [...places.values()].map(({ device }) => device)
   parts.defer(() => road.close()) // before the devices go, so that what is under way can end
-  parts.use(clock.after(startedMs, () => saveMemory(data.devices.map(({ driver }) => driver))))
+  const thrift = savesMemory(data.devices.map(({ driver }) => driver)) ? [parts.use(startThrift(clock))] : []
   const started = parts.move()
   return {
     calls: callsOf({ road, journal, flows, routes }),
-    failure: firstFailure([flows, routes, sinks.outbox, refreshing, settling, ...devices]),
+    failure: firstFailure([flows, routes, sinks.outbox, refreshing, settling, ...thrift, ...devices]),
     metrics: () => [...devices, table, road, sinks, flows, routes, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
@@ -179,6 +178,7 @@ function openSinks(data: ControlData, { store, north, clock, log }: ControlPorts
     gather: (event) => journal.gather(event),
     outbox: (topic, payload) => outbox.acceptMessage(topic, payload),
     broker: (messages) => north.call('publish', messages),
+    clock,
     log,
   })
   const metrics = (): readonly Metric[] => [journal, outbox, events].flatMap((part) => part.metrics())

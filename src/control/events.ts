@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Clock } from '../base/clock.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { cloudEvent } from '../model/cloud-event.ts'
@@ -15,19 +16,23 @@ export interface EventsOptions {
   /** To every upstream that wants the topic. */
   readonly outbox: (topic: string, payload: string) => Promise<void>
   readonly broker: (messages: readonly LocalMessage[]) => Promise<unknown>
+  readonly clock: Clock
   readonly log: Log
 }
 
 /** Tellings that wait or are under way; one more is only journalled, and counted. */
 const tellingsMax = 500
 /** In one call. */
-const batchMax = 100
+const batchMax = 200
+/** What nobody waits for is told together with what follows within this time: each call wakes a thread up. */
+const gatherMs = 50
 
 /** What happened: journalled first, then told to MQTT clients and upstreams as CloudEvents. */
 export class Events {
   readonly #options: EventsOptions
   readonly #waiting: LocalMessage[] = []
   #isTelling = false
+  #gathering: Disposable | undefined
   #untold = 0
 
   constructor(options: EventsOptions) {
@@ -38,14 +43,14 @@ export class Events {
   async record(told: SiteEvent): Promise<void> {
     const event = { ...told, uid: told.uid ?? randomUUID() }
     await this.#options.journal(event)
-    this.#tell(event)
+    if (this.#tell(event)) this.#tellNow()
   }
 
   /** Of what happens often, and nobody waits for: kept and told in batches. */
   async note(told: SiteEvent): Promise<void> {
     const event = { ...told, uid: told.uid ?? randomUUID() }
     await this.#options.gather(event)
-    this.#tell(event)
+    if (this.#tell(event)) this.#gathering ??= this.#options.clock.after(gatherMs, () => this.#tellNow())
   }
 
   metrics(): readonly Metric[] {
@@ -59,14 +64,21 @@ export class Events {
     ]
   }
 
-  #tell(event: SiteEvent & { readonly uid: string }): void {
+  /** False where too many wait. */
+  #tell(event: SiteEvent & { readonly uid: string }): boolean {
     const { site, node } = this.#options
     if (this.#waiting.length >= tellingsMax) {
       this.#untold += 1
-      return
+      return false
     }
     const topic = `lineside/${node}/events/${event.type}`
     this.#waiting.push({ topic, payload: JSON.stringify(cloudEvent(event, { site })), qos: 1, isRetained: false })
+    return true
+  }
+
+  #tellNow(): void {
+    this.#gathering?.[Symbol.dispose]()
+    this.#gathering = undefined
     if (!this.#isTelling) void this.#tellAll()
   }
 

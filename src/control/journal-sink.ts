@@ -19,6 +19,8 @@ const retryPauseMs = 500
 /** What nobody waits for goes to the disk with what somebody does; by itself after so long, or when there is so much. */
 const gatherMs = 20
 const gatherMax = 200
+/** Fewer than these are not worth a call of their own to go along with others. */
+const alongMin = 10
 
 /** The way of events into the journal. While the store is away they wait in memory, in order. */
 export class JournalSink {
@@ -55,7 +57,7 @@ export class JournalSink {
 
   /** Something is on its way to the same disk: what is gathered goes along. */
   hurry(): void {
-    void this.#appendGathered()
+    if (this.#gathered.length >= alongMin) void this.#appendGathered()
   }
 
   metrics(): readonly Metric[] {

@@ -68,6 +68,7 @@ export function startOutboxSink(options: OutboxSinkOptions): OutboxSink {
     acceptMessage: async (topic, payload) => {
       const timeMs = options.clock.now()
       const targets = targetsOf(topic, options.upstreams)
+      if (targets.length === 0) return
       await Promise.all(targets.map((target) => options.accept([{ ...target, kind: 'message', subject: topic, body: payload, timeMs }])))
     },
     metrics: () => [...lanes.values()].flatMap((lane) => lane.metrics()),

@@ -2,12 +2,14 @@ import { describe, expect, it } from 'vitest'
 import { epochMs } from '../../src/base/clock.ts'
 import { Fault } from '../../src/base/fault.ts'
 import { Events } from '../../src/control/events.ts'
+import { startManualClock } from '../support/manual-clock.ts'
 import { keptLog } from '../support/quiet-log.ts'
 
 const lost = { type: 'device.lost', subject: 'press-07', timeMs: epochMs(0), data: { why: 'cable' } }
 
 function startEvents(options: { readonly isNorthAway?: boolean } = {}) {
   const told: { readonly by: string; readonly topic: string; readonly payload: string }[] = []
+  const clock = startManualClock()
   const events = new Events({
     site: 'acme/münchen/line-1',
     node: 'edge-07',
@@ -18,9 +20,10 @@ function startEvents(options: { readonly isNorthAway?: boolean } = {}) {
       if (options.isNorthAway === true) throw new Fault('door.closed', 'Nobody.', { remedy: 'Wait.', isRetryable: true })
       for (const { topic, payload } of messages) told.push({ by: `broker ${messages.length}`, topic, payload: String(payload) })
     },
+    clock,
     log: keptLog(),
   })
-  return { events, told }
+  return { events, told, clock }
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
@@ -57,9 +60,9 @@ describe('an event', () => {
   })
 
   it('that nobody waits for is told together with those that were kept with it', async () => {
-    const { events, told } = startEvents()
+    const { events, told, clock } = startEvents()
     await Promise.all([events.note(lost), events.note({ ...lost, type: 'device.online' })])
-    await turn()
+    await clock.advance(50)
     expect(told.map(({ by }) => by)).toEqual(['journal', 'journal', 'outbox', 'outbox', 'broker 2', 'broker 2'])
   })
 })

@@ -1,0 +1,96 @@
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { temporaryFolder } from '../line/round.ts'
+import type { Measure } from '../report.ts'
+import { startGateway } from '../south/gateway.ts'
+import { startPlc } from './plc.ts'
+import { converse } from './publisher.ts'
+import { pulseDevice, twoWrites } from './reaction.ts'
+import type { Rounds } from './rounds.ts'
+
+const devices = 10
+const shareMax = 5
+/** Of the profile: what belongs to the start. */
+const startS = 5
+
+/** What only tells of what happens: events on their way into the journal and to clients, topics of runs, metrics. */
+const observers =
+  /\/(control\/(events|journal-sink)|control\/flows\/(telling|run-topics)|store\/events|model\/cloud-event|[a-z/-]*metrics?)\.ts$/
+
+/** 100 runs a second, whose events somebody hears, and metrics that are asked for every second: of the daemon's processor time, by its own profile. */
+export async function benchObserving({ isSmoke, say }: Rounds): Promise<readonly Measure[]> {
+  say('what observing costs')
+  using folder = temporaryFolder()
+  const profiles = join(folder.path, 'profiles')
+  mkdirSync(profiles)
+  await profiled({ folder: folder.path, profiles, seconds: isSmoke ? 3 : 12 })
+  const sums = readdirSync(profiles).map((file) => sumsOf(JSON.parse(readFileSync(join(profiles, file), 'utf8')) as Profile))
+  const busy = sums.reduce((sum, each) => sum + each.busy, 0)
+  const observing = sums.reduce((sum, each) => sum + each.observing, 0)
+  return [
+    {
+      name: '100 runs/s: events and metrics, share of the processor time',
+      value: (observing / busy) * 100,
+      unit: '%',
+      limit: { atMost: shareMax },
+    },
+  ]
+}
+
+async function profiled({
+  folder,
+  profiles,
+  seconds,
+}: {
+  readonly folder: string
+  readonly profiles: string
+  readonly seconds: number
+}): Promise<void> {
+  await using plc = await startPlc({ devices, periodMs: 100 })
+  const places = plc.ports.map((port, place) => ({ name: `d${place}`, port }))
+  await using gateway = await startGateway(Object.fromEntries(places.map(({ name, port }) => [name, pulseDevice({ port, pollMs: 20 })])), {
+    folder,
+    flows: Object.fromEntries(places.map(({ name }) => [`react-${name}`, twoWrites(name)])),
+    nodeArguments: ['--cpu-prof', `--cpu-prof-dir=${profiles}`],
+  })
+  await using _listening = await converse(gateway, 'lineside/bench/events/#')
+  for (let second = 0; second < startS + seconds; second += 1) {
+    await sleep(1_000)
+    await gateway.scrape()
+  }
+}
+
+interface Profile {
+  readonly nodes: readonly {
+    readonly id: number
+    readonly callFrame: { readonly functionName: string; readonly url: string }
+    readonly children?: readonly number[]
+  }[]
+  readonly samples: readonly number[]
+  readonly timeDeltas: readonly number[]
+}
+
+/** No work of the processor: nothing to do, and the flush of the disk in a commit. */
+const waits = new Set(['(idle)', '(program)', 'committed'])
+
+/** µs */
+function sumsOf({ nodes, samples, timeDeltas }: Profile): { readonly busy: number; readonly observing: number } {
+  const byId = new Map(nodes.map((node) => [node.id, node]))
+  const observing = new Set<number>()
+  const mark = (id: number): void => {
+    observing.add(id)
+    for (const child of byId.get(id)?.children ?? []) mark(child)
+  }
+  for (const { id, callFrame } of nodes) if (observers.test(callFrame.url) || callFrame.functionName === 'metrics') mark(id)
+  const sums = { at: 0, busy: 0, observing: 0 }
+  for (const [place, id] of samples.entries()) {
+    const us = timeDeltas[place] ?? 0
+    sums.at += us
+    const isIdle = waits.has(byId.get(id)?.callFrame.functionName ?? '(idle)')
+    if (sums.at < startS * 1e6 || isIdle) continue
+    sums.busy += us
+    if (observing.has(id)) sums.observing += us
+  }
+  return sums
+}

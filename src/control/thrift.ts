@@ -1,0 +1,67 @@
+import { setFlagsFromString } from 'node:v8'
+import type { Clock } from '../base/clock.ts'
+import { type Running, startLoop } from '../base/running.ts'
+
+/** By then every device that is there has been read for the first time: saving would slow the start down. */
+const startedMs = 1_000
+const lookPauseMs = 250
+/** Of its time, that this thread is at work: from here on it has none left for collecting all the time … */
+const busyShare = 0.5
+/** … and after so many looks below this it has. */
+const calmShare = 0.25
+const calmLooks = 20
+
+export interface ThriftOptions {
+  /** The share of the time since the last question in which the thread was at work. */
+  readonly utilization: () => number
+  /** Whether V8 is to collect before it grows. */
+  readonly save: (how: 'save' | 'spend') => void
+}
+
+/**
+ * V8 either collects before it grows, which is 17 MB less at 5,000 tags, or grows before it collects, which is a third of the work less where a thousand
+ * runs go on at once.
+ */
+export class Thrift {
+  readonly #options: ThriftOptions
+  #how: 'save' | 'spend' = 'spend'
+  #calm = calmLooks
+
+  constructor(options: ThriftOptions) {
+    this.#options = options
+  }
+
+  look(): void {
+    const share = this.#options.utilization()
+    this.#calm = share < calmShare ? this.#calm + 1 : 0
+    if (share > busyShare) this.#set('spend')
+    else if (this.#calm >= calmLooks) this.#set('save')
+  }
+
+  #set(how: 'save' | 'spend'): void {
+    if (how === this.#how) return
+    this.#how = how
+    this.#options.save(how)
+  }
+}
+
+/** For all threads of the process. */
+export function startThrift(clock: Clock): Running {
+  let last = performance.eventLoopUtilization()
+  const thrift = new Thrift({
+    utilization: () => {
+      const now = performance.eventLoopUtilization()
+      const { utilization } = performance.eventLoopUtilization(now, last)
+      last = now
+      return utilization
+    },
+    save: (how) => setFlagsFromString(how === 'save' ? '--memory-saver-mode' : '--no-memory-saver-mode'),
+  })
+  return startLoop(async (signal) => {
+    await clock.sleep(startedMs, signal)
+    while (!signal.aborted) {
+      thrift.look()
+      await clock.sleep(lookPauseMs, signal)
+    }
+  })
+}

@@ -1,0 +1,34 @@
+import { describe, expect, it } from 'vitest'
+import { Thrift } from '../../src/control/thrift.ts'
+
+function startThrift() {
+  const said: string[] = []
+  const now = { share: 0.1 }
+  const thrift = new Thrift({ utilization: () => now.share, save: (how) => said.push(how) })
+  const look = (share: number, times = 1): void => {
+    now.share = share
+    for (let time = 0; time < times; time += 1) thrift.look()
+  }
+  return { said, look }
+}
+
+describe('memory', () => {
+  it('is saved by a thread that has time, from the first look on', () => {
+    const { said, look } = startThrift()
+    look(0.1, 3)
+    expect(said).toEqual(['save'])
+  })
+
+  it('is spent as soon as the thread has much to do, and saved again when it has been calm for a while', () => {
+    const { said, look } = startThrift()
+    look(0.1)
+    look(0.6, 3)
+    expect(said).toEqual(['save', 'spend'])
+    look(0.1, 19)
+    look(0.4)
+    look(0.1, 19)
+    expect(said).toEqual(['save', 'spend'])
+    look(0.1)
+    expect(said).toEqual(['save', 'spend', 'save'])
+  })
+})
