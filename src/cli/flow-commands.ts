@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { StatsOptions } from './flow-stats.ts'
 import type { FlowsOptions, RunsOptions, StartOptions } from './flows.ts'
 import { onGateway } from './on-gateway.ts'
+import type { PipelineOptions } from './pipeline.ts'
 import type { RecordOptions } from './record.ts'
 import type { ReplayOptions } from './replay.ts'
 import type { TestOptions } from './test.ts'
@@ -45,7 +46,23 @@ export function addFlowCommands(program: Command, { terminal, take }: Wiring): v
     })
   addTest(program, { terminal, take })
   addRecording(program, { terminal, take })
+  addPipeline(program, { terminal, take })
   for (const act of ['pause', 'resume', 'cancel'] as const) addSteering(program, act, { terminal, take })
+}
+
+function addPipeline(program: Command, { terminal, take }: Wiring): void {
+  onGateway(program.command('pipeline'))
+    .description('shows where the main sequence of the site stands, or starts, pauses, resumes or cancels it')
+    .argument('[act]', 'start, pause, resume or cancel')
+    .option('--input <name=value...>', 'of start: what `pipeline:` asks for under `input:`')
+    .option('--why <text>', 'the reason, for the journal')
+    .option('--no-undo', 'of cancel: leave the plant as it stands')
+    .option('--json', 'print it as JSON')
+    .addHelpText('after', example('lineside pipeline', 'lineside pipeline pause --why "shift meeting"'))
+    .action(async (act: string | undefined, options: PipelineOptions) => {
+      const { pipeline } = await import('./pipeline.ts')
+      await take(pipeline(act, options, terminal))
+    })
 }
 
 function addRecording(program: Command, { terminal, take }: Wiring): void {

@@ -68,7 +68,7 @@ export async function start(flow: string, options: StartOptions, terminal: Termi
 }
 
 /** `speed=200`, `name=peach`: JSON where it is JSON, else text. */
-function pairOf(text: string): readonly [string, unknown] {
+export function pairOf(text: string): readonly [string, unknown] {
   const at = text.indexOf('=')
   if (at < 1) throw new Fault('usage.input', `"${text}" is no input.`, { remedy: 'Give it as NAME=VALUE.' })
   const value = text.slice(at + 1)

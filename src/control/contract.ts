@@ -100,6 +100,8 @@ export interface FlowCalls {
   run(ask: { readonly run: string }): RunDetail | null
   /** Answered when it is kept. */
   steerRun(ask: SteerAsk): RunInfo
+  /** The main sequence of the site as it stands; null where it has none. */
+  pipeline(ask: null): PipelineInfo | null
 }
 
 export interface FlowRow {
@@ -145,6 +147,25 @@ export interface RunInfo {
   readonly left?: readonly string[]
   readonly output?: unknown
   readonly questions?: readonly { readonly step: string; readonly kind: string; readonly text: string; readonly role: Role }[]
+}
+
+export interface PipelineInfo {
+  /** Of the run that goes on; `idle` where none does. */
+  readonly state: RunInfo['state'] | 'idle'
+  /** The run that goes on, or the last one. */
+  readonly last?: RunInfo
+  readonly flows: readonly PipelineFlow[]
+}
+
+export interface PipelineFlow {
+  readonly step: string
+  readonly flow: string
+  readonly title?: string
+  /** In that run: `waiting` has not begun, `ended` says how where it has not simply been done. */
+  readonly state: 'waiting' | 'done' | 'failed' | 'unknown' | 'skipped' | RunInfo['state']
+  /** Its run, while it goes on. */
+  readonly run?: string
+  readonly questions?: RunInfo['questions']
 }
 
 export interface RunDetail extends RunInfo {

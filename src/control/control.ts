@@ -21,6 +21,7 @@ import { Events } from './events.ts'
 import { Feed } from './feed.ts'
 import type { FlowDefinition } from './flows/definition.ts'
 import { type Flows, startFlows } from './flows/flows.ts'
+import type { PipelineStep } from './flows/pipeline-step.ts'
 import type { FlowPort } from './flows/port.ts'
 import { compileInterlocks } from './interlocks.ts'
 import { JournalSink } from './journal-sink.ts'
@@ -44,7 +45,7 @@ export interface ControlData {
   readonly tags: readonly TagMeta[]
   readonly flows: readonly FlowDefinition[]
   /** The main sequence of the site. */
-  readonly pipeline?: readonly string[]
+  readonly pipeline?: readonly PipelineStep[]
   readonly upstreams: Readonly<Record<string, Wanted>>
   readonly routes: readonly RouteConfig[]
   readonly services: Readonly<Record<string, ServiceConfig>>

@@ -26,6 +26,7 @@ async function startControlRoom({ data, log, connect }: RoomContext<ControlData>
       startFlow: async (ask) => await (await started.promise).calls.startFlow(ask),
       runs: async (ask) => await (await started.promise).calls.runs(ask),
       run: async (ask) => await (await started.promise).calls.run(ask),
+      pipeline: async (ask) => await (await started.promise).calls.pipeline(ask),
       steerRun: async (ask) => await (await started.promise).calls.steerRun(ask),
       messages: async (batch) => (await started.promise).calls.messages(batch),
       routes: async () => (await started.promise).calls.routes(),

@@ -169,6 +169,7 @@ function flowPort({ control }: NorthPorts): FlowPort {
     runs: (ask) => control.call('runs', ask),
     run: (ask) => control.call('run', ask),
     steerRun: (ask) => control.call('steerRun', ask),
+    pipeline: (ask) => control.call('pipeline', ask),
   }
 }
 

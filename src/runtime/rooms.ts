@@ -45,6 +45,7 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     upstreams: mapValues(site.upstreams, ({ send, streams, format }, name) => ({ send, streams, ...tellingOf(site, { name, format }) })),
     routes: site.routes,
     services: site.services,
+    ...(site.pipeline === undefined ? {} : { pipeline: site.pipeline }),
   }
   return { store, north, control }
 }

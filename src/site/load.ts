@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { resolve } from 'node:path'
+import { pipelineSteps } from '../control/flows/pipeline-config.ts'
 import { isName } from '../model/name.ts'
 import type { TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
@@ -23,6 +24,7 @@ import { lazily } from './json-schema.ts'
 import { siteSchema } from './json-schemas.ts'
 import type { DevicePart, From, LoadedParts, SitePart } from './loaded.ts'
 import { once } from './parse-once.ts'
+import { pipelinePart } from './pipeline.ts'
 import { ProblemList } from './problems.ts'
 import { reportIssues, valueAt } from './schema-problems.ts'
 import type { Site, SiteProblem } from './site.ts'
@@ -73,12 +75,13 @@ async function readParts(root: string, problems: ProblemList): Promise<LoadedPar
     .filter((from): from is From<DevicePart> => from !== undefined)
   const flowPartsFound = flowParts(flows.sources, problems)
   const site = siteSource && parsed(siteSource, parseSiteFile(siteSource, problems))
+  const pipeline = pipelinePart(siteSource, problems)
   const tags = deviceParts.flatMap(({ part }) => part.tags)
   return {
     ...(site === undefined ? {} : { site }),
     devices: deviceParts.flatMap(({ source, part }) => (part.config === undefined ? [] : [{ source, part: part.config }])),
     deviceParts,
-    flows: flowPartsFound.parts,
+    flows: [...flowPartsFound.parts, ...(pipeline === undefined ? [] : [pipeline])],
     areFlowsIncomplete: flows.isIncomplete || flowPartsFound.isIncomplete,
     sources: [...(siteSource === undefined ? [] : [siteSource]), ...devices.sources, ...flows.sources],
     isIncomplete:
@@ -147,6 +150,7 @@ function assembled(folder: string, file: SiteFile, { parts, environment }: Assem
     flows: parts.flows.flatMap(({ part }) => (part.config === undefined ? [] : [withoutUnits(part.config, parts.tags)])),
     routes: file.routes,
     services: file.services,
+    ...(file.pipeline === undefined ? {} : { pipeline: pipelineSteps(file.pipeline) }),
   }
 }
 

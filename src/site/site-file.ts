@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { pipelineSchema } from '../control/flows/pipeline-config.ts'
 import { routesSchema } from '../control/routes/config.ts'
 import { serviceSchema } from '../control/routes/service-config.ts'
 import { nameSchema, pathSchema } from '../model/name.ts'
@@ -31,6 +32,7 @@ export const siteFileSchema = z.strictObject({
   routes: routesSchema
     .default([])
     .describe('What goes from where to where: tags, topics and events to topics, tags, flows, upstreams and services.'),
+  pipeline: pipelineSchema.optional().describe('The main sequence of flows of the site, started, paused, resumed and looked at as one.'),
   storage: storageConfigSchema.prefault({}).describe('Where the state is kept.'),
 })
 

@@ -1,4 +1,5 @@
 import type { FlowDefinition } from '../control/flows/config.ts'
+import type { PipelineStep } from '../control/flows/pipeline-config.ts'
 import type { RouteConfig } from '../control/routes/config.ts'
 import type { ServiceConfig } from '../control/routes/service-config.ts'
 import type { TagMeta } from '../model/tag.ts'
@@ -29,6 +30,8 @@ export interface Site {
   readonly flows: readonly FlowDefinition[]
   readonly routes: readonly RouteConfig[]
   readonly services: Readonly<Record<string, ServiceConfig>>
+  /** The main sequence, which is the flow `pipeline`. */
+  readonly pipeline?: readonly PipelineStep[]
 }
 
 /** Something wrong, or doubtful, in a site's files. */

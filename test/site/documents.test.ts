@@ -59,7 +59,7 @@ async function documents(): Promise<readonly string[]> {
 /** What is shown as a test passes. */
 async function failedTests(files: Files, shown: Files): Promise<readonly unknown[]> {
   if (!Object.keys(shown).some((file) => file.endsWith('.test.yaml'))) return []
-  await using folder = await siteFolder({ ...files, 'lineside.yaml': `${siteYaml}services: { mes: { url: 'http://127.0.0.1:1' } }\n` })
+  await using folder = await siteFolder(files)
   const { site, problems } = await loadSite(folder.path, { environment: {} })
   if (site === undefined) return problems
   const tests = await loadFlowTests(site)

@@ -107,4 +107,40 @@ describe('the flows of a gateway', () => {
     await vi.waitFor(() => expect(states.at(-1)).toBe(''), 10_000)
     await client.endAsync()
   })
+
+  it('make up a pipeline, which is seen and steered as one', { timeout: slow }, async () => {
+    await using oven = await startModbusDevice()
+    await using daemon = await DaemonProcess.start({
+      devices: { oven: plcFile('oven', oven.port) },
+      flows: { ...flows, cool: 'flow: cool\nsteps: [{ id: cold, write: { oven/setpoint: 0 }, undo: [] }]\n' },
+      extra: 'pipeline: { input: { heat: { type: number } }, flows: [{ flow: bake, input: { heat: "${input.heat}" } }, cool] }\n',
+    })
+    const say = (...words: readonly string[]) => lineside([...words, '--site', join(daemon.folder, 'site')])
+    await vi.waitFor(async () => expect(await daemon.tag('oven/setpoint')).toMatchObject({ quality: 'good' }), 10_000)
+    const { connectAsync } = await import('mqtt')
+    const client = await connectAsync(`mqtt://127.0.0.1:${daemon.mqttPort}`)
+    let topic = ''
+    client.on('message', (_, payload) => {
+      topic = String(payload)
+    })
+    await client.subscribeAsync('lineside/edge-test/pipeline')
+    expect((await say('pipeline')).out).toContain('The pipeline is idle, it has never run.')
+    expect((await say('pipeline', 'pause')).code).toBe(1)
+    expect((await say('pipeline', 'start', '--input', 'heat=40')).code).toBe(0)
+    await vi.waitFor(async () => expect((await say('pipeline')).out).toMatch(/asking +bake +asks at ask: Is it brown/), 10_000)
+    await vi.waitFor(() => expect(topic).toContain('{"flow":"bake","state":"asking"},{"flow":"cool","state":"waiting"}'), 10_000)
+    expect((await say('pipeline', 'pause', '--why', 'lunch')).out).toContain('The pipeline is paused')
+    const { flows: own } = JSON.parse((await say('pipeline', '--json')).out) as {
+      readonly flows: readonly { readonly run?: string; readonly state: string }[]
+    }
+    expect(own.map(({ state }) => state)).toEqual(['paused', 'waiting'])
+    expect((await say('runs', 'answer', own[0]?.run ?? '', 'ask', 'approved')).code).toBe(0)
+    expect((await say('pipeline', 'resume')).code).toBe(0)
+    await vi.waitFor(
+      async () => expect((await say('pipeline')).out).toMatch(/is idle.*its last run was completed\.\n {2}done +bake .*\n {2}done +cool/s),
+      10_000,
+    )
+    await vi.waitFor(() => expect(topic).toContain('"state":"idle"'), 10_000)
+    await client.endAsync()
+  })
 })

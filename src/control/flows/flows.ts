@@ -4,6 +4,7 @@ import { firstFailure, type Running } from '../../base/running.ts'
 import type { ChangeBatch } from '../../model/sample.ts'
 import type { TopicMessage } from '../contract.ts'
 import { AllFlows, type RoutedStart } from './all-flows.ts'
+import { pipelineTopic } from './pipeline.ts'
 import { type FlowPort, flowPort } from './port.ts'
 import type { FlowsOptions } from './ports.ts'
 import { infoOf } from './run-info.ts'
@@ -34,7 +35,12 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
   await flows.listen()
   await flows.triggers.follow(stop.signal)
   void tellChangedVersions(flows.byName.values(), options)
-  const topics = startRunTopics({ ...options.data, ...options, runs: () => [...flows.runs.all].map(infoOf) })
+  const topics = startRunTopics({
+    ...options.data,
+    ...options,
+    runs: () => [...flows.runs.all].map(infoOf),
+    more: () => pipelineTopic(flows, options),
+  })
   return {
     failure: firstFailure([flows.runs, flows.triggers, topics]),
     take: (batch) => flows.watchers.take(batch),

@@ -3,6 +3,7 @@ import { Fault } from '../../base/fault.ts'
 import { roleAllows } from '../../model/tag.ts'
 import type { FlowCalls, FlowRow, RunDetail, RunInfo, RunsQuery, StartAsk } from '../contract.ts'
 import type { AllFlows, OneFlow } from './all-flows.ts'
+import { pipelineInfo } from './pipeline.ts'
 import type { FlowsOptions } from './ports.ts'
 import { detailOf, infoOf, keptInfo } from './run-info.ts'
 import { steer } from './steering.ts'
@@ -29,6 +30,7 @@ export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
       const live = flows.runs.find(run)
       return detailOf(live === undefined ? keptInfo(kept) : infoOf(live), kept)
     },
+    pipeline: () => pipelineInfo(flows, options),
     steerRun: (ask) => steer(ask, { runs: flows.runs, store, clock, compiled: (definition) => flows.compiled(definition) }),
   }
 }

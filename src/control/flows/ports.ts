@@ -16,6 +16,7 @@ import type { ServiceConfig } from '../routes/service-config.ts'
 import { isSameValue, scaledValue, type TagTable } from '../tag-table.ts'
 import type { CompiledFlow } from './compiled.ts'
 import type { FlowDefinition } from './definition.ts'
+import type { PipelineStep } from './pipeline-step.ts'
 import type { DeviceChoice, StepPorts } from './step-ports.ts'
 import type { Watchers } from './watchers.ts'
 
@@ -55,7 +56,7 @@ export interface FlowsData {
   readonly devices: readonly { readonly device: string; readonly capabilities: readonly string[] }[]
   readonly services?: Readonly<Record<string, ServiceConfig>>
   /** The main sequence of the site. */
-  readonly pipeline?: readonly string[]
+  readonly pipeline?: readonly PipelineStep[]
 }
 
 const retryPauseMs = 200

@@ -8,6 +8,8 @@ export interface RunTopicsOptions {
   readonly north: Pick<Door<NorthCalls>, 'call' | 'onAttach' | 'isOpen'>
   /** The runs that have not ended. */
   readonly runs: () => readonly RunInfo[]
+  /** Topics beside them, with what they hold. */
+  readonly more: () => ReadonlyMap<string, string>
   readonly clock: Clock
 }
 
@@ -26,12 +28,8 @@ export function startRunTopics(options: RunTopicsOptions): Running {
   return startLoop(async (signal) => {
     while (!signal.aborted) {
       await clock.sleep(lookEveryMs, signal)
-      const now = new Map(
-        options
-          .runs()
-          .slice(0, topicsMax)
-          .map((run) => [topicOf(run, options.node), payloadOf(run)]),
-      )
+      const runs = options.runs().slice(0, topicsMax)
+      const now = new Map([...runs.map((run) => [topicOf(run, options.node), payloadOf(run)] as const), ...options.more()])
       const news = newsOf(told, now)
       if (news.length === 0 || !north.isOpen) continue
       const before = told

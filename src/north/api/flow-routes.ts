@@ -39,6 +39,16 @@ export function routeFlows(server: FastifyInstance, { flows, node, visit }: Flow
     if (!mayWrite(`lineside/${node}/flows/${flow}/start`)) throw notToStart(flow)
     return await (await code()).startFlow(flows, { flow, body: request.body, by })
   })
+  server.get('/api/v1/pipeline', async (request) => {
+    await reader(request)
+    return await (await code()).pipelineRow(flows)
+  })
+  server.post<{ Params: { readonly act: string } }>('/api/v1/pipeline/:act', async (request) => {
+    const { by, mayWrite } = await visit(request, 'change')
+    const { act } = request.params
+    if (act === 'start' && !mayWrite(`lineside/${node}/flows/pipeline/start`)) throw notToStart('the pipeline')
+    return await (await code()).actOnPipeline(flows, { act, body: request.body, by })
+  })
   server.get('/api/v1/runs', async (request) => {
     await reader(request)
     return await (await code()).runRows(flows, plainQuery(request.query, ['flow', 'state', 'limit']))

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
-import type { FlowCalls, RunDetail, RunInfo, SteerAct } from '../../control/contract.ts'
+import type { FlowCalls, PipelineInfo, RunDetail, RunInfo, SteerAct } from '../../control/contract.ts'
 import type { Asker } from '../../model/command.ts'
 
 /** Loaded with the first question about flows: a gateway that nobody asks does not need it. */
@@ -57,6 +57,33 @@ export async function runDetail(flows: FlowPort, run: string): Promise<unknown> 
     })
   const { records, trigger, input } = detail
   return { ...runRow(detail), trigger, input, records: records.map(({ timeMs, ...record }) => ({ ...record, time: isoTime(timeMs) })) }
+}
+
+export async function pipelineRow(flows: FlowPort): Promise<unknown> {
+  const { state, last, flows: own } = await pipelineOf(flows)
+  return { state, ...(last === undefined ? {} : { last: runRow(last) }), flows: own }
+}
+
+/** Starts it, or holds up, lets go on or ends the run that goes on, with the run that it waits for. */
+export async function actOnPipeline(
+  flows: FlowPort,
+  ask: { readonly act: string; readonly body: unknown; readonly by: Asker },
+): Promise<unknown> {
+  const { act, body, by } = ask
+  const { state, last } = await pipelineOf(flows)
+  if (act === 'start') return await startFlow(flows, { flow: 'pipeline', body, by })
+  if (act !== 'pause' && act !== 'resume' && act !== 'cancel')
+    throw badQuery(`Nothing is known of "${act.slice(0, 40)}".`, 'Use one of: start, pause, resume, cancel.')
+  if (state === 'idle' || last === undefined) {
+    throw new Fault('flow.not-now', `${act} cannot be done: the pipeline does not run.`, { remedy: 'Start it: `lineside pipeline start`.' })
+  }
+  return await steerRun(flows, { run: last.run, act, body, by })
+}
+
+async function pipelineOf(flows: FlowPort): Promise<PipelineInfo> {
+  const info = await flows.pipeline(null)
+  if (info !== null) return info
+  throw new Fault('flow.no-pipeline', 'This site has no pipeline.', { remedy: 'Name its flows under `pipeline:` in lineside.yaml.' })
 }
 
 export async function steerRun(

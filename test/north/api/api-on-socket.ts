@@ -94,6 +94,7 @@ export async function startTestApi(
       startFlow: async () => ({ run: 'r1' }),
       runs: async () => [],
       run: async () => null,
+      pipeline: async () => null,
       steerRun: async ({ run }) => ({ run, flow: 'reject', state: 'paused', begunMs: good.sourceMs }),
     },
     access: list.at('api', own === undefined ? options.anonymous : own === false ? undefined : own),
