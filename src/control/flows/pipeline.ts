@@ -20,7 +20,7 @@ export async function pipelineInfo(flows: AllFlows, { data, store }: Pick<FlowsO
 }
 
 /** Of the run that goes on; undefined where none does. */
-export function liveInfo(flows: AllFlows, pipeline: readonly PipelineStep[]): PipelineInfo | undefined {
+function liveInfo(flows: AllFlows, pipeline: readonly PipelineStep[]): PipelineInfo | undefined {
   const live = [...flows.runs.all].find(({ run }) => run.flow.name === pipelineFlow)
   if (live === undefined) return undefined
   const last = infoOf(live)
