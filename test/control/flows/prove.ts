@@ -221,11 +221,14 @@ export async function provesEachStepUnwinds(proof: Proof, { undoes, survives = [
 
 /** What was done, and then, last first, what takes it back. */
 function provesTakenBack(part: string, { effects }: World, undoes: Undoes): void {
-  const isIt = Array.from({ length: effects.length + 1 }, (_, end) => effects.slice(0, end)).some((forward) => {
+  expect({ part, effects, isTakenBack: isTakenBack(effects, undoes) }).toMatchObject({ part, isTakenBack: true })
+}
+
+function isTakenBack(effects: readonly string[], undoes: Undoes): boolean {
+  return Array.from({ length: effects.length + 1 }, (_, end) => effects.slice(0, end)).some((forward) => {
     const back = forward.toReversed().flatMap((effect) => undoes(effect) ?? [])
     return JSON.stringify(effects) === JSON.stringify([...forward, ...back])
   })
-  expect({ part, effects, isTakenBack: isIt }).toMatchObject({ part, isTakenBack: true })
 }
 
 /** The power fails at any moment while the last step that can fail makes the run go back: it goes on going back. */
@@ -243,4 +246,27 @@ export async function provesDurableUnwinding(proof: Proof, { survives = [] }: St
     expect({ cut, tags: Object.fromEntries(world.tags) }).toEqual({ cut, tags: Object.fromEntries(whole.world.tags) })
   }
   return cuts.length
+}
+
+/** Of whichever write nobody can say whether it was done: what takes it back is done all the same, or a person is told. Gives how many were tried. */
+export async function provesUnknownWrites(proof: Proof, { undoes }: StepProof): Promise<number> {
+  const whole = await live(proof)
+  const writes = [...new Set(commands(whole.world))]
+  for (const unknown of writes) {
+    let times = 0
+    const fail = (effect: string): 'unknown' | undefined => {
+      if (effect !== unknown || times > 0) return undefined // what undoes another one may be the same write
+      times += 1
+      return 'unknown'
+    }
+    const { world, end } = await live(proof, { fail })
+    if (end === 'dead') throw new Error('died without a cut')
+    const state = undoes(unknown) === undefined ? 'unsettled' : 'failed'
+    expect({ unknown, end }).toMatchObject({ unknown, end: { state, step: expect.any(String) } })
+    const { effects } = world
+    const isIt =
+      effects.some((_, place) => isTakenBack(effects.toSpliced(place, 0, unknown), undoes)) || isTakenBack([...effects, unknown], undoes)
+    expect({ unknown, effects, isTakenBack: isIt }).toMatchObject({ unknown, isTakenBack: true })
+  }
+  return writes.length
 }

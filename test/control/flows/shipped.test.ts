@@ -1,7 +1,15 @@
 import { describe, expect, it } from 'vitest'
 import { loadSite } from '../../../src/site/load.ts'
-import type { World } from './life.ts'
-import { type Proof, provesDurable, provesDurableUnwinding, provesEachStepUnwinds, provesRepeatable, type StepProof } from './prove.ts'
+import { Life, World } from './life.ts'
+import {
+  type Proof,
+  provesDurable,
+  provesDurableUnwinding,
+  provesEachStepUnwinds,
+  provesRepeatable,
+  provesUnknownWrites,
+  type StepProof,
+} from './prove.ts'
 
 const { site } = await loadSite(new URL('../../..', import.meta.url).pathname, { environment: {} })
 const flows = new Map(site?.flows.map((flow) => [flow.flow, flow]))
@@ -150,6 +158,8 @@ const shipped: Readonly<Record<string, Shipped>> = {
   },
 }
 
+const writesNothing = new Set(['shift-report'])
+
 describe.each(Object.entries(shipped))('the shipped flow %s', (name, { proof: world, ...steps }) => {
   const flow = flows.get(name)
   if (flow === undefined) throw new Error(`there is no flow ${name}`)
@@ -165,9 +175,26 @@ describe.each(Object.entries(shipped))('the shipped flow %s', (name, { proof: wo
     expect((await provesEachStepUnwinds(proof, steps)).length).toBeGreaterThan(1)
   })
 
+  it('takes back a write of which nobody knows whether it was done, or leaves it to a person', async () => {
+    expect(await provesUnknownWrites(proof, steps)).toBeGreaterThan(writesNothing.has(name) ? -1 : 0)
+  })
+
   it('goes on unwinding, wherever the power fails meanwhile', async () => {
     expect(await provesDurableUnwinding(proof, steps)).toBeGreaterThan(1)
   })
+})
+
+it('a change-over that a person refuses takes back what was done', async () => {
+  const { proof, undoes } = shipped['change-over'] ?? { proof: {}, undoes: undo({}) }
+  const flow = flows.get('change-over')
+  if (flow === undefined) throw new Error('there is no such flow')
+  for (const answer of ['rejected', undefined] as const) {
+    const world = new World(line, react)
+    const { answer: _, ...silent } = proof
+    const life = new Life({ ...silent, flow, world, ...(answer === undefined ? {} : { answer }) })
+    expect(await life.end()).toMatchObject({ state: 'failed', step: 'refused' })
+    expect(world.effects).toEqual(['write infeed-1/hold true', undoes('write infeed-1/hold true')])
+  }
 })
 
 it('no shipped flow is without its proof', () => {
