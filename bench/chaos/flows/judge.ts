@@ -49,7 +49,7 @@ export function lossesOf({ order, state, parts }: JudgedRun, seen: Seen): readon
   if (seen.counted > 1) lose(`counted ${seen.counted} times`)
   if (seen.keys > 1) lose(`the service was asked under ${seen.keys} keys`)
   const count = parts.get('count/0')
-  if (count === 'done' && seen.counted !== 1) lose('the journal says it was counted, the plant does not')
+  if (count === 'done' && seen.counted === 0) lose('the journal says it was counted, the plant does not')
   if ((count === undefined || count === 'failed') && seen.counted !== 0) lose('the plant counted it, the journal says it did not')
   if (parts.get('accept') === 'done' && seen.keys !== 1) lose('the service does not know it')
   if (parts.get('told') === 'done' && !seen.told) lose('its message did not come')
