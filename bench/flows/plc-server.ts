@@ -14,12 +14,14 @@ const originMs = monotonicMs()
 const headerBytes = 7
 const registersMax = 125
 const firstWritten = 100
+/** A reaction may be later than the next pulse. */
+const toldMax = 1_000
 
 interface Device {
   readonly place: number
   readonly written: Map<number, number>
-  /** The number of the pulse that was told last, and when. */
-  told: { readonly pulse: number; readonly atMs: number }
+  /** The pulses that were told last, by their number, and when. */
+  readonly told: Map<number, number>
   answeredMs: number
 }
 
@@ -88,7 +90,10 @@ function framed(request: Buffer, body: Buffer): Buffer {
 function read(device: Device, register: number, nowMs: number): number {
   if (register !== 0) return device.written.get(register) ?? 0
   const pulse = pulseAt(nowMs, device.place)
-  if (pulse !== 0 && pulse !== device.told.pulse) device.told = { pulse, atMs: monotonicMs() }
+  if (pulse !== 0 && !device.told.has(pulse)) {
+    device.told.set(pulse, monotonicMs())
+    device.told.delete(pulse - toldMax)
+  }
   return pulse
 }
 
@@ -99,12 +104,12 @@ function write(
   if (register >= firstWritten) device.written.set(register, value)
   if (!saying.isOn) return
   const { place, told, answeredMs } = device
-  const toldMs = told.pulse === value ? told.atMs : undefined
+  const toldMs = told.get(value)
   saying.lines.push(`${JSON.stringify({ device: place, register, value, atMs: nowMs, toldMs, answeredMs })}\n`)
 }
 
 function listen(port: number, place: number): Promise<number> {
-  const device: Device = { place, written: new Map(), told: { pulse: 0, atMs: 0 }, answeredMs: 0 }
+  const device: Device = { place, written: new Map(), told: new Map(), answeredMs: 0 }
   const server = createServer((socket) => serve(socket, device))
   return new Promise((resolve, reject) => {
     server.on('error', reject)

@@ -9,7 +9,7 @@ export interface Arrival {
   readonly register: number
   readonly value: number
   readonly atMs: number
-  /** When the pulse of this number was first told to a poll; absent where another one has come since. */
+  /** When the pulse of this number was first told to a poll; absent where it is long ago. */
   readonly toldMs?: number
   /** When the last answer before it left. */
   readonly answeredMs: number

@@ -20,7 +20,7 @@ const pollMs = 100
 /** Beside the rule both do what the line bench has them do: they poll 5,000 tags, of which each changes once a second, and publish the changes. */
 const load = { devices: 50, tagsPerDevice: 100, pollMs }
 const shareMax = 1 / 3
-const settleMs = 3_000
+const settleMs = 2_000
 const looksMax = 40
 
 /** The same rule in both: when a register is no longer 0, its value is written to another one. Ours has it on the disk before, and reads the value back. */
@@ -28,7 +28,7 @@ export async function benchRules({ isSmoke, say }: Rounds): Promise<readonly Mea
   installPeers(say)
   await using plc = await startPlc({ devices, periodMs })
   await using loaded = await startLoad({ devices: load.devices })
-  const windowMs = isSmoke ? 2_000 : 7_000
+  const windowMs = isSmoke ? 2_000 : 4_000
   const results = await roundsOf({ isSmoke, say, what: 'a rule, beside Node-RED' }, async () => {
     const ours = reactions(await ofLineside(plc, loaded.ports, windowMs))
     const theirs = reactions(await ofNodeRed(plc, loaded.ports, windowMs))
