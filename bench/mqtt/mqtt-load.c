@@ -5,7 +5,7 @@
  *
  * A message carries the moment of its sending (ns, CLOCK_MONOTONIC), its publisher and its number. With `rate` it goes at that pace, else as soon as fewer
  * than `window` messages are on their way. After `warm` ms everything is counted for `run` ms; or, with `count`, from the first of so many messages
- * to the last acknowledgement (away) or delivery. One line of JSON at the end. With `idle` it connects so many clients that subscribe and then
+ * to the last acknowledgement and (but for `away`) delivery. One line of JSON at the end. With `idle` it connects so many clients that subscribe and then
  * do nothing, says `ready`, and stays until the end of standard input.
  */
 #define _GNU_SOURCE
@@ -261,7 +261,9 @@ static void turn(int waitMs) {
 }
 
 static int isDone(uint64_t beganNs) {
-  uint64_t wanted = plan.away ? ackedAll : plan.subscribers > 0 ? gotAll / (uint64_t)plan.subscribers : ackedAll;
+  uint64_t got = plan.subscribers > 0 ? gotAll / (uint64_t)plan.subscribers : ackedAll;
+  /* A broker may deliver a message before it acknowledges it. */
+  uint64_t acked = plan.qos > 0 && plan.publishers > 0 ? ackedAll : got, wanted = plan.away || acked < got ? acked : got;
   if (plan.count > 0) return wanted >= (uint64_t)plan.count || nowNs() - (lastNs > beganNs ? lastNs : beganNs) > (uint64_t)plan.quiet * 1000000u;
   return nowNs() - beganNs >= (uint64_t)(plan.warm + plan.run) * 1000000u;
 }

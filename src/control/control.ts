@@ -23,6 +23,7 @@ import type { FlowDefinition } from './flows/definition.ts'
 import { type Flows, startFlows } from './flows/flows.ts'
 import type { PipelineStep } from './flows/pipeline-step.ts'
 import type { FlowPort } from './flows/port.ts'
+import type { KeepRuns } from './flows/run-journal.ts'
 import { compileInterlocks } from './interlocks.ts'
 import { JournalSink } from './journal-sink.ts'
 import { openDevice } from './open-device.ts'
@@ -155,7 +156,7 @@ function inOrderOfLoading(configs: readonly DeviceConfig[]): readonly [quick: re
 interface Sinks {
   readonly events: Events
   readonly outbox: OutboxSink
-  readonly hurryNotes: () => void
+  readonly keepRuns: KeepRuns
   /** Called whenever the journal has grown. */
   readonly journalled: (() => void)[]
   metrics(): readonly Metric[]
@@ -165,9 +166,12 @@ interface Sinks {
 function openSinks(data: ControlData, { store, north, clock, log }: ControlPorts, parts: AsyncDisposableStack): Sinks {
   const { node, site, tags, upstreams } = data
   const journalled: (() => void)[] = []
+  const grown = (): void => {
+    for (const tell of journalled) tell()
+  }
   const append = async (events: readonly SiteEvent[]): Promise<void> => {
     await store.call('append', events)
-    for (const tell of journalled) tell()
+    grown()
   }
   const journal = new JournalSink({ append, clock, log })
   parts.defer(() => journal.flush())
@@ -182,8 +186,16 @@ function openSinks(data: ControlData, { store, north, clock, log }: ControlPorts
     clock,
     log,
   })
+  const keepRuns: KeepRuns = (records, told) =>
+    events.tellKept(told, (own) =>
+      journal.along(async (noted) => {
+        const all = [...noted, ...own]
+        await store.call('recordRuns', { records, events: all })
+        if (all.length > 0) grown()
+      }),
+    )
   const metrics = (): readonly Metric[] => [journal, outbox, events].flatMap((part) => part.metrics())
-  return { events, outbox, journalled, hurryNotes: () => journal.hurry(), metrics }
+  return { events, outbox, journalled, keepRuns, metrics }
 }
 
 interface Feeds {

@@ -50,7 +50,14 @@ export class Events {
   async note(told: SiteEvent): Promise<void> {
     const event = { ...told, uid: told.uid ?? randomUUID() }
     await this.#options.gather(event)
-    if (this.#tell(event)) this.#gathering ??= this.#options.clock.after(gatherMs, () => this.#tellNow())
+    this.#tellSoon(event)
+  }
+
+  /** Of what is kept together with something else: `keep` resolves when it is. Rejects as `keep` does, and then nothing is told. */
+  async tellKept(told: readonly SiteEvent[], keep: (events: readonly SiteEvent[]) => Promise<unknown>): Promise<void> {
+    const events = told.map((event) => ({ ...event, uid: event.uid ?? randomUUID() }))
+    await keep(events)
+    for (const event of events) this.#tellSoon(event)
   }
 
   metrics(): readonly Metric[] {
@@ -74,6 +81,10 @@ export class Events {
     const topic = `lineside/${node}/events/${event.type}`
     this.#waiting.push({ topic, payload: JSON.stringify(cloudEvent(event, { site })), qos: 1, isRetained: false })
     return true
+  }
+
+  #tellSoon(event: SiteEvent & { readonly uid: string }): void {
+    if (this.#tell(event)) this.#gathering ??= this.#options.clock.after(gatherMs, () => this.#tellNow())
   }
 
   #tellNow(): void {

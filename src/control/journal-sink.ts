@@ -19,8 +19,6 @@ const retryPauseMs = 500
 /** What nobody waits for goes to the disk with what somebody does; by itself after so long, or when there is so much. */
 const gatherMs = 20
 const gatherMax = 200
-/** Fewer than these are not worth a call of their own to go along with others. */
-const alongMin = 10
 
 /** The way of events into the journal. While the store is away they wait in memory, in order. */
 export class JournalSink {
@@ -55,9 +53,22 @@ export class JournalSink {
     await promise
   }
 
-  /** Something is on its way to the same disk: what is gathered goes along. */
-  hurry(): void {
-    if (this.#gathered.length >= alongMin) void this.#appendGathered()
+  /**
+   * Something is on its way to the same disk: what is gathered goes along. `send` keeps the events with it, or nothing; it is asked once more,
+   * without them, where it failed, for they may be the reason.
+   */
+  async along(send: (events: readonly SiteEvent[]) => Promise<unknown>): Promise<void> {
+    if (this.#late.size > 0) await this.#appendGathered()
+    const { events, kept } = this.#takeGathered()
+    try {
+      await send(events)
+    } catch (error) {
+      if (events.length === 0) throw error
+      this.#keepForLater(events)
+      await send([])
+    } finally {
+      kept()
+    }
   }
 
   metrics(): readonly Metric[] {
@@ -90,15 +101,22 @@ export class JournalSink {
       )
   }
 
-  async #appendGathered(): Promise<void> {
+  #takeGathered(): { readonly events: readonly SiteEvent[]; readonly kept: () => void } {
     this.#gathering?.[Symbol.dispose]()
     this.#gathering = undefined
     const gathered = this.#gathered.splice(0)
-    if (gathered.length === 0) return
-    const events = gathered.map(({ event }) => event)
+    const kept = (): void => {
+      for (const { kept } of gathered) kept()
+    }
+    return { events: gathered.map(({ event }) => event), kept }
+  }
+
+  async #appendGathered(): Promise<void> {
+    const { events, kept } = this.#takeGathered()
+    if (events.length === 0) return
     if (this.#late.size > 0) this.#keepForLater(events)
     else await this.#append(events)
-    for (const { kept } of gathered) kept()
+    kept()
   }
 
   async #append(events: readonly SiteEvent[]): Promise<void> {

@@ -18,8 +18,8 @@ import type {
 export interface StoreCalls {
   /** To the journal. */
   append(events: readonly SiteEvent[]): null
-  /** To the journal of runs, in order. */
-  recordRuns(records: readonly RunRecord[]): null
+  /** To the journal of runs, in order, and to the journal what is told with it: all or nothing. */
+  recordRuns(ask: { readonly records: readonly RunRecord[]; readonly events?: readonly SiteEvent[] }): null
   /** The next runs that have begun and not ended, oldest first, with their records in order. */
   openRuns(ask: { readonly afterId: number }): OpenRuns
   /** Newest first. */

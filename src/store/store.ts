@@ -10,6 +10,7 @@ import { DropWatch } from './drop-watch.ts'
 import { folderFault } from './faults.ts'
 import type { StoreFile } from './file.ts'
 import { takeFolder } from './folder.ts'
+import type { Journal } from './journal.ts'
 import { storeMetrics } from './metrics.ts'
 import { closeParts, openParts, type StoreOptions, type StoreParts } from './parts.ts'
 import { callRowsMax, eventRows, inboxRows, messageRows, runRows } from './rows.ts'
@@ -79,9 +80,14 @@ function storeCalls(parts: StoreParts, { clock }: StoreOptions): StorePort {
       await journalWriter.submit({ rows: rows.length, bytes, run: (tables) => tables.append(rows) })
       return null
     },
-    recordRuns: async (records) => {
-      const { rows, bytes } = runRows(records)
-      await journalWriter.submit({ rows: rows.length, bytes, run: (tables) => tables.record(rows) })
+    recordRuns: async ({ records, events = [] }) => {
+      const runs = runRows(records)
+      const told = eventRows(events)
+      const run = (tables: Journal): void => {
+        tables.record(runs.rows)
+        tables.append(told.rows)
+      }
+      await journalWriter.submit({ rows: runs.rows.length + told.rows.length, bytes: runs.bytes + told.bytes, run })
       return null
     },
     openRuns: async (ask) => journal.read(({ runs }) => runs.open(ask)),

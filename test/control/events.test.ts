@@ -51,6 +51,17 @@ describe('an event', () => {
     })
   })
 
+  it('that is kept together with something else is told when it is, and not where it is not', async () => {
+    const { events, told, clock } = startEvents()
+    await expect(events.tellKept([lost], () => Promise.reject(new Error('no')))).rejects.toThrow('no')
+    const uids: (string | undefined)[] = []
+    await events.tellKept([lost], async (kept) => void uids.push(...kept.map(({ uid }) => uid)))
+    await clock.advance(100)
+    await turn()
+    expect(told.map(({ by }) => by)).toEqual(['outbox', 'broker 1'])
+    expect(JSON.parse(told[0]?.payload ?? '')).toMatchObject({ id: uids[0], type: 'device.lost' })
+  })
+
   it('that cannot be told is in the journal all the same, and counted', async () => {
     const { events, told } = startEvents({ isNorthAway: true })
     await events.record(lost)

@@ -37,7 +37,7 @@ async function startedWith(now: typeof file, before: typeof file & { readonly ve
   using folder = makeStateFolder()
   await using store = await openTestStore(folder.path)
   const compiled = compileFlow(flowSchema.parse(before))
-  await store.recordRuns([{ kind: 'begun', run: 'a', flow: 'f', timeMs: epochMs(1), definition: compiled.text, input: '{}' }])
+  await store.recordRuns({ records: [{ kind: 'begun', run: 'a', flow: 'f', timeMs: epochMs(1), definition: compiled.text, input: '{}' }] })
   const told: SiteEvent[] = []
   const door = { call: (name: 'runs' | 'run', ask: never) => store[name](ask) } as unknown as Door<StoreCalls>
   const flow = { compiled: compileFlow(flowSchema.parse(now)) } as OneFlow

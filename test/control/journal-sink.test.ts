@@ -64,6 +64,33 @@ describe('the way into the journal', () => {
     expect(sink.metrics()).toContainEqual(expect.objectContaining({ name: 'lineside_journal_lost_total', value: 1 }))
   })
 
+  it('lets what is gathered go along with what is being kept, once, and without it where that fails', async () => {
+    const { clock, store, sink } = startSink()
+    const sent: (readonly string[])[] = []
+    const send = async (events: readonly SiteEvent[]): Promise<void> => {
+      sent.push(events.map(({ type }) => type))
+      if (events.some(({ type }) => type === 'bad')) throw new Fault('store.row-invalid', 'No.', { remedy: 'Look.' })
+    }
+    const gathered = [sink.gather(event('a')), sink.gather(event('b'))]
+    await sink.along(send)
+    await Promise.all(gathered)
+    await sink.along(send)
+    const bad = sink.gather(event('bad'))
+    await sink.along(send)
+    await bad
+    expect(sent).toEqual([['a', 'b'], [], ['bad'], []])
+    await clock.advance(1_000)
+    expect(store.kept).toEqual(['bad']) // by itself
+  })
+
+  it('rejects as what is being kept does, and keeps what would have gone along', async () => {
+    const { clock, store, sink } = startSink()
+    void sink.gather(event('a'))
+    await expect(sink.along(() => Promise.reject(new Error('no')))).rejects.toThrow('no')
+    await clock.advance(1_000)
+    expect(store.kept).toEqual(['a'])
+  })
+
   it('keeps at the end what is still gathered', async () => {
     const { store, sink } = startSink()
     void sink.gather(event('a'))

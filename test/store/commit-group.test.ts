@@ -50,17 +50,20 @@ describe('the group commit', () => {
     await using store = await openTestStore(folder.path)
     const begun = { kind: 'begun', flow: 'f', timeMs: event('a').timeMs, definition: '{}', input: '{}' } as const
     const results = await Promise.allSettled([
-      store.recordRuns([{ ...begun, run: 'one' }]),
-      store.recordRuns([
-        { ...begun, run: 'two' },
-        { kind: 'intent', run: 'never begun', step: 's', timeMs: begun.timeMs, data: '{}' },
-      ]),
+      store.recordRuns({ records: [{ ...begun, run: 'one' }], events: [event('test.with')] }),
+      store.recordRuns({
+        records: [
+          { ...begun, run: 'two' },
+          { kind: 'intent', run: 'never begun', step: 's', timeMs: begun.timeMs, data: '{}' },
+        ],
+        events: [event('test.with-refused')],
+      }),
       store.append([event('test.kept')]),
     ])
     expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
     expect(results[1]).toMatchObject({ reason: { code: 'store.run-unknown', isRetryable: false } })
     expect((await store.openRuns({ afterId: 0 })).runs.map(({ run }) => run)).toEqual(['one'])
-    expect(await store.events({ rowsMax: 10 })).toHaveLength(1)
+    expect((await store.events({ rowsMax: 10 })).map(({ type }) => type)).toEqual(['test.kept', 'test.with'])
   })
 
   it('refuses calls, retryably, when more waits than it may hold in memory', async () => {

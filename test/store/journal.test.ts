@@ -21,8 +21,8 @@ describe('the journal of runs', () => {
     using folder = makeStateFolder()
     {
       await using store = await openTestStore(folder.path)
-      await store.recordRuns([begun('a'), begun('b'), intent('b', 'open'), intent('a', 'open'), outcome('b', 'open')])
-      await store.recordRuns([begun('c'), ended('a'), intent('b', 'report')])
+      await store.recordRuns({ records: [begun('a'), begun('b'), intent('b', 'open'), intent('a', 'open'), outcome('b', 'open')] })
+      await store.recordRuns({ records: [begun('c'), ended('a'), intent('b', 'report')] })
     }
     await using store = await openTestStore(folder.path)
     const { runs, definitions, isEnd } = await store.openRuns({ afterId: 0 })
@@ -41,8 +41,8 @@ describe('the journal of runs', () => {
   it('begins a run once, and keeps its first end, however often it is told', async () => {
     using folder = makeStateFolder()
     await using store = await openTestStore(folder.path)
-    await store.recordRuns([begun('a'), ended('a')])
-    await store.recordRuns([begun('a')])
+    await store.recordRuns({ records: [begun('a'), ended('a')] })
+    await store.recordRuns({ records: [begun('a')] })
     expect((await store.openRuns({ afterId: 0 })).runs).toEqual([])
   })
 })
@@ -80,7 +80,7 @@ describe('the journal of events', () => {
     const input = JSON.stringify({ text: 'x'.repeat(10_000) })
     for (let call = 0; call < 20; call += 1) {
       const names = Array.from({ length: 25 }, (_, n) => `run-${call * 25 + n}`)
-      await store.recordRuns(names.flatMap((run, n) => (n === 0 ? [begun(run, input)] : [begun(run, input), ended(run)])))
+      await store.recordRuns({ records: names.flatMap((run, n) => (n === 0 ? [begun(run, input)] : [begun(run, input), ended(run)])) })
       await store.append([event('a')])
     }
     expect((await store.openRuns({ afterId: 0 })).runs.map(({ run }) => run)).toEqual(

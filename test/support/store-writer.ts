@@ -16,8 +16,8 @@ async function writeOne(): Promise<void> {
       store.accept([message(String(number))]).then(() => `out ${number}\n`),
       store.append([event('test.written', { number })]).then(() => `event ${number}\n`),
       store
-        .recordRuns([{ kind: 'begun', run, flow: 'f', timeMs: epochMs(1), definition: '{}', input: '{}' }])
-        .then(() => store.recordRuns([{ kind: 'intent', run, step: 's', timeMs: epochMs(2), data: '{}' }]))
+        .recordRuns({ records: [{ kind: 'begun', run, flow: 'f', timeMs: epochMs(1), definition: '{}', input: '{}' }] })
+        .then(() => store.recordRuns({ records: [{ kind: 'intent', run, step: 's', timeMs: epochMs(2), data: '{}' }] }))
         .then(() => `run ${number}\n`),
     ])
     writeSync(1, told.join(''))

@@ -59,8 +59,9 @@ export class BenchStore {
   door(through: <Answer>(answer: () => Answer) => Promise<Answer>): Door<StoreCalls> {
     const calls: Partial<{ readonly [Name in keyof StoreCalls]: (ask: Parameters<StoreCalls[Name]>[0]) => ReturnType<StoreCalls[Name]> }> =
       {
-        recordRuns: (records) => {
+        recordRuns: ({ records, events = [] }) => {
           for (const record of records) this.record(record)
+          for (const event of events) this.append(event)
           return null
         },
         openRuns: () => this.#open(),

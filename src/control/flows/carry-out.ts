@@ -14,7 +14,7 @@ import { walkList } from './walk.ts'
 export async function carryOut(run: Run): Promise<RunEnd> {
   const forward = run.past.cause ?? (await goForward(run))
   const end = 'isUndone' in forward ? await goBack(run, forward) : finished(run, forward)
-  await run.keep({ kind: 'ended', state: end.state, data: JSON.stringify(end) })
+  await run.end(end)
   return end
 }
 

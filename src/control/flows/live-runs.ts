@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Fault, plainFault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
-import type { KeptRun, RunRecord } from '../../store/contract.ts'
+import type { KeptRun } from '../../store/contract.ts'
 import { BreakerPool } from '../breaker-pool.ts'
 import { carryOut } from './carry-out.ts'
 import type { CompiledFlow } from './compiled.ts'
@@ -11,7 +11,7 @@ import { type RunStart, startOf } from './kept.ts'
 import { devicesHeard, type FlowsOptions } from './ports.ts'
 import { Run } from './run.ts'
 import type { RunEnd } from './run-end.ts'
-import { RunJournal } from './run-journal.ts'
+import { type KeepRuns, RunJournal } from './run-journal.ts'
 import { shadowPorts } from './shadow.ts'
 import { Starts, type Verdict } from './starts.ts'
 import type { ChildRun, StepPorts } from './step-ports.ts'
@@ -60,16 +60,16 @@ export class LiveRuns {
   readonly #bug = Promise.withResolvers<never>()
 
   constructor(options: LiveRunsOptions) {
-    const { store, clock, log, record, note = record, hurryNotes, life } = options
+    const { store, clock, log, record, note = record, life } = options
     this.#options = options
     this.#ports = { ...options.ports, runFlow: (ask, stop) => this.#child(ask, stop) }
     this.#shadowBreakers = new BreakerPool({ record: () => {}, clock })
     this.telling = new Telling({ record: note, clock })
-    const append = (records: readonly RunRecord[]): Promise<unknown> => {
-      hurryNotes?.()
-      return store.call('recordRuns', records)
+    const keepRuns: KeepRuns = async (records, events) => {
+      await store.call('recordRuns', { records })
+      for (const event of events) note(event)
     }
-    this.journal = new RunJournal({ append, clock, log, stop: life })
+    this.journal = new RunJournal({ append: options.keepRuns ?? keepRuns, clock, log, stop: life })
     this.starts = new Starts({ clock, pressure: () => this.#pressure(), cancel: (run) => this.#replace(run) })
     this.failure = this.#bug.promise
     this.failure.catch(() => {}) // seen by whoever watches the room
@@ -133,6 +133,7 @@ export class LiveRuns {
       breakers: isShadow ? this.#shadowBreakers : this.#options.breakers,
       turn: this.#turn,
       tell: (type, run, data) => this.telling.say(type, run, data),
+      toldAtEnd: (run, end) => [this.telling.end(run, end)],
       log,
       life,
     })
@@ -202,7 +203,6 @@ export class LiveRuns {
   }
 
   #ended(run: Run, end: RunEnd, ended: PromiseWithResolvers<RunEnd>): void {
-    this.telling.end(run, end)
     const { log, onEnd } = this.#options
     if (end.state !== 'completed') log.warn('A run of a flow did not complete.', { flow: run.flow.name, run: run.id, ...end })
     onEnd(run, end)
@@ -226,7 +226,7 @@ export class LiveRuns {
   async #giveWay({ run }: LiveRun, ended: PromiseWithResolvers<RunEnd>): Promise<void> {
     this.#live.delete(run.id)
     const end: RunEnd = { state: 'cancelled' }
-    await run.keep({ kind: 'ended', state: 'cancelled', data: JSON.stringify(end) }).catch(() => {})
+    await run.end(end).catch(() => {})
     this.#ended(run, end, ended)
   }
 

@@ -17,6 +17,7 @@ import { isSameValue, scaledValue, type TagTable } from '../tag-table.ts'
 import type { CompiledFlow } from './compiled.ts'
 import type { FlowDefinition } from './definition.ts'
 import type { PipelineStep } from './pipeline-step.ts'
+import type { KeepRuns } from './run-journal.ts'
 import type { DeviceChoice, StepPorts } from './step-ports.ts'
 import type { Watchers } from './watchers.ts'
 
@@ -35,8 +36,8 @@ export interface FlowsOptions {
   readonly journalled: (() => void)[]
   /** The same of what happens often: it may be kept and told a moment later. Default: `record`. */
   readonly note?: (event: SiteEvent) => void
-  /** Records of runs are on their way to the disk: what is noted may go along. */
-  readonly hurryNotes?: () => void
+  /** Resolves when the records, and with them what is to be told of them, are on the disk. Default: one after the other. */
+  readonly keepRuns?: KeepRuns
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log

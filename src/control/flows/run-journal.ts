@@ -1,12 +1,15 @@
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { errorFields, type Log } from '../../base/log.ts'
+import type { SiteEvent } from '../../model/event.ts'
 import type { RunRecord } from '../../store/contract.ts'
 import { Stopped } from './faults.ts'
 
+/** Resolves when the records are on disk, and the events with them: both or neither, so that a power cut tells nothing that is not so and forgets nothing that is. */
+export type KeepRuns = (records: readonly RunRecord[], events: readonly SiteEvent[]) => Promise<unknown>
+
 export interface RunJournalOptions {
-  /** Resolves when the records are on disk. */
-  readonly append: (records: readonly RunRecord[]) => Promise<unknown>
+  readonly append: KeepRuns
   readonly clock: Clock
   readonly log: Log
   /** Of the daemon. */
@@ -15,6 +18,7 @@ export interface RunJournalOptions {
 
 interface Entry {
   readonly record: RunRecord
+  readonly events?: readonly SiteEvent[]
   readonly resolve?: () => void
   readonly reject?: (error: unknown) => void
 }
@@ -51,11 +55,11 @@ export class RunJournal {
     this.#push({ record })
   }
 
-  /** Resolves when this, and all that was told before it, is on disk. Rejects where the journal will never take this run. */
-  keep(record: RunRecord): Promise<void> {
+  /** Resolves when this, what is told of it, and all that was told before it, is on disk. Rejects where the journal will never take this run. */
+  keep(record: RunRecord, events: readonly SiteEvent[] = []): Promise<void> {
     const lost = this.#lost.get(record.run)
     if (lost !== undefined) return Promise.reject(lost)
-    return new Promise((resolve, reject) => this.#push({ record, resolve, reject }))
+    return new Promise((resolve, reject) => this.#push({ record, events, resolve, reject }))
   }
 
   /** To be awaited, where it is given, before more is done that will be told. */
@@ -103,7 +107,7 @@ export class RunJournal {
 
   async #deliver(entries: readonly Entry[]): Promise<void> {
     try {
-      await this.#append(entries.map(({ record }) => record))
+      await this.#append(entries)
       for (const { resolve } of entries) resolve?.()
     } catch (error) {
       await this.#refused(entries, error)
@@ -121,11 +125,13 @@ export class RunJournal {
     for (const { reject } of entries) reject?.(error)
   }
 
-  async #append(records: readonly RunRecord[]): Promise<void> {
+  async #append(entries: readonly Entry[]): Promise<void> {
     const { append, clock, log, stop } = this.#options
+    const records = entries.map(({ record }) => record)
+    const told = entries.flatMap(({ events = [] }) => events)
     for (let attempt = 1; ; attempt += 1) {
       try {
-        await append(records)
+        await append(records, told)
         if (attempt > 1) log.info('The journal answers again; runs go on.')
         return
       } catch (error) {

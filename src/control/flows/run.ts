@@ -1,5 +1,6 @@
 import type { EpochMs } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
+import type { SiteEvent } from '../../model/event.ts'
 import type { RunRecord, StepRecord } from '../../store/contract.ts'
 import type { BreakerPool } from '../breaker-pool.ts'
 import type { CompiledFlow } from './compiled.ts'
@@ -8,6 +9,7 @@ import { Stopped } from './faults.ts'
 import type { Frame } from './frame.ts'
 import type { RunStart } from './kept.ts'
 import { type Answer, type By, type Cause, type Decision, Past } from './past.ts'
+import type { RunEnd } from './run-end.ts'
 import type { RunJournal } from './run-journal.ts'
 import type { StepPorts } from './step-ports.ts'
 import { onAbort } from './stop.ts'
@@ -27,6 +29,7 @@ export interface RunOptions {
   readonly turn: Turn
   /** Told what happens in it. */
   readonly tell: (type: string, run: Run, data: Readonly<Record<string, unknown>>) => void
+  readonly toldAtEnd: (run: Run, end: RunEnd) => readonly SiteEvent[]
   readonly log: Log
   /** Ends with the daemon. */
   readonly life: AbortSignal
@@ -93,6 +96,12 @@ export class Run {
   /** Resolves when it is on disk, and all before it. */
   async keep(record: Untold<RunRecord>): Promise<void> {
     await this.#options.journal.keep(this.#record(record))
+  }
+
+  /** The same of its end. What is told of it is kept with it: who waits for that event would wait in vain, were the power to go between the two. */
+  async end(end: RunEnd): Promise<void> {
+    const record = this.#record({ kind: 'ended', state: end.state, data: JSON.stringify(end) })
+    await this.#options.journal.keep(record, this.#options.toldAtEnd(this, end))
   }
 
   /** Goes to the disk with whatever is kept next. */

@@ -94,13 +94,13 @@ async function steerEnded(kept: KeptRun, ask: SteerAsk, options: SteeringOptions
   const decision = (data: Decision) => ({ kind: 'decision', run, step: '*', timeMs, data: JSON.stringify(data) }) as const
   if (act === 'settle') {
     if (kept.state !== 'unsettled') throw notNow(ask, `it has ended ${kept.state}`)
-    await store.call('recordRuns', [decision({ order: 'settle', ...byOf(ask) }), { kind: 'settled', run, timeMs }])
+    await store.call('recordRuns', { records: [decision({ order: 'settle', ...byOf(ask) }), { kind: 'settled', run, timeMs }] })
     return { ...keptInfo(kept), state: 'settled' }
   }
   const flow = options.compiled(kept.definition ?? '')
   if (flow === undefined || kept.state === 'completed' || kept.state === 'settled') throw notNow(ask, `it has ended ${kept.state}`)
   const steps = stepsFrom(flow.steps, stepOf(ask, flow))
-  await store.call('recordRuns', [{ kind: 'reopened', run, timeMs }, decision({ order: 'retry', steps, ...byOf(ask) })])
+  await store.call('recordRuns', { records: [{ kind: 'reopened', run, timeMs }, decision({ order: 'retry', steps, ...byOf(ask) })] })
   const reopened = await store.call('run', { run })
   if (reopened === null) throw unknownRun(run)
   return infoOf(options.runs.resume(reopened, flow))

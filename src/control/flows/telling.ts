@@ -41,13 +41,15 @@ export class Telling {
       this.#untold += 1
       return
     }
-    const { flow, id } = run
-    this.#record(type, flow.name, { run: id, version: flow.definition.version, ...modeOf(run), ...data })
+    this.#record(type, run.flow.name, { ...ofRun(run), ...data })
   }
 
-  end(run: Run, end: RunEnd): void {
+  /** To be kept and told with the end. */
+  end(run: Run, end: RunEnd): SiteEvent {
     const { state, ...rest } = end
-    this.say(`flow.${state}`, run, { ...rest, tookMs: Math.max(0, this.#options.clock.now() - run.begunMs) })
+    const nowMs = this.#options.clock.now()
+    const data = { ...ofRun(run), ...rest, tookMs: Math.max(0, nowMs - run.begunMs) }
+    return { type: `flow.${state}`, subject: run.flow.name, timeMs: nowMs, data }
   }
 
   /** That a start was refused: at once, and then at most once a second, for it may be a flood. */
@@ -86,6 +88,6 @@ export class Telling {
   }
 }
 
-function modeOf({ flow }: Run): { readonly mode?: 'shadow' } {
-  return flow.definition.mode === 'shadow' ? { mode: 'shadow' } : {}
+function ofRun({ id, flow: { definition } }: Run): Readonly<Record<string, unknown>> {
+  return { run: id, version: definition.version, ...(definition.mode === 'shadow' ? { mode: 'shadow' } : {}) }
 }

@@ -9,6 +9,7 @@ import type { FlowsOptions } from '../../../src/control/flows/ports.ts'
 import { TagTable } from '../../../src/control/tag-table.ts'
 import type { SiteEvent } from '../../../src/model/event.ts'
 import { asTagId, type TagMeta, type TagValue } from '../../../src/model/tag.ts'
+import type { RunRecord } from '../../../src/store/contract.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { type ManualClock, startManualClock } from '../../support/manual-clock.ts'
 import { keptLog } from '../../support/quiet-log.ts'
@@ -97,6 +98,7 @@ export class House implements AsyncDisposable {
       breakers: new BreakerPool({ clock: this.clock, record }),
       record,
       journalled,
+      keepRuns: (records, events) => this.#keepRuns({ records, events }, { life, journalled }),
       clock: this.clock,
       chance: () => 0.5,
       log: keptLog(),
@@ -172,7 +174,7 @@ export class House implements AsyncDisposable {
       this.#open -= 1
     })
     if (isLost()) return await new Promise(() => {})
-    if (name === 'append') for (const tell of journalled) tell()
+    if (name === 'append' || name === 'recordRuns') for (const tell of journalled) tell()
     return answer
   }
 
@@ -183,6 +185,14 @@ export class House implements AsyncDisposable {
     if (life.isDead) return
     this.events.push(event)
     void this.#call(life, { name: 'append', ask: [event], journalled })
+  }
+
+  async #keepRuns(
+    ask: { readonly records: readonly RunRecord[]; readonly events: readonly SiteEvent[] },
+    { life, journalled }: { readonly life: { readonly isDead: boolean }; readonly journalled: readonly (() => void)[] },
+  ): Promise<void> {
+    await this.#call(life, { name: 'recordRuns', ask, journalled })
+    this.events.push(...ask.events)
   }
 
   #newTable(): TagTable {

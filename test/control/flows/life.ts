@@ -110,6 +110,7 @@ export class Life {
         record({ type, subject: id, timeMs: this.clock.now(), data })
         if (type === 'step.asks') this.#answer(String(data['step']))
       },
+      toldAtEnd: () => [],
       log: keptLog(),
       life,
     })

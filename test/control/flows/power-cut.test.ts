@@ -18,7 +18,7 @@ const tags = { 'plc/order': 0, 'plc/lost': '', 'plc/valve': false, 'plc/pump': f
 
 /** Whether this call would keep the beginning of a run. */
 const isBeginning = (call: string, ask: unknown): boolean =>
-  call === 'recordRuns' && (ask as readonly { readonly kind: string }[]).some(({ kind }) => kind === 'begun')
+  call === 'recordRuns' && (ask as { readonly records: readonly { readonly kind: string }[] }).records.some(({ kind }) => kind === 'begun')
 
 describe('a message that flows begin with', () => {
   it('is acknowledged only when its run is kept, which a power cut then does not stop', async () => {
@@ -162,9 +162,9 @@ describe('a run that is cancelled', () => {
     const parent = { run: 'gone', depth: 0, holder: 'gone' }
     const input = JSON.stringify({ trigger: { kind: 'run', run: 'gone' }, input: {}, parent })
     house.powerFails()
-    await house.store.recordRuns([
-      { kind: 'begun', run: 'child', flow: 'inner', timeMs: house.clock.now(), definition: JSON.stringify(inner), input },
-    ])
+    await house.store.recordRuns({
+      records: [{ kind: 'begun', run: 'child', flow: 'inner', timeMs: house.clock.now(), definition: JSON.stringify(inner), input }],
+    })
     await house.begin()
     await vi.waitFor(async () => {
       await house.settled()

@@ -122,7 +122,7 @@ describe('the statistics of flows', () => {
         { ...of, kind: 'ended', state: 'completed', data: '{}', timeMs: epochMs(place * 1_000 + 200) },
       ]
     }
-    await store.recordRuns(Array.from({ length: 1_200 }, (_, place) => lifeOf(place)).flat())
+    await store.recordRuns({ records: Array.from({ length: 1_200 }, (_, place) => lifeOf(place)).flat() })
     const all = flowStats(folder.path, { fromMs: 0, untilMs: Number.MAX_SAFE_INTEGER })
     expect(all.map(({ flow, runs, tookMs }) => [flow, runs, tookMs.max])).toEqual([
       ['even', 600, 200],
