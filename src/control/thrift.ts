@@ -6,9 +6,9 @@ import { type Running, startLoop } from '../base/running.ts'
 const startedMs = 1_000
 const lookPauseMs = 250
 /** Of its time, that this thread is at work: from here on it has none left for collecting all the time … */
-const busyShare = 0.5
+const busyShare = 0.6
 /** … and after so many looks below this it has. */
-const calmShare = 0.25
+const calmShare = 0.45
 const calmLooks = 20
 
 export interface ThriftOptions {
@@ -24,8 +24,8 @@ export interface ThriftOptions {
  */
 export class Thrift {
   readonly #options: ThriftOptions
-  #how: 'save' | 'spend' = 'spend'
-  #calm = calmLooks
+  #how: 'save' | 'spend' | undefined
+  #calm = 0
 
   constructor(options: ThriftOptions) {
     this.#options = options
@@ -35,13 +35,13 @@ export class Thrift {
     const share = this.#options.utilization()
     this.#calm = share < calmShare ? this.#calm + 1 : 0
     if (share > busyShare) this.#set('spend')
-    else if (this.#calm >= calmLooks) this.#set('save')
+    else if (this.#how === undefined || this.#calm >= calmLooks) this.#set('save')
   }
 
   #set(how: 'save' | 'spend'): void {
     if (how === this.#how) return
+    if (this.#how !== undefined || how === 'save') this.#options.save(how) // V8 begins by spending
     this.#how = how
-    this.#options.save(how)
   }
 }
 

@@ -15,17 +15,25 @@ function startThrift() {
 describe('memory', () => {
   it('is saved by a thread that has time, from the first look on', () => {
     const { said, look } = startThrift()
-    look(0.1, 3)
+    look(0.5, 3)
+    expect(said).toEqual(['save'])
+  })
+
+  it('is spent from the start on where there is much to do at once', () => {
+    const { said, look } = startThrift()
+    look(0.9, 30)
+    expect(said).toEqual([])
+    look(0.4, 20)
     expect(said).toEqual(['save'])
   })
 
   it('is spent as soon as the thread has much to do, and saved again when it has been calm for a while', () => {
     const { said, look } = startThrift()
     look(0.1)
-    look(0.6, 3)
+    look(0.7, 3)
     expect(said).toEqual(['save', 'spend'])
     look(0.1, 19)
-    look(0.4)
+    look(0.5)
     look(0.1, 19)
     expect(said).toEqual(['save', 'spend'])
     look(0.1)
