@@ -43,6 +43,8 @@ export interface DeliveryOptions {
 
 /** Keys of a route that are served at once. */
 const strandsMax = 16
+/** Batches of a key that are delivered, and not yet known to be done on the disk: after a power cut they go once more. */
+const unkeptMax = 32
 const deliverMs = 30_000
 /** A delay of ours, not a failure of the target's. */
 const pacing = new Set(['command.rate', 'command.busy', 'command.road-full', 'door.busy', 'route.disk-behind', 'store.overloaded'])
@@ -96,15 +98,14 @@ export class Delivery {
   async #serve(key: string): Promise<void> {
     const { target, log, config } = this.#options
     const strand = this.#strands.get(key) ?? []
-    let kept: Promise<unknown> = Promise.resolve()
+    const onTheirWay: Promise<unknown>[] = []
     try {
       while (strand.length > 0 && !this.#stop.signal.aborted) {
         const keeping: Promise<void>[] = []
         await this.#deliver(strand.splice(0, target.batchMax), { strand, keeping })
-        // Of those that go one by one the next waits until this one is known to be done on the disk; of batches one may be on its way there.
-        await kept
-        kept = Promise.all(keeping)
-        if (target.batchMax === 1) await kept
+        // Of those that go one by one the next waits until this one is known to be done on the disk; of batches some may be on their way there.
+        onTheirWay.push(Promise.all(keeping))
+        if (target.batchMax === 1 || onTheirWay.length > unkeptMax) await onTheirWay.shift()
       }
     } catch (error) {
       if (!this.#stop.signal.aborted) log.error('A route failed: a bug.', { route: config.route, ...errorFields(error) })

@@ -8,6 +8,8 @@ import type { RoutedEvent } from './item.ts'
 export interface KeepingOptions {
   /** Resolves when the items are on the disk. */
   readonly enqueue: (items: readonly InboxItem[]) => Promise<{ readonly lastId: number; readonly dropped: number }>
+  /** Something is about to go to the disk: what else is to go there may go along. */
+  readonly hurry: () => void
   /** An item is on the disk, under this id. */
   readonly onKept: (consumer: string, id: number, event: RoutedEvent) => void
   readonly clock: Clock
@@ -85,8 +87,9 @@ export class RouteKeeping implements Running {
   }
 
   async #keep(batch: readonly Waiting[], signal: AbortSignal): Promise<void> {
-    const { enqueue, onKept, clock, log } = this.#options
+    const { enqueue, hurry, onKept, clock, log } = this.#options
     try {
+      hurry()
       const { lastId, dropped } = await enqueue(batch.map(({ item }) => item))
       if (this.#isFailing) log.info('What is to be routed is kept again.')
       this.#isFailing = false

@@ -186,11 +186,13 @@ export class Route {
   ): Promise<void> {
     const [first] = group
     if (first === undefined) return
-    const { settling, clock } = this.#options
+    const { settling, target, clock } = this.#options
     const { consumer, kind, lane } = first.place
     const dead = letter === undefined ? [] : group.map(({ event }) => ({ event, deadMs: clock.now(), ...letterOf(letter) }))
     const done = kind === 'inbox' ? group.map(({ place }) => place.id) : []
-    await settling.settle({ consumer, done, dead, ...(kind === 'journal' ? { cursor: lane.cursor() } : {}) })
+    // Whoever takes many at once may be given the last of them once more; who takes one by one waits until it is known to be done.
+    const when = target.batchMax > 1 && letter === undefined ? 'soon' : 'now'
+    await settling.settle({ consumer, done, dead, ...(kind === 'journal' ? { cursor: lane.cursor() } : {}) }, when)
   }
 
   /** Not of each one: a target that takes nothing would fill the journal. */

@@ -59,7 +59,9 @@ export async function startRoutes(options: RoutesOptions): Promise<Routes> {
   const settling = parts.use(new Settling({ consumed: (asks) => store.call('consumed', asks), clock, log }))
   const open = openRoutes(options, settling, parts)
   const onKept = (consumer: string, id: number, event: RoutedEvent): void => open.get(consumer)?.inbox.offer({ id, ...event })
-  const keeping = parts.use(new RouteKeeping({ enqueue: (items) => store.call('enqueue', items), onKept, clock, log }))
+  const keeping = parts.use(
+    new RouteKeeping({ enqueue: (items) => store.call('enqueue', items), hurry: () => settling.hurry(), onKept, clock, log }),
+  )
   const all = [...open.values()]
   const takers = takersByTag(all, { ...options, keep: (item) => keeping.push(item) })
   const topical = all.filter(({ route }) => route.config.from.kind === 'topic')

@@ -19,9 +19,16 @@ export interface Settled {
   readonly dead?: Consumed['dead']
 }
 
+/** now: somebody waits for it. soon: it goes along with what else is on its way to the same disk, or after a moment. */
+export type When = 'now' | 'soon'
+
 const retryPauseMs = 500
 /** In one call. */
 const settledMax = 2_000
+/** What may wait for others goes by itself after so long, … */
+const gatherMs = 20
+/** … or when there is so much. */
+const gatherMax = 200
 
 /** Brings to the store what the routes are done with: one call at a time, all that has gathered since the last one, and again until it is kept. */
 export class Settling implements Running {
@@ -30,6 +37,10 @@ export class Settling implements Running {
   readonly #waiting: { readonly settled: Settled; readonly kept: () => void }[] = []
   readonly #loop: Running
   #bell = Promise.withResolvers<void>()
+  #isCalled = false
+  #isPlanned = false
+  #isSending = false
+  #gathering: Disposable | undefined
 
   constructor(options: SettlingOptions) {
     this.#options = options
@@ -38,31 +49,60 @@ export class Settling implements Running {
   }
 
   /** Resolves when it is on the disk. */
-  settle(settled: Settled): Promise<void> {
+  settle(settled: Settled, when: When = 'now'): Promise<void> {
     const kept = Promise.withResolvers<void>()
     this.#waiting.push({ settled, kept: kept.resolve })
-    this.#bell.resolve()
+    if (when === 'now' || this.#waiting.length >= gatherMax) this.#plan()
+    else this.#gathering ??= this.#options.clock.after(gatherMs, () => this.#ring())
     return kept.promise
+  }
+
+  /** Something is on its way to the same disk: what is gathered goes along, in one commit. */
+  hurry(): void {
+    if (!this.#isSending && this.#waiting.length > 0) this.#ring()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     const ended = this.#loop[Symbol.asyncDispose]()
-    this.#bell.resolve()
+    this.#ring()
     await ended
   }
 
+  /** At the end of this turn: all of it in one call. */
+  #plan(): void {
+    if (this.#isPlanned) return
+    this.#isPlanned = true
+    setImmediate(() => {
+      this.#isPlanned = false
+      this.#ring()
+    })
+  }
+
+  #ring(): void {
+    this.#gathering?.[Symbol.dispose]()
+    this.#gathering = undefined
+    this.#isCalled = true
+    this.#bell.resolve()
+  }
+
   async #run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted || this.#waiting.length > 0) {
+    for (;;) {
       await this.#bell.promise
       this.#bell = Promise.withResolvers()
-      await new Promise((resolve) => setImmediate(resolve)) // all of this turn in one call
-      while (this.#waiting.length > 0) {
-        const batch = this.#waiting.splice(0, settledMax)
-        const isKept = await this.#keep(merged(batch.map(({ settled }) => settled)), signal)
-        for (const { kept } of batch) if (isKept) kept()
+      while (this.#waiting.length > 0 && (this.#isCalled || signal.aborted)) {
+        this.#isCalled = this.#waiting.length > settledMax
+        await this.#send(signal)
       }
       if (signal.aborted) return
     }
+  }
+
+  async #send(signal: AbortSignal): Promise<void> {
+    const batch = this.#waiting.splice(0, settledMax)
+    this.#isSending = true
+    const isKept = await this.#keep(merged(batch.map(({ settled }) => settled)), signal)
+    this.#isSending = false
+    for (const { kept } of batch) if (isKept) kept()
   }
 
   async #keep(asks: readonly Consumed[], signal: AbortSignal): Promise<boolean> {
