@@ -63,10 +63,17 @@ export const systemClock: Clock = {
   now: () => epochMs(Date.now()),
   elapsed: () => monotonicMs(performance.now()),
   sleep: async (ms, signal) => {
-    await sleepFor(delay(ms), undefined, signal ? { signal } : {})
+    for (let leftMs = ms; ; leftMs -= delayMsMax) {
+      await sleepFor(delay(leftMs), undefined, signal ? { signal } : {})
+      if (leftMs <= delayMsMax) return
+    }
   },
   after: (ms, callback) => {
-    const timer = setTimeout(callback, delay(ms))
+    let timer: NodeJS.Timeout
+    const wait = (leftMs: number): void => {
+      timer = setTimeout(() => (leftMs > delayMsMax ? wait(leftMs - delayMsMax) : callback()), delay(leftMs))
+    }
+    wait(ms)
     return { [Symbol.dispose]: () => clearTimeout(timer) }
   },
 }

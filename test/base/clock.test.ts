@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { lastResort, systemClock } from '../../src/base/clock.ts'
 
 describe('the clock', () => {
@@ -26,5 +26,22 @@ describe('the clock', () => {
     })
     await systemClock.sleep(20)
     expect(hasFired).toBe(false)
+  })
+
+  it('fires neither early nor late where Node could not count so far', () => {
+    vi.useFakeTimers()
+    try {
+      let fired = 0
+      const far = systemClock.after(60 * 86_400_000, () => (fired += 1))
+      const gone = systemClock.after(60 * 86_400_000, () => (fired += 1))
+      vi.advanceTimersByTime(59 * 86_400_000)
+      gone[Symbol.dispose]()
+      expect(fired).toBe(0)
+      vi.advanceTimersByTime(2 * 86_400_000)
+      expect(fired).toBe(1)
+      far[Symbol.dispose]()
+    } finally {
+      vi.useRealTimers()
+    }
   })
 })

@@ -1,7 +1,7 @@
 import type { Door } from '../../base/door.ts'
 import { Fault } from '../../base/fault.ts'
 import type { SiteEvent } from '../../model/event.ts'
-import type { JournalEvent } from '../../model/journal.ts'
+import type { ConsumerCursor, JournalEvent } from '../../model/journal.ts'
 import type { KeptRun, RunRecord, RunState, StepRecord, StoreCalls } from '../../store/contract.ts'
 
 type Begun = Extract<RunRecord, { readonly kind: 'begun' }>
@@ -21,6 +21,7 @@ const eventsMax = 10_000
 export class BenchStore {
   readonly events: JournalEvent[] = []
   readonly #runs = new Map<string, BenchRun>()
+  readonly #cursors = new Map<string, ConsumerCursor>()
   #lastId = 0
 
   append(event: SiteEvent): void {
@@ -84,6 +85,11 @@ export class BenchStore {
             .filter((event) => type === undefined || event.type === type)
             .slice(-rowsMax)
             .reverse(),
+        consumerCursor: ({ consumer }) => this.#cursors.get(consumer) ?? { lastId: this.#lastId, ahead: [], isNew: true },
+        consumed: (asks) => {
+          for (const { consumer, cursor } of asks) if (cursor !== undefined) this.#cursors.set(consumer, cursor)
+          return null
+        },
       }
     const call = (name: keyof StoreCalls, ask: never): Promise<never> => {
       const answer = calls[name] as ((ask: never) => never) | undefined

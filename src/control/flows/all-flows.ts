@@ -47,7 +47,7 @@ export class AllFlows {
     this.#options = options
     this.#life = life
     this.watchers = new Watchers(table)
-    this.triggers = new Triggers({ ...options, watchers: this.watchers })
+    this.triggers = new Triggers({ ...options, watchers: this.watchers, life })
     this.byName = new Map(data.flows.map((definition) => [definition.flow, oneFlow(this.#compile(definition), clock)]))
     const ports = {
       ...stepPorts(options, { watchers: this.watchers, life }),
@@ -162,7 +162,10 @@ export class AllFlows {
   }
 
   async #isBegun(id: string): Promise<boolean> {
-    return this.runs.find(id) !== undefined || (await this.#options.store.call('run', { run: id })) !== null
+    if (this.runs.find(id) !== undefined) return true
+    const { store, clock, log } = this.#options
+    const what = 'The store does not tell whether a run was begun; the start of a flow waits.'
+    return (await untilAnswered(() => store.call('run', { run: id }), { clock, log, stop: this.#life, what })) !== null
   }
 
   #flooded(flow: OneFlow, trigger: Readonly<Record<string, unknown>>): Fault {

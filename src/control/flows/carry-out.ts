@@ -46,12 +46,12 @@ function causeOf(error: unknown): Cause {
   return { state: 'failed', fault, isUndone: true, ...(step === undefined ? {} : { step }) }
 }
 
-/** By the wall clock: its time goes on while the daemon is away. */
+/** By the wall clock: its time goes on while the daemon is away. What it waited for its turn does not count. */
 function limitOf(run: Run): Disposable | undefined {
   const { timeoutMs } = run.flow.definition
   if (timeoutMs === undefined) return undefined
   const { clock } = run.ports
-  const leftMs = Math.min(timeoutMs, Math.max(0, run.begunMs + timeoutMs - clock.now()))
+  const leftMs = Math.min(timeoutMs, Math.max(0, (run.past.sinceMs ?? clock.now()) + timeoutMs - clock.now()))
   const cause: Cause = { state: 'failed', fault: timedOut(run.flow.name, timeoutMs, false).fault, isUndone: true }
   return clock.after(leftMs, () => void run.cancel(cause, { by: 'the clock', why: 'timeout' }).catch(() => {}))
 }

@@ -80,7 +80,9 @@ export const flowShape = {
     .refine((locks) => new Set(locks).size === locks.length, 'each lock is named once')
     .default([])
     .describe('Names of your choice: of all flows that name the same lock, one run at a time.'),
-  timeout: durationSchema({ min: '1ms', max: '30d' }).optional().describe('A run that takes longer fails, and what it did is undone.'),
+  timeout: durationSchema({ min: '1ms', max: '30d' })
+    .optional()
+    .describe('A run that takes longer fails, and what it did is undone. While it waits for its turn its time does not count.'),
   retry: retrySchema.optional().describe('For each step that has none of its own.'),
   steps: stepsSchema.describe('Done in this order, unless `needs` says otherwise. At most 100, nested ones counted.'),
 } as const

@@ -33,7 +33,7 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
   const flows = new AllFlows(options, stop.signal)
   await flows.resume()
   await flows.listen()
-  await flows.triggers.follow(stop.signal)
+  await flows.triggers.follow()
   void tellChangedVersions(flows.byName.values(), options)
   const topics = startRunTopics({
     ...options.data,

@@ -60,6 +60,7 @@ export class Past {
   #isPaused = false
   #cause: Cause | undefined
   #order = 0
+  #sinceMs: EpochMs | undefined
 
   constructor(records: readonly StepRecord[]) {
     for (const record of records) this.take(record)
@@ -72,6 +73,11 @@ export class Past {
   /** Set once the run goes backwards. */
   get cause(): Cause | undefined {
     return this.#cause
+  }
+
+  /** When the first thing happened in it, or a person let it go on again: its time counts from here. */
+  get sinceMs(): EpochMs | undefined {
+    return this.#sinceMs
   }
 
   /** Whether anything has been done, or may have been. */
@@ -101,6 +107,7 @@ export class Past {
 
   take(record: StepRecord): void {
     this.#order += 1
+    this.#sinceMs ??= record.timeMs
     switch (record.kind) {
       case 'intent':
         this.#parts.set(record.step, {
@@ -115,7 +122,7 @@ export class Past {
         this.#takeOutcome(record)
         return
       case 'decision':
-        this.#decide(record.step, JSON.parse(record.data) as Decision)
+        this.#decide(record, JSON.parse(record.data) as Decision)
         return
       default:
         record satisfies never
@@ -141,7 +148,7 @@ export class Past {
     this.#parts.set(step, result === undefined ? known : { ...known, result })
   }
 
-  #decide(step: string, decision: Decision): void {
+  #decide({ step, timeMs }: StepRecord, decision: Decision): void {
     switch (decision.order) {
       case 'pause':
       case 'resume':
@@ -161,6 +168,7 @@ export class Past {
         return
       case 'retry':
         this.#forget(new Set(decision.steps))
+        this.#sinceMs = timeMs
         return
       case 'cancel':
         this.#cause ??= decision.cause

@@ -152,14 +152,13 @@ export class Starts {
     })
   }
 
+  /** One of its own group goes, as long as there is one: what is kept apart does not push each other out. */
   #makeRoom({ flow, group }: Start): void {
-    const oldest = this.#waiting.find(({ start }) => start.flow === flow)
-    if (oldest !== undefined) {
-      this.withdraw(oldest.start.run)
-      return
-    }
+    const waiting = this.#waiting.find(({ start }) => start.group === group)
     const running = [...this.#running.values()].find((other) => other.group === group)
-    if (running !== undefined) this.#options.cancel(running.run)
+    const oldest = waiting ?? this.#waiting.find(({ start }) => start.flow === flow)
+    if (waiting === undefined && running !== undefined) this.#options.cancel(running.run)
+    else if (oldest !== undefined) this.withdraw(oldest.start.run)
   }
 
   #begin(start: Start): void {

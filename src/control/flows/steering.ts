@@ -52,6 +52,8 @@ async function steerLive(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<
       checkRole(ask, roles.cancel)
       if (live.state === 'queued' && runs.starts.withdraw(run.id)) return
       await run.cancel({ state: 'cancelled', isUndone: ask.isLeftAsItStands !== true }, by)
+      // Whoever ends it wants it undone, and not held up.
+      for (const each of family(live, runs)) if (each.run.past.isPaused) await each.run.resume(by)
       return
     case 'skip':
       checkRole(ask, roles.skip)

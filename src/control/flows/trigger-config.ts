@@ -45,12 +45,12 @@ const triggerShape = {
     .max(100)
     .optional()
     .describe('Minute, hour, day, month, weekday: 0 6 * * 1-5. With six fields the first is the second.'),
-  zone: z.string().min(1).max(64).optional().describe('Of a cron: the time zone, like Europe/Berlin. Default: that of the machine.'),
+  zone: z.string().min(1).max(64).optional().describe('Of a cron: the time zone, like Europe/Berlin. Default: UTC.'),
   every: durationSchema({ min: '100ms', max: '365d' }).optional().describe('A run each time this long has passed.'),
   missed: missedSchema
     .optional()
     .describe(
-      'Of cron and every: what is done for moments that passed while the gateway was off: skip (the default), once, or all of them.',
+      'Of cron and every: what is done for moments that passed while the gateway was off or its clock was wrong: skip (the default), once, or all of them.',
     ),
   start: roleSchema.optional().describe('May be started by hand or by a program, by whoever has at least this role.'),
 } as const

@@ -1,4 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
+import { epochMs } from '../../../src/base/clock.ts'
+import { Fault } from '../../../src/base/fault.ts'
 import type { FlowDefinition } from '../../../src/control/flows/definition.ts'
 import { House } from './house.ts'
 import { chain, flowOf, step, undoable, write } from './life.ts'
@@ -104,6 +106,43 @@ describe('an event that flows begin with', () => {
       expect(await house.states('lost')).toEqual(['completed'])
     })
     expect(house.writes).toEqual(['plc/lost one'])
+  })
+})
+
+describe('a start that may have been begun before', () => {
+  it('waits for the store to say whether it was, and is not given up', async () => {
+    await using house = await House.start({ flows: [lost], tags })
+    const { run } = house.store
+    let asked = 0
+    const away = (ask: { readonly run: string }): ReturnType<typeof run> => {
+      asked += 1
+      return asked < 3 ? Promise.reject(new Fault('door.closed', 'away', { remedy: 'wait', isRetryable: true })) : run(ask)
+    }
+    Object.assign(house.store, { run: away })
+    await house.event({ type: 'device.lost', subject: 'one', timeMs: 1_000 as never, data: {} })
+    await vi.waitFor(async () => {
+      await house.settled()
+      expect(await house.states('lost')).toEqual(['completed'])
+    })
+    expect(house.events.flatMap(({ type }) => (type === 'flow.refused' ? [type] : []))).toEqual([])
+  })
+
+  it('is one run at each moment of the clock, though that is set back', async () => {
+    const hourly = flowOf(chain(write('plc/valve', true, 'open')), {
+      flow: 'lost',
+      on: [{ kind: 'cron', cron: '0 * * * *', zone: 'UTC', missed: 'skip' }],
+    })
+    await using house = await House.start({ flows: [hourly], tags })
+    house.clock.setWall(epochMs(Date.UTC(2026, 10, 21, 5, 58)))
+    await house.clock.advance(180_000)
+    await vi.waitFor(async () => {
+      await house.settled()
+      expect(await house.states('lost')).toEqual(['completed'])
+    })
+    house.clock.setWall(epochMs(Date.UTC(2026, 10, 21, 5, 57)))
+    await house.clock.advance(5 * 60_000)
+    await house.settled()
+    expect(await house.states('lost')).toEqual(['completed'])
   })
 })
 

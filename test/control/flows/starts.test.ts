@@ -97,6 +97,16 @@ describe('the starts of runs', () => {
     expect(cancelled).toEqual(['f'])
   })
 
+  it('make room in their own group, and leave those of other groups alone', () => {
+    const { offer, gone, cancelled } = startStarts()
+    const concurrency = { limit: 1, overflow: 'replace', queueMax: 1 } as const
+    const of = (run: string, group: string) => offer(run, { flow: 'f', group, concurrency })
+    expect([of('a1', 'a'), of('a2', 'a'), of('b1', 'b'), of('b2', 'b')]).toEqual(['begun', 'queued', 'begun', 'queued'])
+    expect([gone, cancelled]).toEqual([[], ['b1']])
+    of('a3', 'a')
+    expect([gone, cancelled]).toEqual([['a2'], ['b1']])
+  })
+
   it('of low priority are refused while the machine is under pressure', () => {
     const { offer } = startStarts('the journal is behind')
     expect([offer('low', { priority: 'low', group: 'g' }), offer('high', { priority: 'high' })]).toEqual(['overloaded', 'begun'])

@@ -77,6 +77,25 @@ describe('a trigger', () => {
     expect(fired()).toBe(1)
   })
 
+  it('counts anew, where nobody could see at the end of that time whether it had stayed true', async () => {
+    const { see, clock, fired } = startTrigger('value < 495.0', { forMs: 50 })
+    see(500)
+    see(490)
+    await clock.advance(40)
+    see(490, 'stale')
+    await clock.advance(20)
+    expect(fired()).toBe(0)
+    see(490)
+    await clock.advance(40)
+    expect(fired()).toBe(0)
+    await clock.advance(20)
+    expect(fired()).toBe(1)
+    see(490, 'stale')
+    see(490)
+    await clock.advance(100)
+    expect(fired()).toBe(1)
+  })
+
   it('is armed again only when the value has moved by the deadband', () => {
     const { see, fired } = startTrigger('value < 495.0', { deadband: 3 })
     for (const value of [500, 494, 495.5, 494, 496, 494, 497.5, 494]) see(value)

@@ -41,6 +41,24 @@ describe('a cron trigger', () => {
     expect(await inTime(nightly('all'), test)).toEqual([])
   })
 
+  it('makes up for its first moment, too, and for one since which the flow was begun otherwise many times', async () => {
+    const first = oneCase('nightly', {
+      time: '2026-01-05T04:00:00Z',
+      does: '{ after: 1h, kill: 1h }, { after: 2h }',
+      times: ['2026-01-05T05:30:00.000Z'],
+    })
+    expect(await inTime(nightly('once'), first)).toEqual([])
+    const busy = telling('nightly', '{ cron: "30 5 * * *", missed: once }\n  - { every: 10m }')
+    const [flow = ''] = Object.values(busy)
+    const files = { 'flows/nightly.yaml': String(flow).replace('    publish', "    when: trigger.kind == 'cron'\n    publish") }
+    const other = oneCase('nightly', {
+      time: '2026-01-05T05:00:00Z',
+      does: '{ after: 24h, kill: 1h }, { after: 2h }',
+      times: ['2026-01-05T05:30:00.000Z', '2026-01-06T05:30:00.000Z'],
+    })
+    expect(await inTime(files, other)).toEqual([])
+  })
+
   it('keeps to the clock of its zone when summer begins and ends', async () => {
     const early = telling('early', '{ cron: "0 6 * * *", zone: Europe/Berlin }')
     const spring = oneCase('early', {
@@ -218,6 +236,49 @@ steps:
     expect: { state: completed, at-least: 2h, writes: [{ press-07/recipe/setpoint: 1 }, { press-07/recipe/setpoint: 2 }, { press-07/recipe/setpoint: 3 }] }
 `
     expect(await inTime(flows, test)).toEqual([])
+  })
+
+  it('takes back at once what a paused run did, when it is cancelled', async () => {
+    const test = `${head}  - name: cancel
+    do: [start: {}, { after: 10s, order: { act: pause } }, { after: 1s, order: { act: cancel } }]
+    for: 1m
+    expect: { state: cancelled, within: 20s, writes: [{ press-07/recipe/setpoint: 1 }, { press-07/recipe/setpoint: 0 }] }
+`
+    expect(await inTime(flows, test)).toEqual([])
+  })
+
+  it('takes back what the runs did that a paused run waits for, when it is cancelled', async () => {
+    const above = { ...flows, 'flows/above.yaml': 'flow: above\non: [{ start: operator }]\nsteps:\n  - id: go\n    run: { flow: long }\n' }
+    const test = `${head.replace('long', 'above')}  - name: cancel
+    do: [start: {}, { after: 10s, order: { act: pause } }, { after: 1s, order: { act: cancel } }]
+    for: 1m
+    expect: { state: cancelled, within: 20s, writes: [{ press-07/recipe/setpoint: 1 }, { press-07/recipe/setpoint: 0 }] }
+`
+    expect(await inTime(above, test)).toEqual([])
+  })
+
+  it('gives a run that goes on from a step all of its time again', async () => {
+    const timed = { 'flows/long.yaml': flows['flows/long.yaml'].replace('on:', 'timeout: 2m\non:') }
+    const test = `${head}  - name: retry
+    fail: { third: 1 }
+    do: [start: {}, { after: 10m, order: { act: retry, step: pause } }]
+    expect: { runs: 1, state: completed, tags: { press-07/recipe/setpoint: 3 } }
+`
+    expect(await inTime(timed, test)).toEqual([])
+  })
+
+  it('counts the time of a run from when it is its turn, also over a power cut', async () => {
+    const timed = { 'flows/long.yaml': flows['flows/long.yaml'].replace('on:', 'timeout: 90s\non:') }
+    const three = `${head}  - name: turns
+    do: [start: {}, { after: 1s, start: {} }, { after: 1s, start: {} }]
+    expect: { runs: 3, state: completed }
+`
+    expect(await inTime(timed, three)).toEqual([])
+    const cut = `${head}  - name: cut
+    do: [start: {}, { after: 10s, kill: 80s }]
+    expect: { runs: 1, state: failed, fault: { code: flow.timeout }, tags: { press-07/recipe/setpoint: 0 } }
+`
+    expect(await inTime(timed, cut)).toEqual([])
   })
 
   it('lets an engineer settle what a run left, and nobody settle what is in order', async () => {

@@ -58,8 +58,10 @@ export class Trigger implements Disposable {
     }
     this.#delay = clock.after(trigger.forMs, () => {
       this.#delay = undefined
-      // Unknown by now is not true by now: what cannot be seen has not stayed true.
-      if (this.#evaluate() === true) this.#fire()
+      const isTrue = this.#evaluate()
+      if (isTrue === true) this.#fire()
+      // What cannot be seen has not stayed true; once it is seen to be true again it has become so, and nobody was told yet.
+      this.#isArmed ||= isTrue === undefined
     })
   }
 

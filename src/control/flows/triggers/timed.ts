@@ -7,28 +7,33 @@ export type TimedTrigger = Extract<FlowTrigger, { readonly kind: 'cron' | 'inter
 export interface TimedOptions {
   readonly trigger: TimedTrigger
   readonly clock: Clock
-  /** The last moment for which a run was begun, where the journal knows one. */
-  readonly lastMs: EpochMs | undefined
-  readonly fire: (trigger: Readonly<Record<string, unknown>>) => void
+  /** Up to here all moments are done with; undefined where that is not known. */
+  readonly doneMs: EpochMs | undefined
+  /** Told of moments that have come, oldest first. */
+  readonly fire: (moments: readonly EpochMs[]) => void
 }
 
 /** Moments that passed while nobody was there and are caught up at once, at most. */
 const missedMax = 100
 /** The wall clock may jump: it is looked at again this often. */
 const lookEveryMs = 30_000
+/** What comes later than this was missed: the machine slept, or its clock was wrong and has been set right. */
+const lateMsMax = 2 * lookEveryMs
 
-/** Starts a run at each moment that a cron text or an interval names. Moments that have passed are caught up as it declares; at each firing one, however late. */
-export async function startTimed({ trigger, clock, lastMs, fire }: TimedOptions): Promise<Running> {
+/** Tells each moment that a cron text or an interval names. Of those that have passed unseen, as many as the trigger declares. */
+export async function startTimed({ trigger, clock, doneMs, fire }: TimedOptions): Promise<Running> {
   const next = await momentsOf(trigger)
-  const tell = (dueMs: EpochMs): void => fire({ kind: trigger.kind, time: isoTime(dueMs) })
-  for (const dueMs of missedOf(trigger.missed, lastMs === undefined ? [] : passed(next, lastMs, clock.now()))) tell(dueMs)
+  const missed = doneMs === undefined ? [] : missedOf(trigger.missed, passed(next, doneMs, clock.now()))
+  if (missed.length > 0) fire(missed)
   return startLoop(async (signal) => {
     for (let dueMs = next(clock.now()); dueMs !== undefined; dueMs = next(epochMs(Math.max(dueMs, clock.now())))) {
       for (let leftMs = dueMs - clock.now(); leftMs > 0; leftMs = dueMs - clock.now()) {
         await clock.sleep(Math.min(leftMs, lookEveryMs), signal)
         if (clock.now() < dueMs - 2 * lookEveryMs) dueMs = next(clock.now()) ?? dueMs // the clock was set back
       }
-      tell(dueMs)
+      const isLate = clock.now() - dueMs > lateMsMax
+      const moments = isLate ? missedOf(trigger.missed, [dueMs, ...passed(next, dueMs, clock.now())]) : [dueMs]
+      if (moments.length > 0) fire(moments)
     }
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
   })
@@ -65,7 +70,7 @@ function missedOf(missed: Missed, moments: readonly EpochMs[]): readonly EpochMs
     case 'once':
       return moments.slice(-1)
     case 'all':
-      return moments
+      return moments.slice(-missedMax)
     default:
       missed satisfies never
       return []

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { type Clock, isoTime, parseIsoTime } from '../../../base/clock.ts'
+import { type Clock, type EpochMs, isoTime } from '../../../base/clock.ts'
 import type { Door } from '../../../base/door.ts'
-import { errorFields, type Log } from '../../../base/log.ts'
+import type { Log } from '../../../base/log.ts'
 import type { Metric } from '../../../base/metric.ts'
 import { type Packed, unpack } from '../../../base/packed.ts'
 import { firstFailure, type Running } from '../../../base/running.ts'
@@ -13,9 +13,9 @@ import type { StoreCalls } from '../../../store/contract.ts'
 import type { TopicMessage } from '../../contract.ts'
 import type { TagTable } from '../../tag-table.ts'
 import type { FlowDefinition, FlowTrigger, TagTrigger } from '../definition.ts'
-import { startOf } from '../kept.ts'
 import type { Watchers } from '../watchers.ts'
 import { followJournal } from './journal.ts'
+import { openMomentBook } from './moments.ts'
 import { Trigger } from './tag.ts'
 import { startTimed, type TimedTrigger } from './timed.ts'
 import { alarmListener, eventListener, type Fire, type Listener, type StartCause, type TopicListener, topicListener } from './told.ts'
@@ -28,10 +28,9 @@ export interface TriggersOptions {
   readonly journalled: (() => void)[]
   readonly clock: Clock
   readonly log: Log
+  readonly life: AbortSignal
 }
 
-/** Runs of one flow that are looked through for the last moment it was begun for. */
-const lookBackRuns = 50
 /** Of a message: it is kept with the run. */
 const payloadBytesMax = 64 * 1024
 
@@ -60,10 +59,10 @@ export class Triggers implements AsyncDisposable {
   }
 
   /** From here on events of the journal begin runs; those that came while nobody was there do so now. To be called once, when all flows listen. */
-  async follow(life: AbortSignal): Promise<void> {
+  async follow(): Promise<void> {
     if (this.#listeners.length === 0) return
     const types = [...new Set(this.#listeners.flatMap((listener) => listener.types))]
-    this.#running.push(this.#parts.use(await followJournal({ ...this.#options, life, types, take: (event) => this.hear(event) })))
+    this.#running.push(this.#parts.use(await followJournal({ ...this.#options, types, take: (event) => this.hear(event) })))
   }
 
   /** Resolves when all runs that begin with it are kept. Said once more it begins no other ones. */
@@ -137,24 +136,22 @@ export class Triggers implements AsyncDisposable {
   }
 
   async #addTimed(flow: string, trigger: TimedTrigger, fire: Fire): Promise<void> {
-    const { clock } = this.#options
-    const lastMs = trigger.missed === 'skip' ? undefined : await this.#lastMoment(flow, trigger.kind)
-    this.#running.push(this.#parts.use(await startTimed({ trigger, clock, lastMs, fire: (told) => detached(fire(told)) })))
-  }
-
-  /** From the journal: what it has forgotten was long ago, and is not caught up. */
-  async #lastMoment(flow: string, kind: string): Promise<ReturnType<typeof parseIsoTime>> {
-    const { store, log } = this.#options
-    try {
-      const runs = await store.call('runs', { flow, rowsMax: lookBackRuns })
-      const triggers = runs.map((run) => startOf(run).trigger)
-      const last = triggers.find((trigger) => trigger['kind'] === kind)
-      return typeof last?.['time'] === 'string' ? parseIsoTime(last['time']) : undefined
-    } catch (error) {
-      log.warn('The journal does not tell when a flow was last begun; nothing is caught up.', { flow, ...errorFields(error) })
-      return undefined
+    const { clock, life } = this.#options
+    const book = trigger.missed === 'skip' ? undefined : await openMomentBook(flow, trigger, this.#options)
+    const tell = async (moments: readonly EpochMs[]): Promise<void> => {
+      await Promise.all(moments.map((dueMs) => fire({ kind: trigger.kind, time: isoTime(dueMs) }, momentCause(dueMs))))
+      const last = moments.at(-1)
+      if (last !== undefined && !life.aborted) book?.done(last)
     }
+    this.#running.push(
+      this.#parts.use(await startTimed({ trigger, clock, doneMs: book?.doneMs, fire: (moments) => detached(tell(moments)) })),
+    )
   }
+}
+
+/** Each moment has one run, also where the clock is set back, or the power fails before it is noted. */
+function momentCause(dueMs: EpochMs): StartCause {
+  return { key: isoTime(dueMs), isRepeated: true }
 }
 
 /** Nobody waits for it: what goes wrong is told by whoever begins the run. */
