@@ -8,6 +8,7 @@ import type { Metric } from '../../base/metric.ts'
 import { firstFailure, type Running, startLoop } from '../../base/running.ts'
 import type { LocalMessage } from '../../control/contract.ts'
 import type { SiteEvent } from '../../model/event.ts'
+import { isPublishable } from '../../model/topic.ts'
 import { Acceptance } from './acceptance.ts'
 import { Clients } from './clients.ts'
 import type { MqttConfig } from './config.ts'
@@ -221,7 +222,12 @@ function publishing({
 }: Parts): Pick<Broker, 'publish' | 'serveValues' | 'own' | 'watch' | 'metrics'> {
   let published = 0
   return {
-    publish: async (messages) => {
+    publish: async (asked) => {
+      const messages = asked.filter(({ topic }) => {
+        const isSound = isPublishable(topic) // an expression of the site may have made it of anything
+        if (!isSound) incidents.note(incidentKinds.unfit, { topic: topic.slice(0, 200) })
+        return isSound
+      })
       published += messages.length
       await Promise.all(messages.map((message) => publishOne(aedes, message)))
       await Promise.all([keeping.ownKept(messages), taps.takeOwn(messages)])

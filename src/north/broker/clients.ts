@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Aedes, AedesOptions, AedesPublishPacket, AuthenticateError, Client, PublishPacket, Subscription } from 'aedes'
 import type { Clock } from '../../base/clock.ts'
 import type { Metric } from '../../base/metric.ts'
+import { isSoundFilter } from '../../model/topic.ts'
 import { type Acceptance, divert } from './acceptance.ts'
 import { isOrdinaryEnd, lower, qosFor, subscriptionsOf, unsubscribe, willOf } from './aedes-client.ts'
 import type { MqttConfig } from './config.ts'
@@ -246,7 +247,7 @@ export class Clients {
     const client = this.#known.get(aedes)
     if (client === undefined) return false
     const isFull = !client.filters.has(topic) && client.filters.size >= this.#options.config.limits.subscriptionsMax
-    if (isFull || !isOffered(topic) || !client.admission.rights.mayRead(readAs(topic))) {
+    if (isFull || !isSoundFilter(topic) || !isOffered(topic) || !client.admission.rights.mayRead(readAs(topic))) {
       this.#options.incidents.note(incidentKinds.notSubscribed, { client: aedes.id, filter: topic.slice(0, 200) })
       return false
     }

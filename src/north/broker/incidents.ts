@@ -25,6 +25,7 @@ export const incidentKinds = {
   revoked: 'An MQTT client was disconnected: its user was changed or removed.',
   skipped: 'A slow MQTT client was spared messages.',
   notPublished: 'A message of an MQTT client was not passed on: it may not publish there.',
+  unfit: 'A message of this gateway was not published: no client could take its topic.',
   notSubscribed: 'A subscription of an MQTT client was refused.',
 } as const
 

@@ -1,9 +1,7 @@
+import { isPublishable } from '../../model/topic.ts'
 import type { Message } from './aedes-client.ts'
 import type { ConnectedClient } from './connected-client.ts'
 import type { Receive } from './door-keeper.ts'
-
-/** Wildcards, which only a will can bring this far, and control characters: mosquitto's clients hang up where they are sent one. */
-const unfit = /[+#]|\p{Cc}/u
 
 export interface Owner {
   readonly prefix: string
@@ -38,7 +36,7 @@ export class Ownership {
 
   verdict(client: ConnectedClient, { topic, payload }: Message, owner: Owner | undefined): 'passOn' | 'discard' {
     if (owner === undefined) return this.isOpen(client, topic) ? 'passOn' : 'discard'
-    if (isUnfit(topic)) return 'discard'
+    if (!isPublishable(topic)) return 'discard'
     const { role, rights } = client.admission
     if (client.aedes.closed || !client.isIntroduced || (rights.hasOwnWriteRules && !rights.mayWrite(topic))) return 'discard'
     return owner.receive({ topic, payload: Buffer.from(payload), by: { name: client.name, role } }) // which tells who may not, and why
@@ -46,10 +44,6 @@ export class Ownership {
 
   /** Whether the topic is nobody's, and this client may publish there. */
   isOpen(client: ConnectedClient, topic: string): boolean {
-    return !isUnfit(topic) && !topic.startsWith('$') && this.ownerOf(topic) === undefined && client.admission.rights.mayWrite(topic)
+    return isPublishable(topic) && !topic.startsWith('$') && this.ownerOf(topic) === undefined && client.admission.rights.mayWrite(topic)
   }
-}
-
-function isUnfit(topic: string): boolean {
-  return topic === '' || unfit.test(topic)
 }

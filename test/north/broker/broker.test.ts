@@ -6,6 +6,7 @@ import { openAccess } from '../../../src/north/access/access.ts'
 import { startBroker } from '../../../src/north/broker/broker.ts'
 import { mqttConfigSchema } from '../../../src/north/broker/config.ts'
 import { forgetfulStore } from '../../support/session-store.ts'
+import { startProgram } from '../support/program.ts'
 import {
   connectClient,
   connectPacket,
@@ -177,6 +178,45 @@ describe('the broker', () => {
       .catch((error: { packet?: { granted: number[] } }) => error)
     const codes = Array.isArray(granted) ? granted.map(({ qos }) => qos) : granted.packet?.granted
     expect(codes).toEqual([128, 128, 0])
+  })
+
+  it('passes nothing on that a client of mosquitto hangs up on', { timeout: 20_000 }, async () => {
+    await using gateway = await startGateway()
+    await using client = await connectClient(gateway)
+    for (const topic of ['a/\u0001', 'a/\u009f', 'a/\ufffe', 'a/\ufdd0', 'a/\u{1ffff}', 'a/fine']) {
+      await client.mqtt.publishAsync(topic, 'x', { qos: 1, retain: true })
+    }
+    await gateway.broker.publish([
+      { topic: 'a/of-a-flow\n', payload: 'x', qos: 1, isRetained: true },
+      { topic: 'a/of-a-flow', payload: 'x', qos: 1, isRetained: true },
+    ])
+    const port = String(gateway.port)
+    await using reader = startProgram('/usr/bin/mosquitto_sub', ['-p', port, '-t', 'a/#', '-v', '-C', '2', '-W', '10'])
+    expect(await reader.exit).toBe(0)
+    expect(reader.lines.toSorted()).toEqual(['a/fine x', 'a/of-a-flow x'])
+    expect([incident(gateway, 'notPublished'), incident(gateway, 'unfit')]).toEqual([5, 1])
+  })
+
+  it('refuses in the SUBACK a filter that could never bring anything', async () => {
+    await using gateway = await startGateway()
+    const socket = await connectSocket(gateway)
+    socket.write(connectPacket('fresh'))
+    await once(socket, 'data')
+    for (const [filter, code] of [
+      ['a#', 128],
+      ['a+/b', 128],
+      ['a/+b', 128],
+      ['a\0', 128],
+      ['a\ufffe', 128],
+      ['/', 0],
+      ['+/a/#', 0],
+      ['a//+', 0],
+    ] as const) {
+      socket.write(subscribePacket(filter))
+      const [answer] = await once(socket, 'data')
+      expect([filter, ...(answer as Buffer)]).toEqual([filter, 0x90, 3, 0, 1, code])
+    }
+    socket.destroy()
   })
 
   it('refuses a filter beyond the limit of one client', async () => {

@@ -173,10 +173,12 @@ describe('an upstream', () => {
     await using far = new FarBroker(await freePort())
     await far.start()
     await using line = start({ url: far.url })
-    line.outbox.accept(message('a/#'), message(''), message('fine'))
+    const poison = ['a/#', '', 'a/\u0007', 'a/\u009f', 'a/\ufffe', 'a/\u{1ffff}', 'a/'.repeat(201)]
+    line.outbox.accept(...poison.map((topic) => message(topic)), message('fine'))
     await vi.waitFor(() => expect(line.outbox.rows).toEqual([]), { timeout: 5_000 })
     expect(far.received()).toEqual(['fine'])
-    expect(line.metric('unsendable_total')).toBe(2)
+    expect(line.metric('unsendable_total')).toBe(poison.length)
+    expect(line.upstream.status().lastFault).toBeUndefined()
   })
 
   it('does not hinder start or stop while there is no broker, or one that accepts and says nothing', async () => {
