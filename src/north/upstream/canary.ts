@@ -36,7 +36,7 @@ export function startCanary({ connection, topic, ageMsMax, echo, heardAt, clock 
     echo.at = clock.elapsed()
   })
   return startLoop(async (signal) => {
-    void connection.subscribe([topic], 'with-own')
+    void connection.subscribe([{ filter: topic, own: 'with-own', retain: 'as-stored' }])
     while (!signal.aborted) {
       sung += 1
       connection.whisper({ topic, payload: String(sung), isRetained: false })

@@ -13,6 +13,15 @@ export interface FarMessage {
   readonly properties: Readonly<Record<string, string | readonly string[]>>
 }
 
+/** What counts where MQTT 5 is spoken is said of each filter. */
+export interface Wanted {
+  readonly filter: string
+  /** Whether our own messages are to come down by it. */
+  readonly own: 'with-own' | 'without-own'
+  /** Whether a message that comes while we are there says that it was retained, as its publisher had it. */
+  readonly retain: 'as-published' | 'as-stored'
+}
+
 /** Why the far broker did not take a message, as MQTT 5 says it in a PUBACK. */
 export interface Refusal {
   readonly code: number
@@ -30,9 +39,11 @@ export interface UpstreamConnection extends Running {
   publish(packet: UpstreamPacket, onAnswer: (refusal?: Refusal) => void): void
   /** At QoS 0: may be lost. */
   whisper(packet: UpstreamPacket): void
-  /** Asks for messages at QoS 1, where MQTT 5 is spoken without our own ones; gives the filters that the far broker refused. */
-  subscribe(filters: readonly string[], own: 'with-own' | 'without-own'): Promise<readonly string[]>
+  /** Asks for messages at QoS 1; gives the filters that the far broker refused. */
+  subscribe(filters: readonly Wanted[]): Promise<readonly string[]>
   onMessage(listener: (message: FarMessage) => void): void
+  /** Whether it was the far broker that ended it, in good order as far as TCP goes. */
+  isHungUp(): boolean
 }
 
 /** As the protocol numbers them: 4 is 3.1.1. */
@@ -88,6 +99,7 @@ export async function connectUpstream(options: ConnectOptions, signal: AbortSign
       inflightMax: properties?.receiveMaximum ?? protocolInflightMax,
       packetBytesMax: properties?.maximumPacketSize ?? protocolBytesMax,
       failure: lost.promise,
+      isHungUp: () => isHungUp && reason === undefined,
       ...talking(client, version),
       [Symbol.asyncDispose]: () => end(client),
     }
@@ -135,7 +147,7 @@ function talking(client: MqttClient, version: MqttVersion): Talking {
         if (typeof code === 'number' && code >= 0x80) onAnswer({ code, message: error.message })
       }),
     whisper: (packet) => send(packet, 0, () => {}),
-    subscribe: (filters, own) => subscribe(client, filters, { qos: 1, ...(version === 5 && own === 'without-own' ? { nl: true } : {}) }),
+    subscribe: (filters) => subscribe(client, filters, version),
     onMessage: (listener) => {
       client.on('message', (topic, payload, { retain, properties }) =>
         listener({ topic, payload, isRetained: retain, properties: { ...properties?.userProperties } }),
@@ -144,14 +156,12 @@ function talking(client: MqttClient, version: MqttVersion): Talking {
   }
 }
 
-function subscribe(
-  client: MqttClient,
-  filters: readonly string[],
-  options: { readonly qos: 1; readonly nl?: boolean },
-): Promise<readonly string[]> {
+function subscribe(client: MqttClient, wanted: readonly Wanted[], version: MqttVersion): Promise<readonly string[]> {
+  const options = ({ own, retain }: Wanted) => (version === 5 ? { nl: own === 'without-own', rap: retain === 'as-published' } : {})
+  const filters = Object.fromEntries(wanted.map((one) => [one.filter, { qos: 1 as const, ...options(one) }]))
   return new Promise((resolve) => {
-    client.subscribe([...filters], options, (error, granted) => {
-      if (error) return resolve(filters)
+    client.subscribe(filters, (error, granted) => {
+      if (error) return resolve(Object.keys(filters))
       resolve((granted ?? []).flatMap(({ topic, qos }) => (qos >= 0x80 ? [topic] : [])))
     })
   })

@@ -10,7 +10,7 @@ import { asTagId, type TagMeta, type TagValue } from '../../model/tag.ts'
 import { matchesFilter } from '../../model/topic.ts'
 import type { UpstreamConfig } from './config.ts'
 import type { ReceiveRule } from './config-topics.ts'
-import type { FarMessage } from './connection.ts'
+import type { FarMessage, Wanted } from './connection.ts'
 import { markName } from './ledger.ts'
 import { topicHere } from './mapping.ts'
 
@@ -49,6 +49,8 @@ export interface ReceivingOptions {
 const openMax = 200
 /** Of a rule's rate: what may come at once. */
 const burstMs = 1_000
+/** Topics of which it is known that the far broker keeps a message. */
+const keptAboveMax = 10_000
 const setSuffix = '/set'
 
 /** Takes what the far broker sends, by the rules of the site. Nothing of it ever goes back there. */
@@ -56,6 +58,7 @@ export class Receiving {
   readonly #options: ReceivingOptions
   readonly #buckets: Map<ReceiveRule, { credit: number; at: MonotonicMs }>
   readonly #counts = { taken: 0, own: 0, tooFast: 0, refused: 0 }
+  readonly #keptAbove = new Set<string>()
   #open = 0
   #isTold = false
 
@@ -65,7 +68,7 @@ export class Receiving {
     this.#buckets = new Map(options.config.receive.map((rule) => [rule, { credit: rule.ratePerSecondMax, at }]))
   }
 
-  take(message: FarMessage): void {
+  take(message: FarMessage, flag: Wanted['retain'] = 'as-published'): void {
     const { config, log } = this.#options
     const rule = config.receive.find(({ from }) => matchesFilter(message.topic, from))
     if (rule === undefined) return
@@ -82,7 +85,8 @@ export class Receiving {
     }
     this.#counts.taken += 1
     this.#open += 1
-    void this.#work(message, topic, rule).finally(() => {
+    const isKept = rule.action === 'publish' && flag === 'as-stored' && this.#isKeptAbove(message)
+    void this.#work(isKept ? { ...message, isRetained: true } : message, topic, rule).finally(() => {
       this.#open -= 1
     })
   }
@@ -110,6 +114,12 @@ export class Receiving {
     if (rule.action === 'write') return !topic.endsWith(setSuffix)
     const target = targetOf(topic, rule)
     return [site, 'lineside'].some((root) => target === root || target.startsWith(`${root}/`)) || target.startsWith('$')
+  }
+
+  /** MQTT 3.1.1 says so of a message at the beginning alone, and not of those that take its place. */
+  #isKeptAbove({ topic, isRetained }: FarMessage): boolean {
+    if (isRetained && this.#keptAbove.size < keptAboveMax) this.#keptAbove.add(topic)
+    return this.#keptAbove.has(topic)
   }
 
   #mayPass(rule: ReceiveRule): boolean {

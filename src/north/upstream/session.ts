@@ -5,7 +5,7 @@ import type { OutboxRow } from '../../store/contract.ts'
 import type { Acknowledged } from './acknowledged.ts'
 import { type Echo, startCanary } from './canary.ts'
 import type { UpstreamConfig } from './config.ts'
-import type { UpstreamConnection } from './connection.ts'
+import type { UpstreamConnection, Wanted } from './connection.ts'
 import type { UpstreamFormat, UpstreamPacket } from './format.ts'
 import { Lanes } from './lanes.ts'
 import { markName, stamped } from './ledger.ts'
@@ -81,9 +81,15 @@ function packetsOf({ format, config, origin, connection }: SessionOptions): (row
 
 function receive({ connection, config, receiving, log }: SessionOptions): void {
   if (receiving === undefined || config.receive.length === 0) return
-  connection.onMessage((message) => receiving.take(message))
-  const filters = [...new Set(config.receive.map(({ from }) => from))]
-  void connection.subscribe(filters, 'without-own').then((refused) => {
+  const isFlagKept = connection.version === 5
+  connection.onMessage((message) => receiving.take(message, isFlagKept ? 'as-published' : 'as-stored'))
+  const filters = new Map<string, Wanted>()
+  for (const { from: filter, action } of config.receive) {
+    // A wish that its sender has marked as retained is a fresh one as long as it does not come out of that broker's store.
+    const retain = action === 'publish' ? 'as-published' : 'as-stored'
+    if (!filters.has(filter)) filters.set(filter, { filter, own: 'without-own', retain })
+  }
+  void connection.subscribe([...filters.values()]).then((refused) => {
     if (refused.length > 0) log.warn('The upstream broker does not let this gateway hear what its rules ask for.', { filters: refused })
   })
 }

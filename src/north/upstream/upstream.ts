@@ -53,6 +53,10 @@ export interface UpstreamStatus {
 const backoff: Backoff = { firstMs: 500, maxMs: 30_000 }
 /** A connection that got so old, or brought a row across, was no failed try. */
 const provenMs = 10_000
+/** A far broker that has hung up so often, each time after less than that, does not do so by chance. */
+const hungUpMax = 3
+/** Then this many pauses grow, rows or no rows: two gateways of one name would throw each other out as fast as they can. */
+const hungUpAttemptsMax = 4
 const goodbyeMs = 1_000
 
 /** Starts sending the outbox to one upstream broker, which need not be there. Nothing is gathered in memory while it is not. */
@@ -94,6 +98,7 @@ class Line {
   #isOnline = false
   #goneAt: MonotonicMs
   #isTold = false
+  #hungUpInARow = 0
 
   constructor(options: UpstreamOptions, removal: (outcome: 'sent' | 'refused') => Acknowledged) {
     this.#options = options
@@ -133,10 +138,10 @@ class Line {
         if (signal.aborted) return
         if (!(error instanceof Fault)) throw error // a bug: this part dies, and is started again
         this.#fallBack(error)
-        this.#lost(error)
+        this.#lost(this.#isThrownOut() ? this.#thrownOut(error) : error)
       }
       const isProven = this.#tally.acknowledged > acknowledgedBefore || clock.elapsed() - begun > provenMs
-      attempt = isProven ? 1 : attempt + 1
+      attempt = isProven ? (this.#isThrownOut() ? Math.min(attempt + 1, hungUpAttemptsMax) : 1) : attempt + 1
       await clock.sleep(backoffMs(backoff, attempt, chance), signal).catch(() => {})
     }
   }
@@ -154,7 +159,7 @@ class Line {
 
   async #session(signal: AbortSignal): Promise<void> {
     const { config, name, node, outbox, clock, log } = this.#options
-    const clientId = config.clientId ?? `lineside-${node}-${name}`
+    const clientId = this.#clientId
     const origin = `${node}/${name}`
     const format = this.#format
     const will = dressed(format.will, { config, origin })
@@ -174,6 +179,7 @@ class Line {
       await runSession({ ...parts, connection, config, origin, canaryTopic, canaryMs, format, outbox, receiving, onLanes }, signal)
     } finally {
       if (this.#echo.at < begun) this.#echo.hasCome = false
+      this.#hungUpInARow = connection.isHungUp() && clock.elapsed() - begun < provenMs ? this.#hungUpInARow + 1 : 0
     }
     await this.#sayGoodbye(connection, origin)
   }
@@ -191,6 +197,24 @@ class Line {
     if (ports === undefined || config.receive.length === 0) return undefined
     const { Receiving } = await import('./receiving.ts')
     return new Receiving({ upstream: name, config, site, node, ports, clock, log })
+  }
+
+  get #clientId(): string {
+    const { config, node, name } = this.#options
+    return config.clientId ?? `lineside-${node}-${name}`
+  }
+
+  #isThrownOut(): boolean {
+    return this.#hungUpInARow >= hungUpMax
+  }
+
+  #thrownOut(cause: Fault): Fault {
+    const sentence = `The upstream broker ${this.#options.config.url} has hung up ${this.#hungUpInARow} times in a row, within seconds.`
+    return new Fault('upstream.thrown-out', sentence, {
+      remedy: `Nothing is lost meanwhile. Look for another client that calls itself "${this.#clientId}" there: a second gateway of the same \`node\`, or one with the same \`client\`. If there is none, that broker's log says why.`,
+      isRetryable: true,
+      cause,
+    })
   }
 
   #echoAgeMs(): number | undefined {

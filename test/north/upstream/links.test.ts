@@ -165,6 +165,67 @@ describe('the link to an upstream', () => {
     await vi.waitFor(() => expect(published).toEqual(['recipes/7']), { timeout: 5_000 })
   })
 
+  it.each(['5', '3.1.1'])(
+    'keeps what it received in step with what the far broker keeps, over MQTT %s',
+    { timeout: 20_000 },
+    async (version) => {
+      await using far = new FarBroker(await freePort())
+      await far.start()
+      const tell = async (payload: readonly string[], ...more: readonly string[]): Promise<void> => {
+        await using program = startProgram('/usr/bin/mosquitto_pub', [
+          '-p',
+          String(far.port),
+          '-t',
+          'orders/7',
+          '-q',
+          '1',
+          ...payload,
+          ...more,
+        ])
+        await program.exit
+      }
+      await tell(['-m', 'old'], '-r')
+      const published: (readonly [string, boolean | undefined])[] = []
+      await using _line = await startLine(
+        far.url,
+        { version: version === '5' ? 5 : version, receive: [{ from: 'orders/#', do: 'publish', rate: 1_000 }] },
+        {
+          publish: async (messages) =>
+            void published.push(...messages.map(({ payload, isRetained }) => [String(payload), isRetained] as const)),
+        },
+      )
+      await vi.waitFor(() => expect(published).toEqual([['old', true]]), { timeout: 5_000 })
+      await tell(['-m', 'new'], '-r')
+      await tell(['-n'], '-r')
+      await vi.waitFor(
+        () =>
+          expect(published.slice(1)).toEqual([
+            ['new', true],
+            ['', true],
+          ]),
+        { timeout: 5_000 },
+      )
+    },
+  )
+
+  it('says what may be wrong where another gateway of its name throws it out, again and again', { timeout: 60_000 }, async () => {
+    await using far = new FarBroker(await freePort())
+    await far.start()
+    await using one = await startLine(far.url, { client: 'line-1' })
+    await using other = await startLine(far.url, { client: 'line-1' })
+    await vi.waitFor(
+      () => {
+        const faults = [one, other].map(({ upstream }) => upstream.status().lastFault)
+        const thrownOut = { code: 'upstream.thrown-out', remedy: expect.stringContaining('"line-1"') }
+        expect(faults).toMatchObject([thrownOut, thrownOut])
+      },
+      { timeout: 40_000 },
+    )
+    await one.accept({ subject: 't/1' })
+    await other.accept({ subject: 't/2' })
+    await vi.waitFor(async () => expect([await one.waiting(), await other.waiting()]).toEqual([0, 0]), { timeout: 40_000 })
+  })
+
   it('brings a live value up at once while a backlog drains beside it', { timeout: 40_000 }, async () => {
     await using far = new FarBroker(await freePort())
     const rows = Array.from({ length: 20_000 }, (_, place) => ({ subject: `old/${place % 100}`, timeMs: epochMs(1_000) }))
