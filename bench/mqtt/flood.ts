@@ -12,6 +12,7 @@ const devices = 10
 const plan = { prefix: 'd', tagsPerDevice: 20, pollMs: 100 }
 const floodPerSecond = 20_000
 const latenessMoveMsMax = 5
+const guessesPerSecond = 1_000
 const rounds = 3
 /** What counts as nothing measurable: half as much again and a millisecond, which is what a timer is good for. */
 const noise = { share: 1.5, ms: 1 }
@@ -27,7 +28,7 @@ export async function benchFlood(options: FloodOptions): Promise<readonly Measur
   await using server = await startModbusServer({ binary: options.plant, devices, changeMs: 100 })
   await using gateway = await startGateway(devicesAt(server, plan), { mqtt: openLimits })
   await sleep(options.isSmoke ? 500 : 3_000)
-  return [...(await benchLateness(gateway, options)), ...(await benchStalled(gateway, options))]
+  return [...(await benchLateness(gateway, options)), ...(await benchStalled(gateway, options)), ...(await benchGuesses(gateway, options))]
 }
 
 async function benchLateness(gateway: Gateway, { isSmoke, say, load }: FloodOptions): Promise<readonly Measure[]> {
@@ -70,7 +71,7 @@ async function benchStalled(gateway: Gateway, { isSmoke, say, load }: FloodOptio
     seen.share.push(received / (sent * 10))
   }
   const without = median(seen.without) ?? Number.NaN
-  const atMost = Number((without * noise.share + noise.ms).toPrecision(4))
+  const atMost = hardlyMore(without)
   return [
     { name: '1,000 messages/s to 10 subscribers: p99', value: without, unit: 'ms' },
     { name: '1,000 messages/s to 10 beside one that reads nothing: p99', value: median(seen.with), unit: 'ms', limit: { atMost } },
@@ -81,4 +82,31 @@ async function benchStalled(gateway: Gateway, { isSmoke, say, load }: FloodOptio
       limit: { atLeast: 0.99 },
     },
   ]
+}
+
+/** What those who are in feel of somebody who guesses passwords. */
+async function benchGuesses(gateway: Gateway, { isSmoke, say, load }: FloodOptions): Promise<readonly Measure[]> {
+  const time = isSmoke ? { warm: 100, run: 300 } : { warm: 500, run: 4_000 }
+  const plan: LoadPlan = { port: gateway.mqttPort, publishers: 5, subscribers: 10, rate: 1_000, window: 0, ...time }
+  const wrong = { port: gateway.mqttPort, wrong: guessesPerSecond, run: time.warm + time.run + 300 }
+  const seen = { with: [] as number[], without: [] as number[], share: [] as number[], refused: [] as number[] }
+  for (let round = 0; round < (isSmoke ? 1 : rounds); round += 1) {
+    say(`${guessesPerSecond} wrong passwords a second, round ${round + 1}`)
+    seen.without.push((await load.run(plan)).p99Us / 1_000)
+    const [{ p99Us, received, sent }, { tries, refused, closed }] = await Promise.all([load.run(plan), load.guess(wrong)])
+    seen.with.push(p99Us / 1_000)
+    seen.share.push(received / (sent * 10))
+    seen.refused.push((refused + closed) / tries)
+  }
+  const without = median(seen.without) ?? Number.NaN
+  const name = `beside ${guessesPerSecond} wrong passwords/s`
+  return [
+    { name: `1,000 messages/s to 10 ${name}: p99`, value: median(seen.with), unit: 'ms', limit: { atMost: hardlyMore(without) } },
+    { name: `1,000 messages/s to 10 ${name}: delivered`, value: median(seen.share), unit: 'share', limit: { atLeast: 0.99 } },
+    { name: `${name}: not let in`, value: Math.min(...seen.refused), unit: 'share', limit: { atLeast: 1 } },
+  ]
+}
+
+function hardlyMore(ms: number): number {
+  return Number((ms * noise.share + noise.ms).toPrecision(4))
 }

@@ -30,6 +30,14 @@ export interface LoadResult {
   readonly p99Us: number
 }
 
+export interface Guesses {
+  readonly tries: number
+  /** With a CONNACK that says so. */
+  readonly refused: number
+  readonly closed: number
+  readonly admitted: number
+}
+
 export class Load {
   readonly #program: string
 
@@ -38,11 +46,20 @@ export class Load {
   }
 
   async run(plan: LoadPlan): Promise<LoadResult> {
+    return (await this.#said(plan)) as LoadResult
+  }
+
+  /** So many wrong passwords a second, each over a connection of its own. */
+  async guess(plan: { readonly port: number; readonly wrong: number; readonly run: number }): Promise<Guesses> {
+    return (await this.#said(plan)) as Guesses
+  }
+
+  async #said(plan: object): Promise<unknown> {
     const args = Object.entries(plan).map(([name, value]) => `${name}=${value}`)
     await using program = startProgram({ program: this.#program, args })
     await program.ended
     if (program.exitCode !== 0) throw new Error(`mqtt-load ${args.join(' ')} failed: ${program.said}`)
-    return JSON.parse(program.said) as LoadResult
+    return JSON.parse(program.said) as unknown
   }
 
   /** So many clients that are connected, have subscribed, and do nothing. */

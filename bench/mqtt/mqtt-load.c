@@ -6,7 +6,7 @@
  * A message carries the moment of its sending (ns, CLOCK_MONOTONIC), its publisher and its number. With `rate` it goes at that pace, else as soon as fewer
  * than `window` messages are on their way. After `warm` ms everything is counted for `run` ms; or, with `count`, from the first of so many messages
  * to the last acknowledgement and (but for `away`) delivery. One line of JSON at the end. With `idle` it connects so many clients that subscribe and then
- * do nothing, says `ready`, and stays until the end of standard input.
+ * do nothing, says `ready`, and stays until the end of standard input. With `wrong` it comes so many times a second, for `run` ms, with a wrong password.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -32,12 +32,13 @@ static struct plan {
   long away;    /* and have gone before anything is sent */
   long stalled; /* more subscribers, who never read */
   long idle, quiet;
+  long wrong;
 } plan = {.port = 1883, .publishers = 1, .subscribers = 1, .bytes = 100, .window = 500, .inflight = 20, .warm = 1000, .run = 3000, .quiet = 3000};
 
 static const struct { const char *name; long *value; } names[] = {
   {"port", &plan.port}, {"publishers", &plan.publishers}, {"subscribers", &plan.subscribers}, {"qos", &plan.qos}, {"bytes", &plan.bytes},
   {"window", &plan.window}, {"inflight", &plan.inflight}, {"rate", &plan.rate}, {"warm", &plan.warm}, {"run", &plan.run}, {"count", &plan.count},
-  {"keep", &plan.keep}, {"away", &plan.away}, {"stalled", &plan.stalled}, {"idle", &plan.idle}, {"quiet", &plan.quiet},
+  {"keep", &plan.keep}, {"away", &plan.away}, {"stalled", &plan.stalled}, {"idle", &plan.idle}, {"quiet", &plan.quiet}, {"wrong", &plan.wrong},
 };
 
 struct conn {
@@ -316,6 +317,49 @@ static void stayIdle(void) {
   while (read(0, &byte, 1) > 0) {}
 }
 
+/* CONNECT of 3.1.1, with the name of somebody who is there. */
+static void tryToEnter(int fd, uint64_t number) {
+  char id[32], password[32];
+  snprintf(id, sizeof id, "wrong-%lu", (unsigned long)number);
+  snprintf(password, sizeof password, "guess %lu", (unsigned long)number);
+  unsigned char packet[128] = {0x10, 0, 0, 4, 'M', 'Q', 'T', 'T', 4, 0xc2, 0, 60};
+  size_t length = 12 + putText(packet + 12, id);
+  length += putText(packet + length, "admin");
+  length += putText(packet + length, password);
+  packet[1] = (unsigned char)(length - 2);
+  if (write(fd, packet, length) < 0 && errno != EAGAIN && errno != EPIPE && errno != ECONNRESET) fail("cannot write");
+}
+
+static void guess(void) {
+  uint64_t beganNs = nowNs(), tries = 0, refused = 0, closed = 0, admitted = 0, open = 0, endNs = beganNs + (uint64_t)plan.run * 1000000u;
+  while (nowNs() < endNs || (open > 0 && nowNs() < endNs + 5000000000u)) {
+    uint64_t now = nowNs() < endNs ? nowNs() : endNs, due = (uint64_t)((double)(now - beganNs) * (double)plan.wrong / 1e9);
+    for (; tries < due; tries += 1, open += 1) {
+      struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)plan.port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+      int fd = socket(AF_INET, SOCK_STREAM, 0);
+      if (fd < 0 || connect(fd, (struct sockaddr *)&to, sizeof to) != 0) fail("cannot connect");
+      fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+      tryToEnter(fd, tries);
+      struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+      epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event);
+    }
+    struct epoll_event events[64];
+    int count = epoll_wait(poller, events, 64, 1);
+    for (int place = 0; place < count; place += 1) {
+      unsigned char answer[4];
+      ssize_t have = read(events[place].data.fd, answer, sizeof answer);
+      if (have < 0 && (errno == EAGAIN || errno == EINTR)) continue;
+      if (have < 4) closed += 1;
+      else if (answer[0] == 0x20 && answer[3] == 0) admitted += 1;
+      else refused += 1;
+      close(events[place].data.fd);
+      open -= 1;
+    }
+  }
+  printf("{\"tries\":%lu,\"refused\":%lu,\"closed\":%lu,\"admitted\":%lu,\"seconds\":%.6f}\n", (unsigned long)tries, (unsigned long)refused,
+         (unsigned long)closed, (unsigned long)admitted, (double)plan.run / 1e3);
+}
+
 int main(int argumentCount, char **arguments) {
   signal(SIGPIPE, SIG_IGN);
   for (int place = 1; place < argumentCount; place += 1) {
@@ -330,6 +374,7 @@ int main(int argumentCount, char **arguments) {
   setrlimit(RLIMIT_NOFILE, &files);
   poller = epoll_create1(0);
   if (plan.idle > 0) return stayIdle(), 0;
+  if (plan.wrong > 0) return guess(), 0;
   latencyRoom = 8u << 20, latencies = malloc(latencyRoom * sizeof *latencies);
   if (latencies == NULL || plan.bytes < 24) fail("no room, or payloads below 24 bytes");
   openAll();

@@ -9,6 +9,7 @@ import type { DeviceStatus } from '../model/device.ts'
 import { asTagId } from '../model/tag.ts'
 import type { OutboxStatus, StoreCalls } from '../store/contract.ts'
 import type { UpstreamConfig } from './upstream/config.ts'
+import type { OwnDoor } from './upstream/own-broker.ts'
 import type { ReceivingPorts } from './upstream/receiving.ts'
 import type { Outbox } from './upstream/sending.ts'
 
@@ -21,6 +22,8 @@ export interface UpstreamsOptions {
   readonly live: LiveTags
   readonly commands: CommandRoad
   readonly publish: ReceivingPorts['publish']
+  /** Where the embedded broker listens. */
+  readonly ownDoors: readonly OwnDoor[]
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -42,10 +45,11 @@ export async function startUpstreams(options: UpstreamsOptions): Promise<Upstrea
   await using parts = new AsyncDisposableStack()
   const listeners = new Set<() => void>()
   const running: OpenUpstream[] = []
-  for (const [name, config] of Object.entries(upstreams)) running.push(parts.use(await openUpstream(name, config, { options, listeners })))
   const accepted = (): void => {
     for (const listener of listeners) listener()
   }
+  const context = { options, listeners, accepted }
+  for (const [name, config] of Object.entries(upstreams)) running.push(parts.use(await openUpstream(name, config, context)))
   store.onAttach(accepted)
   const started = parts.move()
   return {
@@ -73,15 +77,16 @@ interface OpenUpstream extends Running {
 interface OpenContext {
   readonly options: UpstreamsOptions
   readonly listeners: Set<() => void>
+  readonly accepted: () => void
 }
 
-async function openUpstream(name: string, config: UpstreamConfig, { options, listeners }: OpenContext): Promise<OpenUpstream> {
-  const { site, node, store, live, commands, stateFolder, clock, chance, log } = options
-  const common = { name, site, node, outbox: outboxOf(name, { store, listeners }), clock, chance, log }
+async function openUpstream(name: string, config: UpstreamConfig, { options, listeners, accepted }: OpenContext): Promise<OpenUpstream> {
+  const { site, node, store, live, commands, stateFolder, ownDoors, clock, chance, log } = options
+  const common = { name, site, node, outbox: outboxOf(name, { store, listeners }), ownDoors, clock, chance, log }
   const { sparkplug } = config
   if (sparkplug === undefined) {
     const { startUpstream } = await import('./upstream/upstream.ts')
-    return startUpstream({ ...common, config, receiving: receivingPorts(name, options) })
+    return startUpstream({ ...common, config, receiving: receivingPorts(name, { ...options, accepted }) })
   }
   const { startEdgeNode } = await import('./upstream/sparkplug/edge-node.ts')
   return startEdgeNode({ ...common, config: { ...config, sparkplug }, live, commands, stateFolder })
@@ -103,7 +108,10 @@ function outboxOf(
   }
 }
 
-function receivingPorts(upstream: string, { live, commands, publish, store, clock }: UpstreamsOptions): ReceivingPorts {
+function receivingPorts(
+  upstream: string,
+  { live, commands, publish, store, clock, accepted }: UpstreamsOptions & Pick<OpenContext, 'accepted'>,
+): ReceivingPorts {
   return {
     publish,
     write: (command) => commands.write(command),
@@ -115,7 +123,10 @@ function receivingPorts(upstream: string, { live, commands, publish, store, cloc
       const { parseWish } = await import('./broker/set.ts') // brings zod along
       return parseWish(payload, meta)
     },
-    answer: (topic, payload) => store.call('accept', [{ upstream, kind: 'message', subject: topic, body: payload, timeMs: clock.now() }]),
+    answer: async (topic, payload) => {
+      await store.call('accept', [{ upstream, kind: 'message', subject: topic, body: payload, timeMs: clock.now() }])
+      accepted() // the store tells this thread of what others bring, and whoever commands waits for his answer
+    },
   }
 }
 

@@ -9,6 +9,29 @@ export function checkNames(parts: LoadedParts, problems: ProblemList): void {
   checkUnique(parts.deviceParts, { key: 'device', nameOf: (device) => device.device, problems })
   checkUnique(parts.flows, { key: 'flow', nameOf: ({ flow }) => flow, problems })
   checkTagCount(parts, problems)
+  checkCase(parts, problems)
+}
+
+/** Devices that differ in capitals alone: MQTT keeps them apart, and databases, file systems and Sparkplug hosts do not. */
+function checkCase({ deviceParts }: LoadedParts, problems: ProblemList): void {
+  const first = new Map<string, string>()
+  for (const { source, part } of deviceParts) {
+    const key = part.device.toLowerCase()
+    const twin = first.get(key)
+    if (twin === undefined) first.set(key, part.device)
+    else if (twin !== part.device) {
+      problems.add(
+        source,
+        { path: ['device'] },
+        {
+          code: 'device.case-twin',
+          message: `${part.device} and ${twin} differ in capital letters alone: databases, file systems and people take them for one.`,
+          remedy: 'Give one of them another name.',
+          severity: 'warning',
+        },
+      )
+    }
+  }
 }
 
 interface UniqueCheck<Part> {

@@ -14,6 +14,7 @@ import { checkNames } from './check-names.ts'
 import { checkPorts, checkUpstreams } from './check-ports.ts'
 import { checkRoutes } from './check-routes.ts'
 import { checkSecrets } from './check-secrets.ts'
+import { checkSparkplug } from './check-sparkplug.ts'
 import { checkTags } from './check-tags.ts'
 import { parseDevice } from './device-file.ts'
 import { isFolder, listYamlFiles, readTextFile } from './files.ts'
@@ -57,6 +58,7 @@ export async function loadSite(folder: string, options: LoadOptions = {}): Promi
   checkRoutes(parts, problems)
   checkPorts(parts, problems)
   checkUpstreams(parts, problems)
+  checkSparkplug(parts, problems)
   checkSecrets(parts, { problems, environment })
   checkExposure(parts, problems)
   checkCertificates(parts, { problems, folder: root })

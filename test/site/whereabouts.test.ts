@@ -24,6 +24,42 @@ describe('a folder inside devices/ or flows/', () => {
   })
 })
 
+describe('Sparkplug ids', () => {
+  const twinsOf = async (one: string, other: string): Promise<readonly string[]> => {
+    const upstream = (url: string, ids: string): string => `{ url: "${url}", format: sparkplug, sparkplug: ${ids} }`
+    const upstreams = `upstreams:\n  a: ${upstream('mqtt://a.example', one)}\n  b: ${upstream('mqtt://b.example', other)}\n`
+    const { problems } = await loadFiles({ 'lineside.yaml': `${siteYaml}node: edge-07\n${upstreams}` })
+    return problems.filter(({ code }) => code === 'sparkplug.twin').map(({ line, severity }) => `${line} ${severity}`)
+  }
+
+  it.each([
+    ['{ group: munich }', '{ group: Munich }'],
+    ['{ group: munich }', '{ group: munich, edgeNode: Edge-07 }'],
+    ['{ group: munich, servers: ["mqtt://b.example"] }', '{ group: munich }'],
+  ])('of one site are warned of where hosts would take them for one: %s, %s', async (one, other) => {
+    expect(await twinsOf(one, other)).toEqual(['5 warning'])
+  })
+
+  it.each([
+    ['{ group: munich }', '{ group: munich }'],
+    ['{ group: munich }', '{ group: munich, edgeNode: edge-08 }'],
+    ['{ group: munich }', '{ group: berlin, edgeNode: Edge-07 }'],
+  ])('of one site may be alike at different brokers, or different: %s, %s', async (one, other) => {
+    expect(await twinsOf(one, other)).toEqual([])
+  })
+
+  it('are names of devices, too: two that differ in capitals alone are warned of', async () => {
+    const { problems } = await loadFiles({
+      'lineside.yaml': siteYaml,
+      'devices/press-07.yaml': deviceYaml,
+      'devices/press-7.yaml': deviceYaml.replace('press-07', 'Press-07'),
+    })
+    expect(problems.map(({ file, code, severity }) => ({ file, code, severity }))).toEqual([
+      { file: 'devices/press-7.yaml', code: 'device.case-twin', severity: 'warning' },
+    ])
+  })
+})
+
 describe('an upstream', () => {
   const codesOf = async (mqtt: string, url: string): Promise<readonly string[]> => {
     const { problems } = await loadFiles({ 'lineside.yaml': `${siteYaml}mqtt: ${mqtt}\nupstreams: { plant: { url: "${url}" } }\n` })

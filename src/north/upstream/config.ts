@@ -196,19 +196,17 @@ interface FormatKeys {
   readonly version?: 5 | '3.1.1' | undefined
   readonly ledger?: false | 'property' | 'payload' | undefined
   readonly inflight?: number | undefined
-  readonly backlog?: number | undefined
   readonly map: readonly unknown[]
   readonly receive: readonly unknown[]
 }
 
 /** What would be ignored without a word. */
 function unfitForSparkplug(config: FormatKeys): readonly (readonly [key: string, isUsed: boolean, why: string])[] {
-  const { version, ledger, inflight, backlog, map, receive } = config
+  const { version, ledger, inflight, map, receive } = config
   return [
     ['version', version === 5, 'Sparkplug is spoken over MQTT 3.1.1'],
     ['ledger', typeof ledger === 'string', 'Sparkplug numbers its messages itself, by seq'],
     ['inflight', inflight !== undefined, 'Sparkplug data is QoS 0, and nothing of it is acknowledged one by one'],
-    ['backlog', backlog !== undefined, 'Sparkplug sends its backlog as fast as the server takes it in'],
     ['map', map.length > 0, 'Sparkplug has topics of its own'],
     ['receive', receive.length > 0, 'Sparkplug has commands of its own'],
   ]

@@ -4,6 +4,7 @@ import type { Running } from '../../base/running.ts'
 import type { UpstreamConfig } from './config.ts'
 import { credentials } from './credentials.ts'
 import type { UpstreamFormat, UpstreamPacket } from './format.ts'
+import { type OwnDoor, refuseOwnBroker } from './own-broker.ts'
 
 /** A message from the far broker. */
 export interface FarMessage {
@@ -54,6 +55,8 @@ export interface ConnectOptions {
   readonly version: MqttVersion
   readonly clientId: string
   readonly format: Pick<UpstreamFormat, 'will'>
+  /** Of the embedded broker, which is nobody's upstream. */
+  readonly ownDoors: readonly OwnDoor[]
 }
 
 const connectTimeoutMsMax = 10_000
@@ -64,7 +67,7 @@ const protocolBytesMax = 268_435_460
 const receivedBytesMax = 1024 ** 2
 const receivedInflightMax = 100
 
-/** Connects once; the signal limits connecting only. Throws the Fault `upstream.cannot-connect`, or `upstream.version` where the far broker speaks another MQTT. */
+/** Connects once; the signal limits connecting only. Throws the Fault `upstream.cannot-connect`, `upstream.version` where the far broker speaks another MQTT, or `upstream.own-broker`. */
 export async function connectUpstream(options: ConnectOptions, signal: AbortSignal): Promise<UpstreamConnection> {
   const { config, version } = options
   const client = await openClient(options) // loaded where an upstream is, and nowhere else
@@ -94,6 +97,7 @@ export async function connectUpstream(options: ConnectOptions, signal: AbortSign
   if (signal.aborted) stop()
   try {
     const { properties } = await connected.promise
+    refuseOwnBroker(config.url, client.stream, options.ownDoors)
     return {
       version,
       inflightMax: properties?.receiveMaximum ?? protocolInflightMax,
@@ -104,7 +108,7 @@ export async function connectUpstream(options: ConnectOptions, signal: AbortSign
       [Symbol.asyncDispose]: () => end(client),
     }
   } catch (error) {
-    client.end(true)
+    void end(client)
     throw error
   } finally {
     signal.removeEventListener('abort', stop)

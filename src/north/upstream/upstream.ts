@@ -11,6 +11,7 @@ import { connectUpstream, type MqttVersion, type UpstreamConnection } from './co
 import type { UpstreamFormat } from './format.ts'
 import type { Lanes } from './lanes.ts'
 import { topicAbove } from './mapping.ts'
+import type { OwnDoor } from './own-broker.ts'
 import type { Receiving, ReceivingPorts } from './receiving.ts'
 import type { Outbox } from './sending.ts'
 import { dressed, runSession } from './session.ts'
@@ -26,6 +27,8 @@ export interface UpstreamOptions {
   readonly outbox: Outbox
   /** What `receive:` needs; absent: nothing is received. */
   readonly receiving?: ReceivingPorts
+  /** Of the embedded broker. */
+  readonly ownDoors?: readonly OwnDoor[]
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -158,12 +161,13 @@ class Line {
   }
 
   async #session(signal: AbortSignal): Promise<void> {
-    const { config, name, node, outbox, clock, log } = this.#options
+    const { config, name, node, outbox, clock, log, ownDoors = [] } = this.#options
     const clientId = this.#clientId
     const origin = `${node}/${name}`
     const format = this.#format
     const will = dressed(format.will, { config, origin })
-    await using connection = await connectUpstream({ config, version: this.#version, clientId, format: { will } }, signal)
+    const way = { config, version: this.#version, clientId, format: { will }, ownDoors }
+    await using connection = await connectUpstream(way, signal)
     this.#receiving ??= await this.#openReceiving()
     this.#connected()
     const parts = { acknowledged: this.acknowledged, refused: this.refused, tally: this.#tally, echo: this.#echo, clock, log }

@@ -10,7 +10,6 @@ describe('an upstream of the format sparkplug', () => {
     ['ledger', 'property', 'by seq'],
     ['ledger', 'payload', 'by seq'],
     ['inflight', 100, 'QoS 0'],
-    ['backlog', 500, 'backlog'],
     ['map', [{ from: 'a', to: 'b' }], 'topics of its own'],
     ['receive', [{ from: 'a/#', do: 'publish' }], 'commands of its own'],
   ])('refuses %s, which it would ignore, and says what to do', (key, value, why) => {

@@ -1,5 +1,6 @@
 import { epochMs, systemClock } from '../../../src/base/clock.ts'
 import { upstreamConfigSchema } from '../../../src/north/upstream/config.ts'
+import type { OwnDoor } from '../../../src/north/upstream/own-broker.ts'
 import type { ReceivingPorts } from '../../../src/north/upstream/receiving.ts'
 import { startUpstream } from '../../../src/north/upstream/upstream.ts'
 import type { OutgoingMessage } from '../../../src/store/contract.ts'
@@ -11,7 +12,7 @@ export const site = 'acme/line-1'
 const node = 'edge-07'
 
 /** An upstream that sends what is in a real outbox. */
-export async function startLine(url: string, options: object = {}, receiving?: Partial<ReceivingPorts>) {
+export async function startLine(url: string, options: object = {}, receiving?: Partial<ReceivingPorts>, ownDoors: readonly OwnDoor[] = []) {
   const folder = makeStateFolder()
   const store = await openTestStore(folder.path)
   const config = upstreamConfigSchema.parse({ url, keepalive: '2s', inflight: 50, ...options })
@@ -26,7 +27,7 @@ export async function startLine(url: string, options: object = {}, receiving?: P
   }
   const log = keptLog()
   const upstream = startUpstream({
-    ...{ name: 'plant', config, site, node, clock: systemClock, chance: () => 0, log, receiving: ports },
+    ...{ name: 'plant', config, site, node, clock: systemClock, chance: () => 0, log, receiving: ports, ownDoors },
     outbox: {
       next: (afterId, rowsMax, only) => store.nextUnsent({ upstream: 'plant', afterId, rowsMax, ...(only === undefined ? {} : { only }) }),
       survey: (afterId, rowsMax, only) =>

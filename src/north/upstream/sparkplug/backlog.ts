@@ -9,6 +9,7 @@ import type { SparkplugMetric } from '../../../model/sparkplug/payload.ts'
 import type { TagIndex, TagMeta, TagValue } from '../../../model/tag.ts'
 import type { OutboxRow } from '../../../store/contract.ts'
 import type { Acknowledged } from '../acknowledged.ts'
+import type { Pace } from '../pace.ts'
 import type { Outbox } from '../sending.ts'
 import type { Link } from './link.ts'
 import type { MetricBook } from './metric-book.ts'
@@ -22,6 +23,8 @@ export interface BacklogOptions {
   readonly book: MetricBook
   readonly live: LiveTags
   readonly tally: BacklogTally
+  /** Of values that are history; those of now never wait. */
+  readonly pace: Pick<Pace, 'live' | 'mayGo'>
   readonly isBorn: (device: string) => boolean
   readonly wantBirth: (device: string) => void
   readonly send: (device: string, metrics: readonly SparkplugMetric[]) => void
@@ -46,14 +49,19 @@ const windowRows = 512
 const unprovenMax = 4_096
 const pingRows = 1_024
 const pingPauseMs = 200
+/** While history waits for its pace. */
+const pacePauseMs = 20
 
 /** The outbox on its way up: each row is the present value, or history where a newer one has been said; and is kept until the server has surely taken it in. */
 export class Backlog {
   readonly #options: BacklogOptions
   #afterId = 0
+  /** Read, and not sent yet. */
+  #rows: readonly OutboxRow[] = []
   #mayHaveMore = true
   #isFailing = false
-  #isBehind = false
+  /** Until the first look has shown otherwise. */
+  #isBehind = true
   #unpinged: number[] = []
   #pinged: { readonly ping: number; readonly ids: readonly number[] }[] = []
   #pingedAt: MonotonicMs
@@ -69,11 +77,12 @@ export class Backlog {
 
   /** Whether rows wait behind those that were read: then live values must not wait for their turn. */
   get isBehind(): boolean {
-    return this.#isBehind
+    return this.#isBehind || this.#rows.length > 0 || this.#mustRewind
   }
 
   /** How soon to look again, though nothing rings. */
   get pauseMs(): number {
+    if (this.#rows.length > 0 && !this.#isFull) return pacePauseMs
     return this.#isFailing || this.#unpinged.length > 0 ? pingPauseMs : 5_000
   }
 
@@ -87,17 +96,21 @@ export class Backlog {
   }
 
   async pump(): Promise<void> {
-    const { acknowledged } = this.#options
     this.#settle()
     this.#rewind()
-    while (this.#mayHaveMore && !this.#mustRewind && this.#unprovenRows < unprovenMax && !acknowledged.isFull) {
-      const rows = await this.#fetch()
-      if (rows.length === 0) break
-      this.#sendRows(rows)
+    while (!this.#mustRewind && !this.#isFull) {
+      if (this.#rows.length === 0) this.#rows = this.#mayHaveMore ? await this.#fetch() : []
+      if (this.#rows.length === 0) break
+      this.#rows = this.#sendRows(this.#rows)
       this.#pingIfDue()
+      if (this.#rows.length > 0) break
     }
     this.#pingIfDue()
     this.#options.tally.unproven = this.#unprovenRows
+  }
+
+  get #isFull(): boolean {
+    return this.#unprovenRows >= unprovenMax || this.#options.acknowledged.isFull
   }
 
   get #unprovenRows(): number {
@@ -126,9 +139,11 @@ export class Backlog {
   #rewind(): void {
     if (!this.#mustRewind || this.#unprovenRows > 0 || !this.#options.acknowledged.isSettled) return
     this.#afterId = (this.#heldId ?? 1) - 1
+    this.#rows = []
     this.#heldId = undefined
     this.#mustRewind = false
     this.#mayHaveMore = true
+    this.#isBehind = true
   }
 
   async #fetch(): Promise<readonly OutboxRow[]> {
@@ -149,18 +164,24 @@ export class Backlog {
     }
   }
 
-  #sendRows(rows: readonly OutboxRow[]): void {
+  /** Gives those that have to wait for their pace. */
+  #sendRows(rows: readonly OutboxRow[]): readonly OutboxRow[] {
     const byDevice = new Map<string, SparkplugMetric[]>()
-    for (const row of rows) {
+    let left: readonly OutboxRow[] = []
+    for (const [place, row] of rows.entries()) {
       const tag = row.kind === 'sample' ? this.#options.book.find(row.subject) : undefined
       const sample = tag === undefined ? undefined : storedSample(row, this.#options.book.meta(tag))
       const fate = tag === undefined || sample === undefined ? 'never' : this.#fate(tag, sample)
       if (tag === undefined || sample === undefined || fate === 'never') this.#drop(row)
       else if (fate === 'nothing') this.#unpinged.push(row.id)
       else if (fate === 'wait') this.#heldId = Math.min(this.#heldId ?? row.id, row.id)
-      else this.#gather(tag, { row, sample, byDevice })
+      else if (this.#gather(tag, { row, sample, byDevice }) === 'wait') {
+        left = rows.slice(place)
+        break
+      }
     }
     for (const [device, metrics] of byDevice) this.#options.send(device, metrics)
+    return left
   }
 
   /** Values of a device that is dead, or of a tag that its birth does not announce, wait on the disk. */
@@ -177,21 +198,31 @@ export class Backlog {
     return this.#options.live.current(tag)?.value === null ? 'wait' : 'never'
   }
 
-  #gather(tag: TagIndex, found: { row: OutboxRow; sample: Sample; byDevice: Map<string, SparkplugMetric[]> }): void {
-    const { book, live, tally } = this.#options
+  #gather(tag: TagIndex, found: { row: OutboxRow; sample: Sample; byDevice: Map<string, SparkplugMetric[]> }): 'taken' | 'wait' {
+    const { book, tally, pace } = this.#options
     const { row, sample, byDevice } = found
     const meta = book.meta(tag)
+    const kind = this.#kindOf(tag, row)
+    if (kind === 'history' && !pace.mayGo()) return 'wait'
     this.#unpinged.push(row.id)
-    const current = live.current(tag)
-    const saidMs = book.saidMs(tag)
-    if (row.timeMs === saidMs && current?.receivedMs === saidMs && JSON.stringify(samplePayload(meta, current)) === row.body) return // said already
-    // The second: our own clock was put back.
-    const isPresent = row.timeMs > saidMs || (row.timeMs < saidMs && current?.receivedMs === row.timeMs)
-    if (!isPresent) tally.historical += 1
-    const metric = isPresent ? book.data(tag, sample) : book.historical(tag, sample)
+    if (kind === 'said') return 'taken'
+    if (kind === 'present') pace.live()
+    else tally.historical += 1
+    const metric = kind === 'present' ? book.data(tag, sample) : book.historical(tag, sample)
     const metrics = byDevice.get(meta.device)
     if (metrics === undefined) byDevice.set(meta.device, [metric])
     else metrics.push(metric)
+    return 'taken'
+  }
+
+  #kindOf(tag: TagIndex, row: OutboxRow): 'present' | 'history' | 'said' {
+    const { book, live } = this.#options
+    const current = live.current(tag)
+    const saidMs = book.saidMs(tag)
+    const isSaid = row.timeMs === saidMs && current?.receivedMs === saidMs
+    if (isSaid && JSON.stringify(samplePayload(book.meta(tag), current)) === row.body) return 'said'
+    // The second: our own clock was put back.
+    return row.timeMs > saidMs || (row.timeMs < saidMs && current?.receivedMs === row.timeMs) ? 'present' : 'history'
   }
 
   #drop(row: OutboxRow): void {

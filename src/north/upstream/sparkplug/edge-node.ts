@@ -11,6 +11,7 @@ import { type EdgeNodeName, nodeTopic, parseSparkplugTopic, stateTopic } from '.
 import { Acknowledged } from '../acknowledged.ts'
 import { Bell } from '../bell.ts'
 import type { UpstreamConfig } from '../config.ts'
+import type { OwnDoor } from '../own-broker.ts'
 import type { Outbox } from '../sending.ts'
 import { BirthNumbers } from './birth-numbers.ts'
 import { asksForRebirth, Commands } from './commands.ts'
@@ -31,6 +32,8 @@ export interface EdgeNodeOptions {
   readonly live: LiveTags
   readonly commands: CommandRoad
   readonly outbox: Outbox
+  /** Of the embedded broker. */
+  readonly ownDoors?: readonly OwnDoor[]
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -168,7 +171,7 @@ class EdgeLine {
   }
 
   async #session(signal: AbortSignal): Promise<void> {
-    const { config, name, node, live, outbox, commands, clock, chance, log } = this.#options
+    const { config, name, node, live, outbox, commands, clock, chance, log, ownDoors = [] } = this.#options
     const { primaryHost, role } = config.sparkplug
     const url = this.#servers[this.#place] ?? config.url
     const bdSeq = await this.#numbers.next()
@@ -183,7 +186,7 @@ class EdgeLine {
     const onChange = (): void => this.#bell.ring()
     watch.begin()
     await using link = await connectLink(
-      { url, config, clientId, will: death, subscriptions: this.#subscriptions(), onMessage, onChange, clock },
+      { url, config, clientId, will: death, subscriptions: this.#subscriptions(), onMessage, onChange, ownDoors, clock },
       signal,
     )
     this.#link = link
@@ -191,7 +194,16 @@ class EdgeLine {
     const publisher = new Publisher({ edge: this.#edge, bdSeq, publish: link.publish, clock })
     const mayGoOn = (): boolean => primaryHost === undefined || watch.isOnline
     const parts = { link, publisher, book: this.#book, live, outbox, ...this.#ended, bell: this.#bell }
-    const session = new Session({ ...parts, isAlive: (device) => this.#alive.has(device), mayGoOn, tally: this.#tally, clock, log })
+    const { backlogPerSecondMax } = config
+    const session = new Session({
+      ...parts,
+      ...(backlogPerSecondMax === undefined ? {} : { backlogPerSecondMax }),
+      isAlive: (device) => this.#alive.has(device),
+      mayGoOn,
+      tally: this.#tally,
+      clock,
+      log,
+    })
     const answer = (device: string, result: string): void => session.answer(device, result)
     const wishes = new Commands({ upstream: name, role, book: this.#book, commands, answer, clock, chance })
     onCommand = (topic, payload) => this.#command(topic, payload, { session, wishes })

@@ -4,6 +4,7 @@ import { Fault } from '../../../base/fault.ts'
 import { type Running, startLoop } from '../../../base/running.ts'
 import type { UpstreamConfig } from '../config.ts'
 import { credentials } from '../credentials.ts'
+import { type OwnDoor, refuseOwnBroker } from '../own-broker.ts'
 
 /** A connection to one server. Its `failure` rejects with a Fault as soon as it is lost; it never comes back by itself. */
 export interface Link extends Running {
@@ -28,6 +29,8 @@ export interface LinkOptions {
   readonly will: { readonly topic: string; readonly payload: Uint8Array }
   readonly subscriptions: readonly string[]
   readonly onMessage: (topic: string, payload: Uint8Array) => void
+  /** Of the embedded broker, which is nobody's upstream. */
+  readonly ownDoors: readonly OwnDoor[]
   /** Something has changed: an answer came, or the connection is lost. */
   readonly onChange: () => void
   readonly clock: Clock
@@ -38,14 +41,18 @@ const goodbyeMs = 1_000
 /** Questions within the time after which a server without an answer is given up. */
 const pingsPerAge = 3
 
-/** Connects once, with a will of its own, and subscribes; the signal limits that alone. Throws the Fault `upstream.cannot-connect`. */
+/** Connects once, with a will of its own, and subscribes; the signal limits that alone. Throws the Fault `upstream.cannot-connect` or `upstream.own-broker`. */
 export async function connectLink(options: LinkOptions, signal: AbortSignal): Promise<Link> {
   const client = await openClient(options)
   const lost = Promise.withResolvers<never>()
   lost.promise.catch(() => {})
   const connected = Promise.withResolvers<void>()
   let reason: unknown
-  client.on('connect', () => connected.resolve())
+  client.on('connect', () => {
+    // Else Nagle's algorithm holds small messages back for up to 40 ms.
+    if ('setNoDelay' in client.stream && typeof client.stream.setNoDelay === 'function') client.stream.setNoDelay(true)
+    connected.resolve()
+  })
   client.on('error', (error) => {
     reason ??= error
   })
@@ -61,9 +68,10 @@ export async function connectLink(options: LinkOptions, signal: AbortSignal): Pr
   if (signal.aborted) stop()
   try {
     await connected.promise
+    refuseOwnBroker(options.url, client.stream, options.ownDoors)
     await Promise.race([subscribe(client, options), lost.promise])
   } catch (error) {
-    client.end(true)
+    void end(client)
     throw error
   } finally {
     signal.removeEventListener('abort', stop)

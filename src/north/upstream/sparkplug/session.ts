@@ -5,6 +5,7 @@ import type { SparkplugMetric } from '../../../model/sparkplug/payload.ts'
 import type { TagIndex } from '../../../model/tag.ts'
 import type { Acknowledged } from '../acknowledged.ts'
 import type { Bell } from '../bell.ts'
+import { Pace } from '../pace.ts'
 import type { Outbox } from '../sending.ts'
 import { Backlog, type BacklogTally } from './backlog.ts'
 import type { Link } from './link.ts'
@@ -26,6 +27,8 @@ export interface SessionOptions {
   /** Rung by whatever concerns this session. */
   readonly bell: Bell
   readonly tally: SessionTally
+  /** Of history, where the site says it. */
+  readonly backlogPerSecondMax?: number
   readonly clock: Clock
   readonly log: Log
 }
@@ -47,6 +50,7 @@ const owedMax = 4
 export class Session {
   readonly #options: SessionOptions
   readonly #backlog: Backlog
+  readonly #pace: Pace
   readonly #born = new Map<string, MonotonicMs>()
   readonly #wanted = new Set<string>()
   readonly #dirty = new Set<TagIndex>()
@@ -57,9 +61,11 @@ export class Session {
 
   constructor(options: SessionOptions) {
     this.#options = options
-    const { outbox, acknowledged, refused, link, book, live, tally, publisher, clock, log } = options
+    const { outbox, acknowledged, refused, link, book, live, tally, publisher, backlogPerSecondMax, clock, log } = options
+    this.#pace = new Pace({ clock, ...(backlogPerSecondMax === undefined ? {} : { perSecondMax: backlogPerSecondMax }) })
     this.#backlog = new Backlog({
       ...{ outbox, acknowledged, refused, link, book, live, tally, clock, log },
+      pace: this.#pace,
       isBorn: (device) => this.#born.has(device),
       wantBirth: (device) => void this.#wanted.add(device),
       send: (device, metrics) => publisher.deviceData(device, metrics),
@@ -194,6 +200,7 @@ export class Session {
       if (sample === undefined || !this.#born.has(device)) continue
       if (book.needsBirth(tag)) this.#wanted.add(device)
       else if (book.bornType(tag) !== 0 && sample.receivedMs > book.saidMs(tag)) {
+        this.#pace.live()
         const metrics = byDevice.get(device) ?? []
         metrics.push(book.data(tag, sample))
         byDevice.set(device, metrics)

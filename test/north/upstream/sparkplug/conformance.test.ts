@@ -3,6 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { hostJudges } from '../../broker/sparkplug/judges.ts'
 import { type Evidence, judges } from './judges.ts'
 import { hostedLife, liveLife, lostLife, type Scenario, templatedLife } from './scenario.ts'
+import { siteJudges } from './site-judges.ts'
 import { templateJudges } from './template-judges.ts'
 
 describe('a Sparkplug edge node, as a passive monitor sees it, keeps', () => {
@@ -30,12 +31,16 @@ describe('a Sparkplug edge node with templates keeps', () => {
   })
 })
 
+describe('lineside check, of names that differ in capitals alone, keeps', () => {
+  it.each([...siteJudges])('%s', (_id, judge) => judge())
+})
+
 describe('docs/sparkplug.md', () => {
   it('calls met what a test shows, and nothing else', () => {
     const text = readFileSync('docs/sparkplug.md', 'utf8')
     const met = text
       .split('\n')
       .flatMap((line) => (/^\|.*\| met \|/.test(line) ? [...line.matchAll(/`([a-z0-9-]+(?:bdSeq|UTC)?)`/g)].map(([, id]) => id) : []))
-    expect(met.toSorted()).toEqual([...judges.keys(), ...hostJudges.keys(), ...templateJudges.keys()].toSorted())
+    expect(met.toSorted()).toEqual([...judges.keys(), ...hostJudges.keys(), ...templateJudges.keys(), ...siteJudges.keys()].toSorted())
   })
 })

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
+import { systemClock } from '../../../../src/base/clock.ts'
 import { BirthNumbers } from '../../../../src/north/upstream/sparkplug/birth-numbers.ts'
 import { HostWatch } from '../../../../src/north/upstream/sparkplug/host-watch.ts'
 import { type MonitorMetric, startMonitor, type Witnessed } from '../../../support/sparkplug-monitor.ts'
@@ -107,6 +108,29 @@ describe('a Sparkplug edge node', () => {
     expect(live.at(-1)).toBe(1_599)
     expect(live).toEqual(live.toSorted((a, b) => a - b))
     expect(line.edge.metric('sparkplug_historical_total')).toBe(history.length)
+  })
+
+  it('sends history at the pace that the site says, and live values at once beside it', { timeout: 30_000 }, async () => {
+    await using line = await plant({ config: { backlog: 500 } })
+    await vi.waitFor(() => expect(line.edge.outbox.rows).toEqual([]), waits)
+    line.edge.outbox.isBroken = true
+    line.cable.cut()
+    for (let n = 0; n < 1_000; n += 1) line.edge.set('press-07/hydraulics/pressure', n)
+    line.edge.outbox.isBroken = false
+    await vi.waitFor(() => expect(countOf(line.seen, 'NBIRTH')).toBe(2), waits)
+    const begun = systemClock.elapsed()
+    const historyOf = () => {
+      const second = line.seen.slice(line.seen.findLastIndex(({ type }) => type === 'NBIRTH'))
+      const alias = (name: string) => aliasOf(second, name.startsWith('count') ? 'filler' : 'press-07', name)
+      const live = valuesOf(second, alias('count')).some(({ value }) => value === 77n)
+      return { live, history: valuesOf(second, alias('hydraulics/pressure')).filter(({ isHistorical }) => isHistorical).length }
+    }
+    line.edge.set('filler/count', 77n)
+    await vi.waitFor(() => expect(historyOf().live).toBe(true), waits)
+    expect(historyOf().history).toBeLessThan(900)
+    await vi.waitFor(() => expect(line.edge.outbox.rows).toEqual([]), waits)
+    expect(historyOf().history).toBeGreaterThan(900)
+    expect(systemClock.elapsed() - begun).toBeGreaterThan(1_500) // 1,000 of them at 500 a second, less what may go at once
   })
 
   it('keeps the values of a dead device on the disk until it is born again', async () => {

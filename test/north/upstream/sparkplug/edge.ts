@@ -13,6 +13,7 @@ import type { Sample } from '../../../../src/model/sample.ts'
 import { asTagId, asTagIndex, type TagMeta, type TagValue } from '../../../../src/model/tag.ts'
 import { LiveTagsCopy } from '../../../../src/north/live-tags.ts'
 import { upstreamConfigSchema } from '../../../../src/north/upstream/config.ts'
+import type { OwnDoor } from '../../../../src/north/upstream/own-broker.ts'
 import { startEdgeNode } from '../../../../src/north/upstream/sparkplug/edge-node.ts'
 import { memoryLog, tagMeta } from '../../broker/gateway.ts'
 import { MemoryOutbox } from '../memory-outbox.ts'
@@ -52,10 +53,11 @@ export interface EdgeOptions {
   readonly stateFolder: string
   readonly outbox?: MemoryOutbox
   readonly result?: Partial<CommandResult>
+  readonly ownDoors?: readonly OwnDoor[]
 }
 
 /** An edge node with two devices; the test is control and store to it. */
-export function startEdge({ url, sparkplug, config, stateFolder, outbox = new MemoryOutbox(), result }: EdgeOptions) {
+export function startEdge({ url, sparkplug, config, stateFolder, outbox = new MemoryOutbox(), result, ownDoors = [] }: EdgeOptions) {
   const live = new LiveTagsCopy(metas)
   const log = memoryLog()
   const asked: Command[] = []
@@ -71,7 +73,7 @@ export function startEdge({ url, sparkplug, config, stateFolder, outbox = new Me
   })
   if (parsed.sparkplug === undefined) throw new Error('no sparkplug')
   const node = 'edge-07'
-  const base = { name: 'plant', site, node, stateFolder, live, commands, outbox, clock: systemClock, chance: () => 0.25, log }
+  const base = { name: 'plant', site, node, stateFolder, live, commands, outbox, ownDoors, clock: systemClock, chance: () => 0.25, log }
   const edge = startEdgeNode({ ...base, config: { ...parsed, sparkplug: parsed.sparkplug } })
   let lastMs = 0
   /** As control does: on the disk, and to the live tags. */
