@@ -26,7 +26,7 @@ if ((isDaemon || walks) && process.platform === 'linux' && process.env['MALLOC_A
   process.execve(process.execPath, again, { ...process.env, MALLOC_ARENA_MAX: '2' })
 }
 
-// Once memory is saved (control/drivers.ts), V8's idle collections would double what a small site costs, and free nothing that is worth it.
+// Once memory is saved (runtime/thrift.ts), V8's idle collections would double what a small site costs, and free nothing that is worth it.
 setFlagsFromString('--no-memory-reducer')
 
 // A cache of the user's own (systemd's CacheDirectory, else ~/.cache), not one in the shared /tmp, where others could put theirs.

@@ -3,7 +3,7 @@ import { lastResort, systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { errorFields, type Log, type LogLevel, openLog } from '../base/log.ts'
 import { type Daemon, startDaemon } from '../runtime/daemon.ts'
-import { roomData, roomEntries } from '../runtime/rooms.ts'
+import { roomData, roomEntries, savesMemory } from '../runtime/rooms.ts'
 import { startWatchdog } from '../runtime/watchdog.ts'
 import { loadSiteApart } from '../site/load-apart.ts'
 import type { Site } from '../site/site.ts'
@@ -59,9 +59,9 @@ export async function runSite(loading: Promise<Site | undefined>, options: RunSi
   await using parts = new AsyncDisposableStack()
   try {
     const data = loading.then((site) => (site === undefined ? Promise.reject(noSite()) : roomData(site)))
-    const daemon = parts.use(
-      await startDaemon({ rooms: roomEntries, data, clock: systemClock, chance: systemChance, log, logLevel, signal: stop }),
-    )
+    const isSaving = loading.then((site) => site !== undefined && savesMemory(site))
+    const base = { clock: systemClock, chance: systemChance, log, logLevel, signal: stop }
+    const daemon = parts.use(await startDaemon({ ...base, rooms: roomEntries, data, savesMemory: isSaving }))
     const notify = parts.use(await tellSystemd(daemon, log))
     const site = await loading
     if (site === undefined) return 1

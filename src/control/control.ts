@@ -15,7 +15,7 @@ import { BreakerPool } from './breaker-pool.ts'
 import { recoverCommands } from './command-recovery.ts'
 import { CommandRoad } from './command-road.ts'
 import type { BatchRoad, CommandRoad as CommandPort, NorthCalls } from './contract.ts'
-import { loadsSlowly, savesMemory } from './drivers.ts'
+import { loadsSlowly } from './drivers.ts'
 import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
@@ -32,7 +32,6 @@ import type { RouteConfig } from './routes/config.ts'
 import { openRoutes, type RouteCalls } from './routes/open.ts'
 import type { ServiceConfig } from './routes/service-config.ts'
 import { TagTable } from './tag-table.ts'
-import { startThrift } from './thrift.ts'
 
 /** What the control room is told at birth. Plain data. */
 export interface ControlData {
@@ -105,11 +104,10 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   }
   const devices = [...places.values()].map(({ device }) => device)
   parts.defer(() => road.close()) // before the devices go, so that what is under way can end
-  const thrift = savesMemory(data.devices.map(({ driver }) => driver)) ? [parts.use(startThrift(clock))] : []
   const started = parts.move()
   return {
     calls: callsOf({ road, journal, flows, routes }),
-    failure: firstFailure([flows, routes, sinks.outbox, refreshing, settling, ...thrift, ...devices]),
+    failure: firstFailure([flows, routes, sinks.outbox, refreshing, settling, ...devices]),
     metrics: () => [...devices, table, road, sinks, flows, routes, feeds].flatMap((part) => part.metrics()),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }

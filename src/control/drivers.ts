@@ -22,11 +22,6 @@ export function loadsSlowly(name: string): boolean {
   return name === 'opcua'
 }
 
-/** Not where an OPC UA client takes in thousands of values at once: half of this thread's time would go into collecting them. */
-export function savesMemory(drivers: readonly string[]): boolean {
-  return !drivers.some(loadsSlowly)
-}
-
 /** The driver's own types end here: `site` has parsed its config and addresses by the schema of the same name. */
 function erased<Config, Address>(driver: Driver<Config, Address>): Driver<unknown, unknown> {
   return driver as Driver<unknown, unknown>

@@ -33,7 +33,6 @@ import { LiveTagsCopy } from './live-tags.ts'
 import type { OpcuaServerConfig } from './opcua-server/config.ts'
 import type { OpcuaServer } from './opcua-server/server.ts'
 import type { UpstreamConfig } from './upstream/config.ts'
-import { ownDoors } from './upstream/own-broker.ts'
 import { startUpstreams, type Upstreams } from './upstreams.ts'
 
 /** What the north room is told at birth. Plain data. */
@@ -108,9 +107,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     }),
   )
   // Last: a gateway that cannot listen must not have told the upstream that it is there, and taken the place of the one that runs.
-  const upstreams = parts.use(
-    await startUpstreams({ ...data, ...ports, live: tags, commands, publish: broker.publish, ownDoors: ownDoors(data.mqtt, broker) }),
-  )
+  const upstreams = parts.use(await startUpstreams({ ...data, ...ports, live: tags, commands, broker }))
   above.upstreams = upstreams
   const first = data.opcua === undefined ? undefined : parts.use(new FirstValues(tags))
   const opening = data.opcua && first && openOpcuaServer(data.opcua, { data, ports, access, tags, commands, fed: first.heard })

@@ -9,7 +9,7 @@ import type { DeviceStatus } from '../model/device.ts'
 import { asTagId } from '../model/tag.ts'
 import type { OutboxStatus, StoreCalls } from '../store/contract.ts'
 import type { UpstreamConfig } from './upstream/config.ts'
-import type { OwnDoor } from './upstream/own-broker.ts'
+import { type Hosts, type Listening, ownDoors } from './upstream/own-broker.ts'
 import type { ReceivingPorts } from './upstream/receiving.ts'
 import type { Outbox } from './upstream/sending.ts'
 
@@ -21,9 +21,9 @@ export interface UpstreamsOptions {
   readonly store: Door<StoreCalls>
   readonly live: LiveTags
   readonly commands: CommandRoad
-  readonly publish: ReceivingPorts['publish']
-  /** Where the embedded broker listens. */
-  readonly ownDoors: readonly OwnDoor[]
+  /** The embedded one. */
+  readonly broker: Listening & { readonly publish: ReceivingPorts['publish'] }
+  readonly mqtt: Hosts
   readonly clock: Clock
   readonly chance: Chance
   readonly log: Log
@@ -81,8 +81,8 @@ interface OpenContext {
 }
 
 async function openUpstream(name: string, config: UpstreamConfig, { options, listeners, accepted }: OpenContext): Promise<OpenUpstream> {
-  const { site, node, store, live, commands, stateFolder, ownDoors, clock, chance, log } = options
-  const common = { name, site, node, outbox: outboxOf(name, { store, listeners }), ownDoors, clock, chance, log }
+  const { site, node, store, live, commands, stateFolder, broker, mqtt, clock, chance, log } = options
+  const common = { name, site, node, outbox: outboxOf(name, { store, listeners }), ownDoors: ownDoors(mqtt, broker), clock, chance, log }
   const { sparkplug } = config
   if (sparkplug === undefined) {
     const { startUpstream } = await import('./upstream/upstream.ts')
@@ -110,10 +110,10 @@ function outboxOf(
 
 function receivingPorts(
   upstream: string,
-  { live, commands, publish, store, clock, accepted }: UpstreamsOptions & Pick<OpenContext, 'accepted'>,
+  { live, commands, broker, store, clock, accepted }: UpstreamsOptions & Pick<OpenContext, 'accepted'>,
 ): ReceivingPorts {
   return {
-    publish,
+    publish: broker.publish,
     write: (command) => commands.write(command),
     findTag: (id) => {
       const place = live.find(asTagId(id))

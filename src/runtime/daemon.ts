@@ -11,6 +11,7 @@ import type { Health, RoomHealth } from '../base/thread.ts'
 import type { SiteEvent } from '../model/event.ts'
 import type { StoreCalls } from '../store/contract.ts'
 import { type RoomEntry, type RoomName, type RoomThread, type SpawnedRoom, spawnRoom } from './room-thread.ts'
+import { startThrift } from './thrift.ts'
 
 export interface DaemonOptions {
   /** In the order of starting: consumers before producers. */
@@ -21,6 +22,8 @@ export interface DaemonOptions {
   readonly chance: Chance
   readonly log: Log
   readonly logLevel: LogLevel
+  /** Whether V8 is to collect before it grows, as long as no room has much to do. */
+  readonly savesMemory?: Promise<boolean>
   /** Gives the start up when it is aborted; once the daemon is started, it is for the owner to stop it. */
   readonly signal?: AbortSignal
 }
@@ -50,6 +53,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   // Control need not wait for north, whose OPC UA server takes its time to open: whoever attaches later is told everything there is.
   parts.use(await Promise.race([house.open([north, control]), aborted]))
   const watch = parts.use(startLoop((signal) => house.watch(signal)))
+  const savesMemory = (await options.savesMemory) ?? false
+  if (savesMemory) parts.use(startThrift({ clock: options.clock, rooms: () => house.rooms }))
   collectAfterStart()
   const started = parts.move()
   return {
@@ -80,6 +85,10 @@ class House {
   constructor(options: DaemonOptions) {
     this.#options = options
     this.#store = createDoor<StoreCalls, Record<never, never>>({}, { name: 'runtime to store', unansweredMax: 100 })
+  }
+
+  get rooms(): Iterable<RoomThread> {
+    return this.#rooms.values()
   }
 
   spawn(room: RoomEntry): SpawnedRoom {

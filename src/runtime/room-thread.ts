@@ -37,6 +37,8 @@ export interface RoomThread extends Running {
   ping(ms: number): Promise<void>
   metrics(): Promise<readonly Metric[]>
   trouble(): Promise<PlainFault | null>
+  /** The share of the time since the last question in which the thread was at work. */
+  utilization(): number
 }
 
 /** For the cause of a thread's end to arrive, when its door has closed. */
@@ -48,10 +50,10 @@ const endMs = 100
 const metricsMs = 1_000
 
 /**
- * Small young generations: three threads with the default would cost 48 MB of memory that is only garbage. Control's may grow, which it does only
- * where memory is not saved (control/drivers.ts): 10,000 OPC UA values at once, in a generation that they overflow, cost more to collect than to take in.
+ * Small young generations: three threads with the default would cost 48 MB of memory that is only garbage. They grow only where memory is not saved
+ * (thrift.ts): 10,000 OPC UA values at once, in a generation that they overflow, cost more to collect than to take in.
  */
-const youngMbMax: Readonly<Record<RoomName, number>> = { store: 3, north: 3, control: 32 }
+const youngMbMax: Readonly<Record<RoomName, number>> = { store: 8, north: 16, control: 32 }
 const oldMbMax = 512
 
 export function spawnRoom(options: SpawnOptions): SpawnedRoom {
@@ -98,9 +100,16 @@ export function spawnRoom(options: SpawnOptions): SpawnedRoom {
 }
 
 function runningRoom({ door, worker, clock, name, failure }: StopOptions & { readonly failure: Promise<never> }): RoomThread {
+  let last = worker.performance.eventLoopUtilization()
   return {
     name,
     failure,
+    utilization: () => {
+      const now = worker.performance.eventLoopUtilization()
+      const { utilization } = worker.performance.eventLoopUtilization(now, last)
+      last = now
+      return utilization
+    },
     attach: (room, port) => door.call('attach', { room, port }, [port]),
     ping: async (ms) => void (await within(door.call('ping', null), { ms, clock, what: `${name} to answer` })),
     metrics: () => within(door.call('metrics', null), { ms: metricsMs, clock, what: `${name} to tell its metrics` }),

@@ -50,6 +50,11 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
   return { store, north, control }
 }
 
+/** Not where an OPC UA client takes in thousands of values at once: half of control's time would go into collecting them. */
+export function savesMemory({ devices }: Site): boolean {
+  return !devices.some(({ driver }) => driver === 'opcua')
+}
+
 function outboxLimits({ node, upstreams }: Site): StoreData['outbox']['upstreams'] {
   return mapValues(upstreams, ({ buffer, format }, name) => ({
     ...buffer,

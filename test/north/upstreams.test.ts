@@ -27,10 +27,18 @@ describe('the upstreams of a gateway', () => {
     const door: Door<StoreCalls> = { ...{ call, tell: () => true, isOpen: true, unanswered: 0 }, attach() {}, onAttach() {}, close() {} }
     const plant = upstreamConfigSchema.parse({ url: far.url, canary: false, receive: [{ from: topic, do: 'write' }] })
     await using upstreams = await startUpstreams({
-      ...{ site, node: 'edge-07', upstreams: { plant }, stateFolder: folder.path, store: door, ownDoors: [], clock: systemClock },
+      ...{
+        site,
+        node: 'edge-07',
+        upstreams: { plant },
+        stateFolder: folder.path,
+        store: door,
+        mqtt: { host: '127.0.0.1' },
+        clock: systemClock,
+      },
       live: new LiveTagsCopy([tagMeta('press/setpoint', { write: writable })]),
       commands: { write: async ({ id, value }) => ({ id, status: 'done', value, tookMs: 3 }) },
-      publish: async () => {},
+      broker: { port: 0, tlsPort: undefined, publish: async () => {} },
       chance: () => 0,
       log: keptLog(),
     })

@@ -13,6 +13,18 @@ const waitingMax = 64
 /** After a wrong one, so many times as long as it took: with that a flood of wrong passwords takes a quarter of a core at most. */
 const restFactor = 3
 
+/** Made once: they are thrown a thousand times a second. */
+const backOff = new Fault('access.back-off', 'Too many wrong passwords came from there.', {
+  remedy: 'Wait a minute, then try the right one.',
+  isRetryable: true,
+})
+const busy = new Fault('access.busy', `${waitingMax} passwords wait to be looked at already.`, {
+  remedy: 'Try again in some seconds.',
+  isRetryable: true,
+})
+
+let crypto: typeof import('node:crypto') | undefined
+
 interface Trusted {
   readonly user: User
   readonly until: MonotonicMs
@@ -46,13 +58,14 @@ export class CredentialsCheck {
   /** Undefined where user or password is wrong. Throws `access.back-off` or `access.busy`, both of which pass. */
   async userFor(name: string, password: Uint8Array, address: string): Promise<User | undefined> {
     const print = await this.#print(name, password)
+    // First, and for as little as can be: a flood of guesses is in the way of all who are in.
+    if (!this.#isSeen(print)) this.#turnAway(address, name)
     await this.#users.find(name) // who was changed a moment ago must not come in as he was
     const known = this.#known(print, name)
     if (known !== undefined) return known
     const open = this.#open.get(print) // of a thousand clients that share a user, one pays
     if (open !== undefined) return await open
-    if (this.#backOff.isHeld(address, name)) throw this.#refuse(backOff())
-    if (this.#waiting >= waitingMax) throw this.#refuse(busy())
+    this.#turnAway(address, name)
     this.#backOff.tried(address, name)
     const checking = this.#inTurn(() => this.#check(name, password))
     this.#open.set(print, checking)
@@ -64,6 +77,15 @@ export class CredentialsCheck {
     } finally {
       this.#open.delete(print)
     }
+  }
+
+  #isSeen(print: string): boolean {
+    return this.#trusted.has(print) || this.#open.has(print)
+  }
+
+  #turnAway(address: string, name: string): void {
+    if (this.#backOff.isHeld(address, name)) throw this.#refuse(backOff)
+    if (this.#waiting >= waitingMax) throw this.#refuse(busy)
   }
 
   #known(print: string, name: string): User | undefined {
@@ -120,9 +142,10 @@ export class CredentialsCheck {
 
   /** A fingerprint under a key that nobody knows and that dies with the process: no password is kept, nor anything it could be found from. */
   async #print(name: string, password: Uint8Array): Promise<string> {
-    const { createHmac, randomBytes } = await import('node:crypto')
+    crypto ??= await import('node:crypto') // an import of its own for each of a thousand guesses a second would be felt
+    const { hash, randomBytes } = crypto
     this.#key ??= randomBytes(32)
-    return createHmac('sha256', this.#key).update(name).update('\0').update(password).digest('base64')
+    return hash('sha256', Buffer.concat([this.#key, Buffer.from(JSON.stringify(name)), password]), 'base64')
   }
 
   #refuse(fault: Fault): Fault {
@@ -134,18 +157,4 @@ export class CredentialsCheck {
 /** The list is read anew after each change of it; who was not changed need not show more than before. */
 function sameSecret(now: User | undefined, then: User): boolean {
   return now !== undefined && now.password === then.password
-}
-
-function backOff(): Fault {
-  return new Fault('access.back-off', 'Too many wrong passwords came from there.', {
-    remedy: 'Wait a minute, then try the right one.',
-    isRetryable: true,
-  })
-}
-
-function busy(): Fault {
-  return new Fault('access.busy', `${waitingMax} passwords wait to be looked at already.`, {
-    remedy: 'Try again in some seconds.',
-    isRetryable: true,
-  })
 }

@@ -87,6 +87,11 @@ export class Entry {
   }
 }
 
+/** One of each, made once: a flood of those who are not let in costs no stack traces. */
+const refusals: ReadonlyMap<number, AuthenticateError> = new Map(
+  Object.values(returnCodes).map((returnCode) => [returnCode, Object.assign(new Error('refused'), { returnCode })]),
+)
+
 function refusal(returnCode: number): AuthenticateError {
-  return Object.assign(new Error('refused'), { returnCode })
+  return refusals.get(returnCode) ?? Object.assign(new Error('refused'), { returnCode })
 }

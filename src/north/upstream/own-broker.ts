@@ -8,12 +8,12 @@ export interface OwnDoor {
   readonly port: number
 }
 
-interface Listening {
+export interface Listening {
   readonly port: number
   readonly tlsPort: number | undefined
 }
 
-interface Hosts {
+export interface Hosts {
   readonly host: string
   readonly tls?: { readonly host?: string | undefined }
 }

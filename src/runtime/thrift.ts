@@ -5,14 +5,14 @@ import { type Running, startLoop } from '../base/running.ts'
 /** By then every device that is there has been read for the first time: saving would slow the start down. */
 const startedMs = 1_000
 const lookPauseMs = 250
-/** Of its time, that this thread is at work: from here on it has none left for collecting all the time … */
+/** Of its time, that a thread is at work: from here on it has none left for collecting all the time … */
 const busyShare = 0.6
-/** … and after so many looks below this it has. */
+/** … and after so many looks at which all are below this they have. */
 const calmShare = 0.45
 const calmLooks = 20
 
 export interface ThriftOptions {
-  /** The share of the time since the last question in which the thread was at work. */
+  /** The share of the time since the last question in which the busiest thread was at work. */
   readonly utilization: () => number
   /** Whether V8 is to collect before it grows. */
   readonly save: (how: 'save' | 'spend') => void
@@ -20,7 +20,7 @@ export interface ThriftOptions {
 
 /**
  * V8 either collects before it grows, which is 17 MB less at 5,000 tags, or grows before it collects, which is a third of the work less where a thousand
- * runs go on at once.
+ * runs go on at once, or thousands of messages a second are kept. It knows but one way for all threads of the process.
  */
 export class Thrift {
   readonly #options: ThriftOptions
@@ -45,16 +45,14 @@ export class Thrift {
   }
 }
 
-/** For all threads of the process. */
-export function startThrift(clock: Clock): Running {
-  let last = performance.eventLoopUtilization()
+interface Room {
+  /** The share of the time since the last question in which its thread was at work. */
+  utilization(): number
+}
+
+export function startThrift({ clock, rooms }: { readonly clock: Clock; readonly rooms: () => Iterable<Room> }): Running {
   const thrift = new Thrift({
-    utilization: () => {
-      const now = performance.eventLoopUtilization()
-      const { utilization } = performance.eventLoopUtilization(now, last)
-      last = now
-      return utilization
-    },
+    utilization: () => Math.max(0, ...Array.from(rooms(), (room) => room.utilization())),
     save: (how) => setFlagsFromString(how === 'save' ? '--memory-saver-mode' : '--no-memory-saver-mode'),
   })
   return startLoop(async (signal) => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Thrift } from '../../src/control/thrift.ts'
+import { Thrift } from '../../src/runtime/thrift.ts'
 
 function startThrift() {
   const said: string[] = []
