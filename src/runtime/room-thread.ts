@@ -53,7 +53,7 @@ const metricsMs = 1_000
  * Small young generations: three threads with the default would cost 48 MB of memory that is only garbage. They grow only where memory is not saved
  * (thrift.ts): 10,000 OPC UA values at once, in a generation that they overflow, cost more to collect than to take in.
  */
-const youngMbMax: Readonly<Record<RoomName, number>> = { store: 8, north: 16, control: 32 }
+const youngMbMax: Readonly<Record<RoomName, number>> = { store: 6, north: 16, control: 32 }
 const oldMbMax = 512
 
 export function spawnRoom(options: SpawnOptions): SpawnedRoom {
