@@ -3,7 +3,7 @@ import { type Fault, type PlainFault, plainFault } from '../base/fault.ts'
 import type { Command, CommandResult, CommandStatus } from '../model/command.ts'
 import type { LinearScale, TagIndex, TagMeta, TagValue, WriteRules } from '../model/tag.ts'
 import type { Device } from '../south/device.ts'
-import { eachNumber, isSameValue, rawValue } from './tag-table.ts'
+import { eachNumber, isSameValue, rawValue, scaledValue } from './tag-table.ts'
 
 /** Where a device's tags begin in the site's list. */
 export interface DevicePlace {
@@ -79,6 +79,16 @@ export class Errand {
     return this.admitted
   }
 
+  /** The device alone knew that it holds whole numbers: the nearest one is meant. False where that is no news, or the tag is not scaled. */
+  roundRaw(): boolean {
+    const { meta, rules } = this.on
+    if (meta.scale === undefined || meta.scale.isRawWhole === true) return false
+    const scale = { ...meta.scale, isRawWhole: true }
+    const raw = rawFor({ ...meta, scale }, this.command.value, rules)
+    this.admitted = { ...this.on, meta: { ...meta, scale }, raw, meant: scaledValue(raw, scale) }
+    return true
+  }
+
   end(ending: Ending): void {
     this.ending ??= ending
   }
@@ -119,7 +129,7 @@ function slack(limit: number): number {
 
 /** Whether what was seen is what was meant, within the tolerance and what the type of the tag can hold. */
 export function isWithin(seen: TagValue, { meant, raw, meta, rules }: Pick<Admitted, 'meant' | 'raw' | 'meta' | 'rules'>): boolean {
-  if (mayBeTime(meta) && typeof seen === 'string' && typeof meant === 'string' && isSameMoment(seen, meant)) return true
+  if (typeof seen === 'string' && typeof meant === 'string' && isSameText(seen, meant, meta)) return true
   const slack = isFloat(meta) ? floatStep * Math.max(largest(meant), Math.max(largest(raw), floatLeast) * slopeOf(meta)) : 0
   if (isNear(seen, meant, Math.max(rules.tolerance, slack))) return true
   return mayBeFloat(meta) && isNear(seen, eachNumber(meant, Math.fround), rules.tolerance)
@@ -166,9 +176,13 @@ function largest(value: TagValue): number {
   return typeof value === 'number' ? Math.abs(value) : 0
 }
 
-function mayBeTime({ type }: TagMeta): boolean {
-  return type === 'time' || type === undefined
+/** Texts that are written in more than one way. */
+function isSameText(seen: string, meant: string, { type }: TagMeta): boolean {
+  if ((type === 'time' || type === undefined) && isSameMoment(seen, meant)) return true
+  return guid.test(seen) && guid.test(meant) && seen.toLowerCase() === meant.toLowerCase()
 }
+
+const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
 /** 02:30:00Z and 02:30:00.000Z. */
 function isSameMoment(one: string, other: string): boolean {

@@ -71,12 +71,15 @@ export class Sending {
   /** What the driver would find out only when half of a batch is written. */
   async #askDevice(group: readonly Errand[], place: DevicePlace): Promise<void> {
     const refusals = await this.#refusalsOf(group, place)
+    const rounded: Errand[] = []
     for (const [position, errand] of group.entries()) {
       const refusal = refusals[position]
       if (refusal === undefined) continue
-      if (refusal.of === 'value') errand.endWith(misfit(errand.on.meta, errand.command.value, refusal.fault))
-      else errand.end(endingOf('failed', plainFault(refusal.fault)))
+      if (refusal.of === 'place') errand.end(endingOf('failed', plainFault(refusal.fault)))
+      else if (refusal.of === 'fraction' && errand.roundRaw()) rounded.push(errand)
+      else errand.endWith(misfit(errand.on.meta, errand.command.value, refusal.fault))
     }
+    if (rounded.length > 0) await this.#askDevice(rounded, place)
   }
 
   async #refusalsOf(group: readonly Errand[], place: DevicePlace): Promise<readonly (WriteRefusal | undefined)[]> {

@@ -162,9 +162,12 @@ export interface RawWrite {
   readonly value: TagValue
 }
 
-/** `value`: the place of the tag cannot hold it, now or ever. `place`: the tag cannot be written just now, whatever the value. */
+/**
+ * `value`: the place of the tag cannot hold it, now or ever. `fraction`: it holds whole numbers only, and this is none. `place`: the tag cannot be
+ * written just now, whatever the value.
+ */
 export interface WriteRefusal {
-  readonly of: 'value' | 'place'
+  readonly of: 'value' | 'fraction' | 'place'
   readonly fault: Fault
 }
 

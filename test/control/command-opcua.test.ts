@@ -4,18 +4,25 @@ import { opcuaDriver } from '../../src/south/opcua/driver.ts'
 import { type OpcuaPeer, startOpcuaPeer } from '../support/opcua-peer-process.ts'
 import { startRealRoad } from './real-road.ts'
 
-async function startPlc(confirmMs: number) {
+async function startPlc(confirmMs: number, opcua: object = {}) {
   await using parts = new AsyncDisposableStack()
   const peer: OpcuaPeer = parts.use(await startOpcuaPeer())
   const config = opcuaSchema.config.parse({
     connection: { url: peer.url, security: 'None', timeout: '1s' },
-    opcua: { publishing: '50ms', sampling: '20ms' },
+    opcua: { publishing: '50ms', sampling: '20ms', ...opcua },
   })
   const at = (name: string) => opcuaSchema.address.parse({ node: `nsu=urn:test:plant;s=${name}` })
   const tags = [
     { path: 'double', address: at('Double'), type: 'f64' as const, rules: { confirmMs } },
     { path: 'doubles', address: at('Doubles'), rules: { confirmMs } },
     { path: 'int16', address: at('Int16'), rules: { confirmMs } },
+    {
+      path: 'scaled',
+      address: at('Int16'),
+      scale: { raw: [0, 27_648], to: [0, 100] } as const,
+      rules: { confirmMs, max: 99.999, tolerance: 0 },
+    },
+    { path: 'any', address: at('Any'), rules: { confirmMs } },
   ]
   const road = parts.use(startRealRoad(opcuaDriver, config, tags))
   await expect.poll(() => road.quality('double'), { timeout: 10_000 }).toBe('good')
@@ -47,6 +54,35 @@ describe('a write to an OPC UA server', () => {
     expect(line.journal.filter(({ type }) => type === 'command.asked')).toEqual([])
     expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done' })
     expect(await line.ask('int16', -32_768)).toMatchObject({ status: 'done', value: -32_768 })
+  })
+
+  it('is the nearest whole number where it is scaled and the server alone knows that it holds no others', async () => {
+    await using line = await startPlc(1_000)
+    await expect.poll(() => line.quality('scaled')).toBe('good')
+    const near = (raw: number) => ({ status: 'done', value: (raw * 100) / 27_648 })
+    expect(await line.ask('scaled', 33.3)).toMatchObject(near(9_207)) // 9206.78
+    expect(await line.ask('scaled', 99.999)).toMatchObject(near(27_647)) // 27647.72, and 27648 lies above the largest that may be written
+    expect(await line.ask('scaled', -118.53)).toMatchObject({ status: 'refused', code: 'command.type-range' })
+    expect(await line.ask('int16', 1.5)).toMatchObject({ status: 'refused', code: 'command.type-range' })
+  })
+
+  it('has the type that the node holds now, where it is of none of its own', async () => {
+    await using line = await startPlc(1_000)
+    await expect.poll(() => line.value('any')).toBe(7)
+    expect(await line.ask('any', 1.5)).toMatchObject({ status: 'refused' })
+    line.peer.order('any 2.5')
+    await expect.poll(() => line.value('any'), { timeout: 5_000 }).toBe(2.5)
+    expect(await line.ask('any', 1.5)).toMatchObject({ status: 'done', value: 1.5 })
+  })
+
+  it.each([
+    ['reported', { sampling: '3s' }],
+    ['polled', { mode: 'poll' }],
+  ])('is seen to spring back, where the value is %s and was never seen to change', async (_how, opcua) => {
+    await using line = await startPlc(1_000, opcua)
+    line.peer.order('spring Double')
+    expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done', value: 12.5 })
+    await expect.poll(() => line.value('double'), { timeout: 10_000 }).toBe(21.5)
   })
 
   it('is unknown when the server is killed in it and does not come back in time', { timeout: 60_000 }, async () => {

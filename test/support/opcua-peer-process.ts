@@ -32,7 +32,7 @@ export interface OpcuaPeer extends AsyncDisposable {
   readonly port: number
   readonly url: string
   set(name: string, value: unknown, status?: string): void
-  /** Of the peer's own: `drop`, `add NAME`, `trip MESSAGE`, `reset`, `tell MESSAGE`, `silence`. */
+  /** Of the peer's own: `drop`, `add NAME`, `trip MESSAGE`, `reset`, `tell MESSAGE`, `silence`, `spring NAME`, `any NUMBER`. */
   order(text: string): void
   signal(name: NodeJS.Signals): void
   kill(): Promise<void>

@@ -29,6 +29,30 @@ interface PeerOptions {
   readonly clockOffsetMs?: number
 }
 
+interface Asked {
+  readonly nodesToWrite?: readonly { readonly nodeId: object }[] | null
+  readonly nodesToRead?: readonly { readonly nodeId: object }[] | null
+}
+
+/** Values that are written, looked at once, and a moment later are what they were: as buttons are. */
+class Springs {
+  readonly #released = new Map<string, Variant>()
+  readonly #pressed = new Set<string>()
+
+  add(name: string): void {
+    const value = variables.get(name)?.readValue().value
+    if (value !== undefined) this.#released.set(name, value)
+  }
+
+  see({ nodesToWrite, nodesToRead }: Asked): void {
+    for (const [name, value] of this.#released) {
+      const isIn = (nodes: Asked['nodesToRead']) => nodes?.some(({ nodeId }) => String(nodeId).endsWith(`s=${name}`)) === true
+      if (isIn(nodesToWrite)) this.#pressed.add(name)
+      else if (isIn(nodesToRead) && this.#pressed.delete(name)) setTimeout(() => variables.get(name)?.setValueFromSource(value), 20)
+    }
+  }
+}
+
 const options = JSON.parse(process.argv[2] ?? '{}') as PeerOptions
 if (options.clockOffsetMs !== undefined) shiftClock(options.clockOffsetMs)
 const { folder } = options
@@ -115,6 +139,7 @@ for (let place = 0; place < options.count; place += 1) {
   const variable = namespace.addVariable({ componentOf: line, browseName: `N${place}`, nodeId: `s=N${place}`, dataType: 'Int32' })
   variable.setValueFromSource({ dataType: DataType.Int32, value: place }, StatusCodes.Good, new Date())
 }
+addAny()
 let rich: Rich | undefined
 if (options.isRich === true) rich = await makeRich({ addressSpace, namespace, line })
 if (options.hasNoSubscriptions === true) refuseSubscriptions(server)
@@ -124,6 +149,8 @@ server.on('request', (request) => {
   const { nodesToWrite } = request as { readonly nodesToWrite?: readonly { readonly value: DataValue }[] | null }
   if (nodesToWrite?.some(({ value }) => value.sourceTimestamp !== null || value.serverTimestamp !== null) === true) process.exit(3)
 })
+const springs = new Springs()
+server.on('request', (request) => springs.see(request as Asked))
 await server.start()
 
 /** The server reads the time in many places: all of them are off alike. */
@@ -167,6 +194,13 @@ function addVariable(name: string): void {
   variables.set(name, variable)
 }
 
+/** Of no type of its own: it holds now this and now that. */
+function addAny(): void {
+  const variable = namespace.addVariable({ componentOf: line, browseName: 'Any', nodeId: 's=Any', dataType: 'BaseDataType' })
+  variable.setValueFromSource({ dataType: DataType.Int32, value: 7 })
+  variables.set('Any', variable)
+}
+
 interface Sessions {
   readonly _sessions: Readonly<Record<string, { readonly authenticationToken: unknown }>>
   closeSession(token: unknown, isDeleting: boolean, reason: string): void
@@ -183,6 +217,8 @@ function obey(order: string, text: string): void {
   else if (order === 'trip') rich?.trip(text)
   else if (order === 'reset') rich?.reset()
   else if (order === 'tell') rich?.tell(text)
+  else if (order === 'spring') springs.add(text)
+  else if (order === 'any') variables.get('Any')?.setValueFromSource({ dataType: DataType.Double, value: Number(text) })
 }
 
 /** Lines on standard input: `NAME JSON [STATUS]` sets a value, `!ORDER TEXT` is an order. */

@@ -44,7 +44,7 @@ export async function overLine({ line, units, config, tags, context }: OverLineO
     source: { kind: 'polled', poll: async (name, signal) => (await scans.get(name)?.poll(signal)) ?? { readings: [] } },
     read: async (wanted, signal) => {
       const readings = await readNow({ line, learnt, items: wanted.map((tag) => itemOf(items, tag)), signal })
-      for (const scan of scans.values()) scan.readBesides(new Set(wanted))
+      for (const scan of scans.values()) scan.readBesides(readings)
       return readings
     },
     write: (writes, signal) =>

@@ -72,10 +72,16 @@ export class LiveBlock {
     this.#isToldAnew = true
   }
 
+  /** It was given to somebody else meanwhile: the refusal is no reason to leave it alone any longer. */
+  askSoon(now: MonotonicMs): void {
+    if (this.#refusal !== undefined) this.#refusal = { ...this.#refusal, probeAt: now }
+  }
+
   /** True where that is news. */
   refuse(refusal: Refusal, readings: Reading[]): boolean {
-    const isNews = this.#isKnown || this.#refusal?.code !== refusal.code
+    const isNews = this.#isKnown || this.#isToldAnew || this.#refusal?.code !== refusal.code
     this.#isKnown = false
+    this.#isToldAnew = false
     this.#refusal = refusal
     this.#refusals += 1
     if (isNews) for (const { item } of this.#slots) readings.push(badReading(item, statusOfException(refusal.code)))

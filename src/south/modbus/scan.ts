@@ -61,11 +61,19 @@ export class Scan {
 
   /**
    * These tags were read besides: a button that was seen pressed and has sprung back before the next poll would be as it was at the last one, and stay
-   * pressed for everybody. What the poll under way has read of them may be older than that, and is not told.
+   * pressed for everybody. What the poll under way has read of them may be older than that, and is not told. What was refused so far and given now is
+   * asked for at the next poll, or it would look alive for minutes in which nobody reads it.
    */
-  readBesides(tags: ReadonlySet<number>): void {
-    for (const live of this.#blocks) if (live.block.items.some(({ tag }) => tags.has(tag))) live.tellAnew()
+  readBesides(readings: readonly Reading[]): void {
+    const tags = new Set(readings.map(({ tag }) => tag))
+    const given = new Set(readings.filter(({ quality }) => quality !== 'bad').map(({ tag }) => tag))
+    for (const live of this.#blocksOf(tags)) live.tellAnew()
+    for (const live of this.#blocksOf(given)) live.askSoon(this.#options.clock.elapsed())
     for (const tag of this.#polls > 0 ? tags : []) this.#besides.add(tag)
+  }
+
+  #blocksOf(tags: ReadonlySet<number>): readonly LiveBlock[] {
+    return this.#blocks.filter(({ block }) => block.items.some(({ tag }) => tags.has(tag)))
   }
 
   /** Reads every block once; rejects only when the connection is lost. */
@@ -82,7 +90,7 @@ export class Scan {
 
   #without(tags: ReadonlySet<number>, result: PollResult): PollResult {
     if (tags.size === 0) return result
-    for (const live of this.#blocks) if (live.block.items.some(({ tag }) => tags.has(tag))) live.tellAnew()
+    for (const live of this.#blocksOf(tags)) live.tellAnew()
     return { ...result, readings: result.readings.filter(({ tag }) => !tags.has(tag)) }
   }
 

@@ -44,6 +44,13 @@ function matrix(items: readonly unknown[], dataType: DataType, dimensions: reado
   return new Variant({ dataType, arrayType: VariantArrayType.Matrix, dimensions: [...dimensions], value: items })
 }
 
+/** Whether the node holds whole numbers only, and some of the value's are none. */
+export function hasFraction(value: TagValue, { dataType }: NodeType): boolean {
+  const isWhole = isNarrowInteger(dataType) || dataType === DataType.Int64 || dataType === DataType.UInt64
+  const items: readonly Scalar[] = Array.isArray(value) ? value : [value]
+  return isWhole && items.some((item) => typeof item === 'number' && Number.isFinite(item) && !Number.isInteger(item))
+}
+
 function coerceScalar(value: Scalar, type: DataType): unknown {
   if (isNarrowInteger(type)) return narrowInteger(value, type)
   switch (type) {
@@ -90,20 +97,32 @@ function named(value: string, type: DataType): unknown {
     case DataType.Guid:
       return guid.test(value) ? value : undefined
     case DataType.QualifiedName:
-      return coerceQualifiedName(value)
+      return readingAs(value, coerceQualifiedName)
     case DataType.NodeId:
-      try {
-        return coerceNodeId(value)
-      } catch {
-        return undefined
-      }
+      return readingAs(value, coerceNodeId)
     default:
       return undefined
   }
 }
 
+/** What reads back as another text is not what was meant. */
+function readingAs<Name>(value: string, coerce: (text: string) => Name): Name | undefined {
+  try {
+    const name = coerce(value)
+    return String(name) === value ? name : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** RFC 3339, with its zone: of everything else the platform makes a guess. */
+const isoMoment = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$/
+/** From 1601 to 9999; what lies beyond is sent as the end itself (OPC 10000-6, 5.2.2.5). */
+const momentSpanMs = [-11_644_473_600_000, 253_402_300_799_000] as const
+
 function moment(value: Scalar): unknown {
-  const ms = typeof value === 'string' ? parseIsoTime(value) : typeof value === 'number' ? value : undefined
+  const ms = typeof value === 'string' && isoMoment.test(value) ? parseIsoTime(value) : undefined
+  if (ms === undefined || ms <= momentSpanMs[0] || ms >= momentSpanMs[1]) return undefined
   // biome-ignore lint/style/noRestrictedGlobals: the wire type; no clock is read here
-  return ms === undefined || !Number.isFinite(ms) ? undefined : new Date(ms)
+  return new Date(ms)
 }

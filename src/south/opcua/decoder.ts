@@ -1,4 +1,4 @@
-import { DataType, type DataValue, type Variant } from 'node-opcua-client'
+import { DataType, type DataValue, type Variant, VariantArrayType } from 'node-opcua-client'
 import type { Log } from '../../base/log.ts'
 import type { Reading, Tag, TagValue } from '../../model/tag.ts'
 import { type NodeType, typeOfValue } from './coerce.ts'
@@ -27,7 +27,7 @@ export class Decoder {
 
   reading(tag: number, data: DataValue): Reading {
     const { value } = data
-    if (this.#types[tag] === undefined) this.#types[tag] = typeOfValue(value)
+    if (value && !isBad(data) && !isOfType(this.#types[tag], value)) this.#types[tag] = typeOfValue(value) ?? this.#types[tag]
     if (value?.dataType === DataType.ExtensionObject) this.#lookForField(tag, value)
     return readingOf(tag, data, this.#takes[tag])
   }
@@ -49,6 +49,17 @@ export class Decoder {
       fields: fieldNames(variant),
     })
   }
+}
+
+/** What comes with a bad status stands in for the value, and may be of any type. */
+function isBad({ statusCode }: DataValue): boolean {
+  return statusCode.value >>> 31 === 1
+}
+
+/** A node of an abstract type may hold another one at any time, and a matrix may be given another shape. */
+function isOfType(type: NodeType | undefined, { dataType, arrayType, dimensions }: Variant): boolean {
+  if (type?.dataType !== dataType || type.isArray === (arrayType === VariantArrayType.Scalar)) return false
+  return !dimensions || (type.dimensions?.length === dimensions.length && dimensions.every((size, at) => size === type.dimensions?.[at]))
 }
 
 function takeOf(field: string | undefined): Take | undefined {

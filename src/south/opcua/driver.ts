@@ -1,7 +1,7 @@
 import type { NodeId } from 'node-opcua-client'
 import { AttributeIds, type DataValue } from 'node-opcua-client'
 import type { Clock } from '../../base/clock.ts'
-import { Fault } from '../../base/fault.ts'
+import type { Fault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import type { Reading, Tag } from '../../model/tag.ts'
@@ -18,11 +18,12 @@ import type {
   WriteOutcome,
   WriteRefusal,
 } from '../driver.ts'
-import { type Channel, openChannel } from './channel.ts'
+import { Changes } from './changes.ts'
+import { openChannel } from './channel.ts'
 import type { OpcuaAddress, OpcuaConfig } from './config.ts'
 import { Decoder } from './decoder.ts'
 import { EventFeed } from './events.ts'
-import { badAnswer, connectionLost } from './faults.ts'
+import { Life } from './life.ts'
 import { limitedBy } from './makes.ts'
 import { callMethod } from './methods.ts'
 import { connectionMetrics } from './metrics.ts'
@@ -30,9 +31,8 @@ import { MissingNodes } from './missing.ts'
 import { Monitoring } from './monitoring.ts'
 import { Nodes } from './nodes.ts'
 import { notifierOf } from './notifier.ts'
-import { OwnTime } from './own-time.ts'
 import { polledSource } from './polled.ts'
-import { Requests } from './requests.ts'
+import type { Requests } from './requests.ts'
 import { NamespacePins, readLimits, resolveTags, type ServerLimits } from './resolve.ts'
 import { readServerInfo, type ServerInfo } from './server-info.ts'
 import { subscribeOr } from './subscribe.ts'
@@ -54,65 +54,6 @@ export const opcuaDriver: Driver<OpcuaConfig, OpcuaAddress> = {
     parts.move()
     return connection
   },
-}
-
-/** In a keep-alive: how finely it is looked whether our own loop runs. */
-const ownTimeSteps = 4
-
-/** A session from its beginning to its loss; who talks to the server does it through `requests`. */
-class Life implements AsyncDisposable {
-  readonly failure: Promise<never>
-  readonly url: string
-  readonly requests: Requests
-  readonly clock: Clock
-  readonly ownTime: OwnTime
-  readonly #channel: Channel
-  readonly #end = new AbortController()
-  readonly #reject: (fault: Fault) => void
-  #heardMs: number
-
-  constructor(channel: Channel, config: OpcuaConfig, context: ConnectContext) {
-    this.#channel = channel
-    this.url = channel.url
-    this.clock = context.clock
-    this.ownTime = new OwnTime(this.clock, { stepMs: config.opcua.keepalive / ownTimeSteps, until: this.#end.signal })
-    this.#heardMs = this.ownTime.elapsed()
-    const { promise, reject } = Promise.withResolvers<never>()
-    promise.catch(() => {}) // seen by whoever watches
-    this.failure = promise
-    this.#reject = reject
-    this.requests = new Requests({
-      session: channel.session,
-      clock: this.ownTime,
-      timeoutMs: config.connection.timeout,
-      ended: this.#end.signal,
-    })
-    channel.onLost((fault) => this.lose(fault))
-  }
-
-  get ended(): AbortSignal {
-    return this.#end.signal
-  }
-
-  get heardMs(): number {
-    return this.#heardMs
-  }
-
-  hear(): void {
-    this.#heardMs = this.ownTime.elapsed()
-  }
-
-  lose(error: unknown): void {
-    const fault = error instanceof Fault ? error : badAnswer(`what was asked of ${this.url}`, error)
-    this.#channel.giveUp()
-    this.#reject(fault)
-    this.#end.abort(fault)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#end.abort(connectionLost(this.url, 'it was closed'))
-    await this.#channel[Symbol.asyncDispose]()
-  }
 }
 
 interface Prepared {
@@ -166,6 +107,7 @@ class OpcuaConnection implements Connection {
   readonly #monitoring: Monitoring | undefined
   readonly #feed: EventFeed | undefined
   readonly #missing: MissingNodes
+  readonly #changes = new Changes()
 
   constructor(prepared: Prepared) {
     const { life, config, tags, context, nodes, subscription } = prepared
@@ -173,19 +115,12 @@ class OpcuaConnection implements Connection {
     this.failure = life.failure
     this.#decoder = new Decoder(tags, context.log)
     this.#missing = new MissingNodes(tags.map(({ id }) => id))
-    const read = (wanted: readonly number[], signal: AbortSignal): Promise<readonly Reading[]> => this.read(wanted, signal)
+    const watched = { read: this.#read.bind(this), missing: this.#missing, changes: this.#changes }
     if (subscription === undefined) {
       if (config.opcua.events !== undefined) context.log.warn('The OPC UA server gives no subscription, so its events do not come.')
-      this.source = polledSource({ tags, nodes, retryMs: config.opcua.retry, read, clock: life.clock, missing: this.#missing })
+      this.source = polledSource({ tags, nodes, retryMs: config.opcua.retry, clock: life.clock, ...watched })
     } else {
-      this.#monitoring = new Monitoring({
-        ...prepared,
-        ...this.#tools(),
-        subscription,
-        make: prepared.info.make,
-        read,
-        missing: this.#missing,
-      })
+      this.#monitoring = new Monitoring({ ...prepared, ...this.#tools(), ...watched, subscription, make: prepared.info.make })
       this.source = { kind: 'subscribed', subscribe: (report, signal) => this.#subscribe(report, signal) }
       this.#feed = this.#openEvents(subscription)
       if (this.#feed !== undefined) this.events = this.#feed
@@ -197,7 +132,15 @@ class OpcuaConnection implements Connection {
     await this.#prepared.life[Symbol.asyncDispose]()
   }
 
+  /** Whoever asks tells others what it is; what is polled or reported later must not fall behind that. */
   async read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]> {
+    const readings = await this.#read(tags, signal)
+    if (this.#monitoring === undefined) this.#changes.readBesides(tags)
+    else this.#monitoring.readBesides(tags)
+    return readings
+  }
+
+  async #read(tags: readonly number[], signal: AbortSignal): Promise<readonly Reading[]> {
     const { nodes, placeOf } = this.#prepared.nodes.distinct(tags)
     const values = await this.#readNodes(nodes, signal)
     return tags.map((tag) => {
@@ -266,7 +209,7 @@ class OpcuaConnection implements Connection {
   /** As the server last encoded it, which is right even where the declared type is abstract; else as declared. */
   async #typesOf(tags: readonly number[], signal: AbortSignal): ReturnType<typeof declaredTypes> {
     const unknown = tags.filter((tag) => this.#decoder.typeOf(tag) === undefined)
-    if (unknown.length > 0) await this.read(unknown, signal)
+    if (unknown.length > 0) await this.#read(unknown, signal)
     const { life, nodes } = this.#prepared
     return await declaredTypes(tags, { requests: life.requests, decoder: this.#decoder, nodeOf: (tag) => nodes.of(tag), signal })
   }

@@ -3,9 +3,10 @@ import type { Clock } from '../../base/clock.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import { KeepLatestQueue } from '../../base/queue.ts'
 import type { Reading } from '../../model/tag.ts'
-import { Changes } from './changes.ts'
+import type { Changes } from './changes.ts'
 import type { Decoder } from './decoder.ts'
 import { type Item, type ItemsOptions, itemsOf } from './items.ts'
+import { LookedAt } from './looked-at.ts'
 import type { MissingNodes } from './missing.ts'
 import { badTooManyMonitoredItems } from './quality.ts'
 import type { Requests } from './requests.ts'
@@ -20,6 +21,8 @@ export interface MonitoringOptions extends ItemsOptions {
   readonly decoder: Decoder
   readonly read: (tags: readonly number[], signal: AbortSignal) => Promise<readonly Reading[]>
   readonly missing: MissingNodes
+  /** Of what is read because the server does not monitor it. */
+  readonly changes: Changes
   readonly clock: Clock
   readonly log: Log
 }
@@ -32,6 +35,7 @@ function isTimeless({ value }: MonitoredValue): boolean {
 
 /** Dead bands that a server does not know, or not for this node: it is asked without one. */
 const filterRefusals: ReadonlySet<number> = new Set([0x8043_0000, 0x8044_0000, 0x8045_0000, 0x808e_0000])
+const askedAgain = 'The OPC UA server did not answer a question that is asked again.'
 /** What the server does not monitor any more is read this often, at most. */
 const surplusMsMin = 1_000
 
@@ -42,9 +46,12 @@ export class Monitoring {
   readonly #refused = new Set<NumberedItem>()
   readonly #surplus = new Set<NumberedItem>()
   readonly #opaque = new KeepLatestQueue<NumberedItem, DataValue>()
+  readonly #lookedAt = new LookedAt()
+  #isLooking = false
   #isDecoding = false
   #hasTimes = true
   #report: Report = () => {}
+  #until: AbortSignal = AbortSignal.abort()
 
   constructor(options: MonitoringOptions) {
     this.#options = options
@@ -57,6 +64,7 @@ export class Monitoring {
   /** Resolves when every tag has been asked for. */
   async start(report: Report, until: AbortSignal): Promise<void> {
     const { tags, nodes, subscription, missing } = this.#options
+    this.#until = until
     this.#report = (readings) => {
       if (readings.length === 0 || until.aborted) return
       report(readings)
@@ -67,8 +75,33 @@ export class Monitoring {
     await this.#add(itemsOf([...tags.keys()], this.#options))
     void this.#forever(this.#options.config.opcua.retry, until, () => this.#retry())
     const surplusMs = Math.max(surplusMsMin, this.#options.config.opcua.publishing)
-    const changes = new Changes()
-    void this.#forever(surplusMs, until, () => this.#readSurplus(changes, until))
+    void this.#forever(surplusMs, until, () => this.#readSurplus(until))
+  }
+
+  /** These tags were read, and told, besides what the server reports. */
+  readBesides(tags: readonly number[]): void {
+    this.#options.changes.readBesides(tags)
+    const wanted = new Set(tags)
+    for (const item of this.#items) {
+      const own = item.tags.filter((tag) => wanted.has(tag))
+      if (own.length > 0 && !this.#surplus.has(item)) this.#lookedAt.add(item, own)
+    }
+    if (this.#lookedAt.size > 0 && !this.#isLooking) void this.#lookAgain()
+  }
+
+  async #lookAgain(): Promise<void> {
+    const { read, clock, config, log } = this.#options
+    const until = this.#until
+    this.#isLooking = true
+    while (this.#lookedAt.size > 0 && !until.aborted) {
+      try {
+        await clock.sleep(this.#lookedAt.pauseMs(config.opcua.publishing), until)
+        this.#report(await this.#lookedAt.again((tags) => read(tags, until)))
+      } catch (error) {
+        if (!until.aborted) log.debug(askedAgain, errorFields(error))
+      }
+    }
+    this.#isLooking = false
   }
 
   async #add(items: readonly Item[]): Promise<void> {
@@ -117,10 +150,11 @@ export class Monitoring {
     if (this.#refused.size > 0) await this.#monitor([...this.#refused])
   }
 
-  async #readSurplus(changes: Changes, until: AbortSignal): Promise<void> {
+  async #readSurplus(until: AbortSignal): Promise<void> {
     if (this.#surplus.size === 0) return
+    const { changes, read } = this.#options
     const tags = [...this.#surplus].flatMap((item) => item.tags)
-    this.#report(changes.among(await this.#options.read(tags, until)))
+    this.#report(await changes.among(read(tags, until)))
   }
 
   #take(values: readonly MonitoredValue[]): void {
@@ -129,6 +163,7 @@ export class Monitoring {
     for (const { clientHandle, value } of values) {
       const item = this.#items[clientHandle - 1]
       if (item === undefined) continue
+      if (this.#lookedAt.size > 0) this.#lookedAt.reported(item)
       if (isOpaque(value)) this.#opaque.push(item, value)
       else for (const tag of item.tags) readings.push(decoder.reading(tag, value))
     }
@@ -170,7 +205,7 @@ export class Monitoring {
         await clock.sleep(periodMs, until)
         await work()
       } catch (error) {
-        if (!until.aborted) log.debug('The OPC UA server did not answer a question that is asked again.', errorFields(error))
+        if (!until.aborted) log.debug(askedAgain, errorFields(error))
       }
     }
   }

@@ -2,7 +2,7 @@ import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import type { Reading, Tag } from '../../model/tag.ts'
 import type { PolledSource, PollResult } from '../driver.ts'
-import { Changes } from './changes.ts'
+import type { Changes } from './changes.ts'
 import type { OpcuaAddress } from './config.ts'
 import type { MissingNodes } from './missing.ts'
 import type { Nodes } from './nodes.ts'
@@ -14,14 +14,14 @@ export interface PolledOptions {
   readonly retryMs: number
   readonly read: (tags: readonly number[], signal: AbortSignal) => Promise<readonly Reading[]>
   readonly missing: MissingNodes
+  readonly changes: Changes
   readonly clock: Clock
 }
 
 /** Reads the tags of each scan class, for a server that does not report by itself. */
 export function polledSource(options: PolledOptions): PolledSource {
-  const { tags, nodes, retryMs, read, clock, missing } = options
+  const { tags, nodes, retryMs, read, clock, missing, changes } = options
   const byScan = Map.groupBy(tags.keys(), (tag) => tags[tag]?.scan ?? '')
-  const changes = new Changes()
   let lookedMs = clock.elapsed()
   const lookAgain = async (): Promise<void> => {
     if (clock.elapsed() - lookedMs < retryMs) return
@@ -32,7 +32,7 @@ export function polledSource(options: PolledOptions): PolledSource {
     const wanted = byScan.get(scan) ?? []
     try {
       await lookAgain()
-      const readings = changes.among(await read(wanted, signal))
+      const readings = await changes.among(read(wanted, signal))
       missing.take(readings)
       return { readings }
     } catch (error) {

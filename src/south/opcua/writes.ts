@@ -1,6 +1,6 @@
 import { AttributeIds, type NodeId, type Variant } from 'node-opcua-client'
 import type { RawWrite, WriteOutcome, WriteRefusal } from '../driver.ts'
-import { type NodeType, typeText, variantFor } from './coerce.ts'
+import { hasFraction, type NodeType, typeText, variantFor } from './coerce.ts'
 import { badAnswer, mayHaveHappened, notAttempted, valueRefused, writeRefused } from './faults.ts'
 import { badTimeout, qualityOf, statusOf } from './quality.ts'
 import { defaultChunk, isTooMuch, type Requests } from './requests.ts'
@@ -44,19 +44,25 @@ export async function refusalsOf(
   signal: AbortSignal,
 ): Promise<readonly (WriteRefusal | undefined)[]> {
   const outcomes: WriteOutcome[] = []
-  await readyOf(writes, outcomes, { ...context, signal })
+  const fractions = new Set<number>()
+  await readyOf(writes, outcomes, { ...context, signal, onFraction: (at) => fractions.add(at) })
   return writes.map(({ tag }, at) => {
     const outcome = outcomes[at]
     if (outcome === undefined || outcome.outcome === 'done') return undefined
-    return { of: context.nodeOf(tag) === undefined ? 'place' : 'value', fault: outcome.fault }
+    if (context.nodeOf(tag) === undefined) return { of: 'place', fault: outcome.fault }
+    return { of: fractions.has(at) ? 'fraction' : 'value', fault: outcome.fault }
   })
 }
 
-type Context = WriteContext & { readonly signal: AbortSignal }
+type Context = WriteContext & {
+  readonly signal: AbortSignal
+  /** Told the positions of those that would fit if they were whole numbers, perhaps. */
+  readonly onFraction?: (at: number) => void
+}
 
 /** Writes that can be sent; the others have their outcome. */
 async function readyOf(writes: readonly RawWrite[], outcomes: WriteOutcome[], context: Context): Promise<readonly Ready[]> {
-  const { idOf, nodeOf, typesOf, signal } = context
+  const { idOf, nodeOf, typesOf, signal, onFraction } = context
   const found = writes.map(({ tag }) => tag).filter((tag) => nodeOf(tag) !== undefined)
   const types = await typesOf(found, signal)
   return writes.flatMap(({ tag, value }, at): readonly Ready[] => {
@@ -65,6 +71,7 @@ async function readyOf(writes: readonly RawWrite[], outcomes: WriteOutcome[], co
     const type = types.get(tag)
     const variant = type === undefined ? undefined : variantFor(value, type)
     if (node !== undefined && variant !== undefined) return [{ at, node, variant, id }]
+    if (type !== undefined && hasFraction(value, type)) onFraction?.(at)
     const fault = node === undefined ? writeRefused(id, context.statusOf(tag)) : valueRefused(id, value, typeText(type))
     outcomes[at] = { outcome: 'failed', fault }
     return []

@@ -1,0 +1,119 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Scalar, TagValue } from '../../../src/model/tag.ts'
+import { connect, plant, sharedPeer, until } from './opcua-site.ts'
+
+type Holds = (value: Scalar) => Scalar | undefined
+
+/** What each built-in type holds, written out from OPC 10000-6 and not from our code: what comes back, undefined for what does not fit. */
+const whole =
+  (low: bigint, high: bigint): Holds =>
+  (value) => {
+    if (typeof value !== 'bigint' && !Number.isSafeInteger(value)) return undefined
+    const number = BigInt(value as number | bigint)
+    return number >= low && number <= high ? Number(number) : undefined
+  }
+const wide =
+  (low: bigint, high: bigint): Holds =>
+  (value) =>
+    whole(low, high)(value) === undefined ? undefined : BigInt(value as number | bigint)
+const float =
+  (nearest: (value: number) => number): Holds =>
+  (value) =>
+    (typeof value === 'number' || typeof value === 'bigint') && Number.isFinite(nearest(Number(value))) ? nearest(Number(value)) : undefined
+const text: Holds = (value) => (typeof value === 'string' ? value : undefined)
+const never: Holds = () => undefined
+const isMoment = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+const isGuid = /^[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}$/
+
+const scalars: Readonly<Record<string, Holds>> = {
+  Bool: (value) => (typeof value === 'boolean' ? value : undefined),
+  SByte: whole(-128n, 127n),
+  Byte: whole(0n, 255n),
+  Int16: whole(-32_768n, 32_767n),
+  UInt16: whole(0n, 65_535n),
+  N0: whole(-2_147_483_648n, 2_147_483_647n),
+  UInt32: whole(0n, 4_294_967_295n),
+  Int64: wide(-(2n ** 63n), 2n ** 63n - 1n),
+  UInt64: wide(0n, 2n ** 64n - 1n),
+  Float: float(Math.fround),
+  Double: float((value) => value),
+  Text: text,
+  Label: text,
+  When: (value) =>
+    typeof value === 'string' && isMoment.test(value) && value > '1601-01-01T00:00:00.000Z' && value < '9999-12-31' ? value : undefined,
+  Bytes: (value) => (value instanceof Uint8Array ? value : undefined),
+  Guid: (value) => (typeof value === 'string' && isGuid.test(value) ? value : undefined),
+  Press: never,
+}
+const arrays: Readonly<Record<string, { readonly holds: Holds; readonly length?: number }>> = {
+  Doubles: { holds: float((value) => value) },
+  Int64s: { holds: wide(-(2n ** 63n), 2n ** 63n - 1n) },
+  Matrix: { holds: whole(-32_768n, 32_767n), length: 6 },
+}
+const names = [...Object.keys(scalars), ...Object.keys(arrays)]
+
+const edges = [7n, 8n, 15n, 16n, 31n, 32n, 53n, 63n, 64n].flatMap((bits) => [2n ** bits - 1n, 2n ** bits, 2n ** bits + 1n])
+const scalar: fc.Arbitrary<Scalar> = fc.oneof(
+  fc.constantFrom(...edges, ...edges.map((edge) => -edge)),
+  fc.constantFrom(...edges.filter((edge) => edge <= 2n ** 53n)).map(Number),
+  fc.double(),
+  fc.integer(),
+  fc.integer({ min: -300, max: 300 }),
+  fc.boolean(),
+  fc.string(),
+  fc.string({ unit: 'binary' }),
+  fc.uint8Array(),
+  fc.uuid().map((uuid) => uuid.toUpperCase()),
+  fc.date({ min: new Date('1601-01-02'), max: new Date('9999-12-30'), noInvalidDate: true }).map((date) => date.toISOString()),
+  fc.constantFrom('', '5', '2024', '2024-01-01', '1500-01-01T00:00:00.000Z', 'true', '1e3', '0001-01-01T00:00:00.000Z'),
+)
+const values: fc.Arbitrary<TagValue> = fc.oneof(
+  { weight: 4, arbitrary: scalar },
+  { weight: 1, arbitrary: fc.array(scalar, { maxLength: 7 }) },
+  { weight: 1, arbitrary: fc.array(fc.oneof(fc.integer({ min: -40_000, max: 40_000 }), fc.bigInt()), { minLength: 5, maxLength: 7 }) },
+)
+
+function heldBy(name: string, value: TagValue): TagValue | undefined {
+  const list = arrays[name]
+  if (list === undefined) return Array.isArray(value) ? undefined : scalars[name]?.(value as Scalar)
+  if (!Array.isArray(value) || (list.length !== undefined && value.length !== list.length)) return undefined
+  const items = value.map((item: Scalar) => list.holds(item))
+  return items.every((item) => item !== undefined) ? items : undefined
+}
+
+/** Minus zero of whole numbers is zero; bytes by what they hold. */
+function plain(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(plain)
+  if (value instanceof Uint8Array) return [...value]
+  return typeof value === 'number' ? value + 0 : value
+}
+
+const rich = sharedPeer({ isRich: true, count: 1 })
+
+describe('a value that is written to OPC UA', () => {
+  it('comes back as it was meant, or is refused as none of the type of the node and leaves it as it was', { timeout: 60_000 }, async () => {
+    await using parts = new AsyncDisposableStack()
+    const addresses = names.map((name) => plant(name))
+    const connection = await connect(parts, rich.url, addresses)
+    const readAll = async () => (await connection.read([...names.keys()], until())).map(({ value }) => plain(value))
+    let before = await readAll()
+    const property = fc.asyncProperty(values, async (value) => {
+      const writes = names.map((_, tag) => ({ tag, value }))
+      const refusals = (await connection.refusals?.(writes, until())) ?? []
+      const outcomes = await connection.write(writes, until())
+      const after = await readAll()
+      for (const [tag, name] of names.entries()) {
+        const held = heldBy(name, value)
+        expect({ name, refused: refusals[tag] !== undefined, ...outcomes[tag] }).toMatchObject({
+          name,
+          refused: held === undefined,
+          outcome: held === undefined ? 'failed' : 'done',
+        })
+        expect({ name, value: after[tag] }).toEqual({ name, value: held === undefined ? before[tag] : plain(held) })
+      }
+      before = after
+    })
+    await fc.assert(property, { numRuns: 300 })
+  })
+})
