@@ -19,8 +19,9 @@ export class InterlockCheck {
 
   /** What these errands need to have for themselves, and what must only stand still. */
   turnOf(errands: readonly Errand[]): Turn {
-    const mine = new Set(errands.map(({ on }) => on.tag))
-    const looked = new Set(errands.flatMap(({ on }) => this.#options.interlocks.operandsOf(on.tag)))
+    const { interlocks } = this.#options
+    const mine = new Set(errands.flatMap(({ on }) => [on.tag, ...interlocks.writtenWith(on.tag)]))
+    const looked = new Set(errands.flatMap(({ on }) => interlocks.changersOf(on.tag)))
     return { mine: [...mine].map(String), looked: [...looked.difference(mine)].map(String) }
   }
 
@@ -33,7 +34,7 @@ export class InterlockCheck {
     const unsettled = await this.#doubts.unsettledAmong(interlockedOnes)
     for (const errand of interlockedOnes) {
       const operands = new Set(interlocks.operandsOf(errand.on.tag))
-      const besides = new Set(operands)
+      const besides = new Set(interlocks.changersOf(errand.on.tag))
       besides.delete(errand.on.tag)
       errand.operands = { unsettled: operands.intersection(unsettled), written: besides.intersection(written) }
     }

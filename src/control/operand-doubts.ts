@@ -17,7 +17,9 @@ const lateMs = 10_000
 const lookMs = 2_000
 
 interface Doubt {
+  /** What was written: the operand itself, or a tag of the same place. */
   readonly on: Admitted
+  readonly operand: TagIndex
   /** Until then a value that is not the one that was written proves nothing. */
   readonly untilMs: MonotonicMs
 }
@@ -37,10 +39,13 @@ export class OperandDoubts {
   /** Called while the errands still have their turn. */
   note(errands: readonly Errand[]): void {
     const { interlocks, clock } = this.#options
-    for (const { on, stage, ending, isAnswered } of errands) {
-      if (stage !== 'sent' || !interlocks.isOperand(on.tag)) continue
-      if (ending?.status === 'done' && ending.value !== undefined) this.#doubts.delete(on.tag)
-      else this.#doubts.set(on.tag, { on, untilMs: later(clock, isAnswered ? 0 : lateMs) })
+    for (const { on, ending, isAnswered } of errands.filter(({ stage }) => stage === 'sent')) {
+      const isSeen = ending?.status === 'done' && ending.value !== undefined
+      for (const operand of interlocks.changedBy(on.tag)) {
+        // A tag of the same place was read back, not the operand.
+        if (isSeen && operand === on.tag) this.#doubts.delete(operand)
+        else this.#doubts.set(operand, { on, operand, untilMs: later(clock, isAnswered ? 0 : lateMs) })
+      }
     }
   }
 
@@ -55,11 +60,12 @@ export class OperandDoubts {
 
   async #look(place: DevicePlace, doubts: readonly Doubt[]): Promise<void> {
     const { table, clock } = this.#options
-    const tags = doubts.map(({ on }) => on.tag)
+    const tags = doubts.map(({ operand }) => operand)
     const values = await readNow(tags, { place, table, clock, limitMs: lookMs }).catch(() => [])
-    for (const [position, { on, untilMs }] of doubts.entries()) {
+    for (const [position, { on, operand, untilMs }] of doubts.entries()) {
       const value = values[position]
-      if (value !== undefined && (clock.elapsed() >= untilMs || isWithin(value, on))) this.#doubts.delete(on.tag)
+      const isSettled = clock.elapsed() >= untilMs || (operand === on.tag && value !== undefined && isWithin(value, on))
+      if (value !== undefined && isSettled) this.#doubts.delete(operand)
     }
   }
 }

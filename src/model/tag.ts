@@ -88,6 +88,8 @@ export interface TagMeta {
   /** An unchanged value is passed on again after this long. */
   readonly refreshMs?: number
   readonly write?: WriteRules
+  /** Paths of the device's other tags that show the same place, or a part of it, where it may be written through one of them. */
+  readonly sharedWith?: readonly string[]
 }
 
 /** A tag as its driver sees it. */

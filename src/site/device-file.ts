@@ -13,6 +13,7 @@ import type { DevicePart } from './loaded.ts'
 import { once } from './parse-once.ts'
 import type { ProblemList } from './problems.ts'
 import { reportIssues } from './schema-problems.ts'
+import { withShared } from './shared-tags.ts'
 import type { SourceFile } from './source.ts'
 
 const commonDeviceSchema = z.object(commonDeviceShape)
@@ -43,7 +44,8 @@ export function parseDevice(source: SourceFile, problems: ProblemList): DevicePa
   if (known === undefined) return part
   const parsed = { device, driver: driver.name, config: known, capabilities, scanMs: scanOf(scan, tags), tags }
   checkDevice(parsed, { source, driver, problems })
-  return config.success ? { ...part, config: parsed } : part
+  if (!config.success) return part
+  return { ...part, config: { ...parsed, tags: withShared(tags, driver.sharing?.(known, tags) ?? []) } }
 }
 
 /** Where the classes themselves are wrong, nothing is said of the tags that name them. */

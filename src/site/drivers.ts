@@ -11,6 +11,7 @@ export interface SiteDriver {
   readonly config: z.ZodType
   readonly address: z.ZodType
   check(config: unknown, tags: readonly Tag<unknown>[]): readonly (Finding & { readonly path: Path })[]
+  sharing?(config: unknown, tags: readonly Tag<unknown>[]): readonly (readonly [number, number])[]
   lineOf?(config: unknown): string | undefined
   peerOf?(config: unknown): { readonly place: string; readonly speaks: string } | undefined
   checkLine?(

@@ -25,5 +25,12 @@ export function connectTimedOut(device: string, connectTimeoutMs: number): Fault
   })
 }
 
+export function connectSlow(device: string, waitedMs: number): Fault {
+  return new Fault('device.connect-slow', `The device ${device} has been called for ${waitedMs} ms, and has not taken us yet.`, {
+    remedy: 'Wait a few seconds for why; meanwhile check that the address is right and that no firewall drops the packets.',
+    isRetryable: true,
+  })
+}
+
 /** Something is there, and does not take us: it is asked ever more rarely, while an absent device is looked for twice a second. */
 export class UnwelcomeFault extends Fault {}

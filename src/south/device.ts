@@ -7,7 +7,7 @@ import { type Running, startLoop } from '../base/running.ts'
 import type { DeviceState, DeviceStatus } from '../model/device.ts'
 import type { Reading } from '../model/tag.ts'
 import type { DeviceConfig } from './config.ts'
-import { connectionEnded, connectTimedOut, deviceAbsent, noMethods, UnwelcomeFault } from './device-faults.ts'
+import { connectionEnded, connectSlow, connectTimedOut, deviceAbsent, noMethods, UnwelcomeFault } from './device-faults.ts'
 import type { DeviceListener } from './device-listener.ts'
 import { DeviceCounts, deviceMetrics } from './device-metrics.ts'
 import { DeviceNews } from './device-news.ts'
@@ -57,6 +57,8 @@ interface Part {
 }
 
 const connectTimeoutMs = 5_000
+/** Who waits for the first values wants to know by then that the device is slow to take us, if nothing else is known. */
+const connectSlowMs = 2_000
 /** A text that counts something would otherwise be news at every poll. */
 const newestEveryMs = 1_000
 /** Sentences in the status of a device; all of them stand in the journal. */
@@ -158,6 +160,7 @@ class LiveDevice implements Device {
     const { config, driver, stateFolder, siteFolder: site, clock, log } = this.#options
     const limit = new AbortController()
     using _timer = clock.after(connectTimeoutMs, () => limit.abort(connectTimedOut(config.device, connectTimeoutMs)))
+    using _slow = clock.after(connectSlowMs, () => this.#misses(connectSlow(config.device, connectSlowMs)))
     return await driver.connect(config.config, config.tags, {
       signal: AbortSignal.any([signal, limit.signal]),
       clock,
@@ -235,7 +238,8 @@ class LiveDevice implements Device {
   /** The first answer that is missed is a reason for tags that were never read, long before the device is taken for lost. */
   #misses(fault: Fault): void {
     const { state, lastFault } = this.#status
-    if (state === 'connecting' && lastFault?.code !== silentCode) this.#tellNewest(fault)
+    const isKnown = lastFault?.code === silentCode || (this.#connection === undefined && lastFault !== undefined)
+    if (state === 'connecting' && !isKnown) this.#tellNewest(fault)
   }
 
   /** The state is as it was, and what is said of it shall be true now: the unit that keeps silent may be another one by this time. */

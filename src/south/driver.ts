@@ -25,6 +25,8 @@ export interface DriverSchema<Config, Address> {
   readonly address: z.ZodType<Address>
   /** What the schemas cannot say. Pure. */
   check(config: Config, tags: readonly Tag<Address>[]): readonly Problem[]
+  /** Pairs of tags (positions) that show the same place of the device, or parts of it: writing one changes the other. Pure. */
+  sharing?(config: Config, tags: readonly Tag<Address>[]): readonly (readonly [number, number])[]
   /** Devices with the same answer share one line; without one a device has its own. */
   lineOf?(config: Config): string | undefined
   /** The host and port that it wants, and what it takes whoever answers there to speak. */

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { opcuaSchema } from '../../src/south/opcua/config.ts'
 import { opcuaDriver } from '../../src/south/opcua/driver.ts'
-import { type OpcuaPeer, startOpcuaPeer } from '../support/opcua-peer-process.ts'
+import { type OpcuaPeer, type OpcuaPeerOptions, startOpcuaPeer } from '../support/opcua-peer-process.ts'
 import { startRealRoad } from './real-road.ts'
 
-async function startPlc(confirmMs: number, opcua: object = {}) {
+async function startPlc(confirmMs: number, { opcua = {}, ...peering }: OpcuaPeerOptions & { readonly opcua?: object } = {}) {
   await using parts = new AsyncDisposableStack()
-  const peer: OpcuaPeer = parts.use(await startOpcuaPeer())
+  const peer: OpcuaPeer = parts.use(await startOpcuaPeer(peering))
   const config = opcuaSchema.config.parse({
     connection: { url: peer.url, security: 'None', timeout: '1s' },
     opcua: { publishing: '50ms', sampling: '20ms', ...opcua },
@@ -79,8 +79,7 @@ describe('a write to an OPC UA server', () => {
     ['reported', { sampling: '3s' }],
     ['polled', { mode: 'poll' }],
   ])('is seen to spring back, where the value is %s and was never seen to change', async (_how, opcua) => {
-    await using line = await startPlc(1_000, opcua)
-    line.peer.order('spring Double')
+    await using line = await startPlc(1_000, { opcua, springs: ['Double'] })
     expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done', value: 12.5 })
     await expect.poll(() => line.value('double'), { timeout: 10_000 }).toBe(21.5)
   })

@@ -137,7 +137,12 @@ describe('a device', () => {
 
   it('gives a connection attempt up that hangs, and tries again', async () => {
     await using press = await startPlant({ state: 'hangs' })
-    await press.clock.advance(5_100)
+    expect(press.device.status().lastFault).toBeUndefined()
+    await press.clock.advance(2_100)
+    expect(press.device.status().lastFault?.code).toBe('device.connect-slow')
+    await press.clock.advance(3_000)
+    expect(press.device.status().lastFault?.code).toBe('device.connect-timeout')
+    await press.clock.advance(3_000) // the next attempt is slow as well, and why is known
     expect(press.device.status().lastFault?.code).toBe('device.connect-timeout')
     press.plant.state = 'answers'
     await press.clock.advance(6_000)

@@ -26,13 +26,15 @@ export interface OpcuaPeerOptions {
   readonly itemsMax?: number
   readonly product?: string
   readonly clockOffsetMs?: number
+  /** Values that spring back once they were written and looked at. */
+  readonly springs?: readonly string[]
 }
 
 export interface OpcuaPeer extends AsyncDisposable {
   readonly port: number
   readonly url: string
   set(name: string, value: unknown, status?: string): void
-  /** Of the peer's own: `drop`, `add NAME`, `trip MESSAGE`, `reset`, `tell MESSAGE`, `silence`, `spring NAME`, `any NUMBER`. */
+  /** Of the peer's own: `drop`, `add NAME`, `trip MESSAGE`, `reset`, `tell MESSAGE`, `silence`, `any NUMBER`. */
   order(text: string): void
   signal(name: NodeJS.Signals): void
   kill(): Promise<void>

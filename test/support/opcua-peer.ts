@@ -27,6 +27,7 @@ interface PeerOptions {
   readonly itemsMax?: number
   readonly product?: string
   readonly clockOffsetMs?: number
+  readonly springs?: readonly string[]
 }
 
 interface Asked {
@@ -150,6 +151,7 @@ server.on('request', (request) => {
   if (nodesToWrite?.some(({ value }) => value.sourceTimestamp !== null || value.serverTimestamp !== null) === true) process.exit(3)
 })
 const springs = new Springs()
+for (const name of options.springs ?? []) springs.add(name)
 server.on('request', (request) => springs.see(request as Asked))
 await server.start()
 
@@ -217,7 +219,6 @@ function obey(order: string, text: string): void {
   else if (order === 'trip') rich?.trip(text)
   else if (order === 'reset') rich?.reset()
   else if (order === 'tell') rich?.tell(text)
-  else if (order === 'spring') springs.add(text)
   else if (order === 'any') variables.get('Any')?.setValueFromSource({ dataType: DataType.Double, value: Number(text) })
 }
 

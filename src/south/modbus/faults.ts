@@ -1,4 +1,5 @@
 import { Fault, type FaultOptions } from '../../base/fault.ts'
+import { UnwelcomeFault } from '../device-faults.ts'
 import { type Place, placeText } from './address.ts'
 
 /** A request that got no answer, and whether the device may have seen it: a write that was sent may have been carried out. */
@@ -212,10 +213,23 @@ const remedyOfTls: readonly (readonly [pattern: RegExp, code: string, what: stri
   ],
 ]
 
+const noTlsRemedy = 'Check the port (802 is usual), or remove `tls` if the device has none.'
+
 export function noHandshake(peer: string, waitedMs: number): Fault {
-  return new Fault('modbus.tls-none', `${peer} took the connection and said nothing about TLS for ${waitedMs} ms.`, {
-    remedy: 'Check the port (802 is usual), or remove `tls` if the device has none.',
+  return new UnwelcomeFault('modbus.tls-none', `${peer} took the connection and said nothing about TLS for ${waitedMs} ms.`, {
+    remedy: noTlsRemedy,
     isRetryable: true,
+  })
+}
+
+/** `cause`: of the socket, where it gave one. */
+export function handshakeFailed(peer: string, cause?: unknown): Fault {
+  const tls = tlsFault(peer, cause)
+  if (tls !== undefined) return tls
+  return new UnwelcomeFault('modbus.tls-handshake', `${peer} took the connection and broke it off in the TLS handshake.`, {
+    remedy: `${noTlsRemedy} If it has, it may want a certificate of ours, \`tls: { cert, key }\`, or an older TLS than 1.2.`,
+    isRetryable: true,
+    cause,
   })
 }
 
@@ -224,7 +238,7 @@ function tlsFault(peer: string, error: unknown): Fault | undefined {
   const known = remedyOfTls.find(([pattern]) => pattern.test(code))
   if (known === undefined) return undefined
   const [, faultCode, what, remedy] = known
-  return new Fault(faultCode, `${peer} ${what} (${code}).`, { remedy, isRetryable: true, cause: error })
+  return new UnwelcomeFault(faultCode, `${peer} ${what} (${code}).`, { remedy, isRetryable: true, cause: error })
 }
 
 const remedyOfConnecting: Readonly<Record<string, readonly [code: string, remedy: string]>> = {

@@ -4,7 +4,7 @@ import { type ConnectionOptions, connect as connectTls, createSecureContext } fr
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { revealSecret } from '../../base/secret.ts'
-import { cannotConnect, closedByPeer, noHandshake } from './faults.ts'
+import { cannotConnect, closedByPeer, handshakeFailed, noHandshake } from './faults.ts'
 import type { PemSource, TlsSettings } from './settings.ts'
 
 export interface SocketOptions {
@@ -44,15 +44,22 @@ export async function untilConnected(socket: Socket, { peer, isTls = false, cloc
   const stop = (): void => reject(signal.reason)
   signal.addEventListener('abort', stop, { once: true })
   using timers = new DisposableStack()
-  if (isTls) socket.once('connect', () => timers.use(clock.after(handshakeMs, () => reject(noHandshake(peer, handshakeMs)))))
+  let isShakingHands = false
+  const fail = (error?: unknown): void => reject(isShakingHands ? handshakeFailed(peer, error) : (error ?? closedByPeer(peer)))
+  if (isTls) {
+    socket.once('connect', () => {
+      isShakingHands = true
+      timers.use(clock.after(handshakeMs, () => reject(noHandshake(peer, handshakeMs))))
+    })
+  }
   socket.once(isTls ? 'secureConnect' : 'connect', resolve)
-  socket.once('error', reject)
-  socket.once('close', () => reject(closedByPeer(peer)))
+  socket.once('error', fail)
+  socket.once('close', () => fail())
   try {
     await promise
   } finally {
     signal.removeEventListener('abort', stop)
-    socket.off('error', reject)
+    socket.off('error', fail)
   }
 }
 

@@ -16,6 +16,7 @@ import type { ConnectContext } from '../driver.ts'
 import type { OpcuaConfig } from './config.ts'
 import { chooseEndpoint } from './endpoint.ts'
 import { cannotConnect, connectionLost, errorText } from './faults.ts'
+import { unlessNotOpcua } from './greeting.ts'
 import { applicationUri, noIdentity, ownIdentity } from './identity.ts'
 import { checkPin, lookAt } from './trust.ts'
 import { userOf } from './user.ts'
@@ -92,14 +93,18 @@ class OneShotClient implements Channel {
 
   async open(context: ConnectContext): Promise<Channel> {
     const { signal } = context
-    await unlessAborted(this.#client.connect(this.url), signal)
+    await this.#connect(context)
     this.#session = await unlessAborted(this.#client.createSession(await userOf(this.#config)), signal)
     return this
   }
 
-  async endpoints(signal: AbortSignal): Promise<readonly EndpointDescription[]> {
-    await unlessAborted(this.#client.connect(this.url), signal)
-    return await unlessAborted(this.#client.getEndpoints(), signal)
+  async endpoints(context: ConnectContext): Promise<readonly EndpointDescription[]> {
+    await this.#connect(context)
+    return await unlessAborted(this.#client.getEndpoints(), context.signal)
+  }
+
+  async #connect(context: ConnectContext): Promise<void> {
+    await unlessNotOpcua(unlessAborted(this.#client.connect(this.url), context.signal), this.url, context)
   }
 
   onLost(listener: (fault: Fault) => void): void {
@@ -132,7 +137,7 @@ class OneShotClient implements Channel {
 async function secureOptions(config: OpcuaConfig, context: ConnectContext): Promise<OPCUAClientOptions> {
   const { security, password, clearPassword } = config.connection
   if (security === 'None' && (password === undefined || clearPassword)) return { certificateKeyPairProvider: noIdentity() }
-  const endpoint = chooseEndpoint(config, await askEndpoints(config, context.signal))
+  const endpoint = chooseEndpoint(config, await askEndpoints(config, context))
   if (endpoint.securityMode === MessageSecurityMode.None) return { certificateKeyPairProvider: noIdentity() }
   await checkServer(config, endpoint.serverCertificate, context)
   return {
@@ -165,9 +170,9 @@ async function checkServer(
   log.warn('The certificate of the OPC UA server is not valid by our clock; it is used nevertheless.', { sha256: seen.fingerprint })
 }
 
-async function askEndpoints(config: OpcuaConfig, signal: AbortSignal): Promise<readonly EndpointDescription[]> {
+async function askEndpoints(config: OpcuaConfig, context: ConnectContext): Promise<readonly EndpointDescription[]> {
   await using client = new OneShotClient(config, { certificateKeyPairProvider: noIdentity() })
-  return await client.endpoints(signal)
+  return await client.endpoints(context)
 }
 
 /** Without encryption the library would still demand a certificate and check its key. */

@@ -6,6 +6,7 @@ import type { ValueType } from '../../model/tag.ts'
 import type { DriverSchema } from '../driver.ts'
 import { checkConnection, checkTag } from './config-check.ts'
 import { branchOf, checkImport, type ImportBranch, importSchema } from './import-config.ts'
+import { sharingTags } from './sharing.ts'
 
 /** `auto` takes the strongest endpoint that the server offers. */
 export const securities = [
@@ -235,6 +236,7 @@ export const opcuaSchema: DriverSchema<OpcuaConfig, OpcuaAddress> = {
   config: configSchema,
   address: addressSchema,
   peerOf: ({ connection }) => ({ place: placeOf(connection.url), speaks: 'OPC UA' }),
+  sharing: (_config, tags) => sharingTags(tags),
   check: (config, tags) => [...checkConnection(config), ...checkImport(config.imports), ...tags.flatMap(checkTag)],
 }
 

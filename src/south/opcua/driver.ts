@@ -114,7 +114,10 @@ class OpcuaConnection implements Connection {
     this.#prepared = prepared
     this.failure = life.failure
     this.#decoder = new Decoder(tags, context.log)
-    this.#missing = new MissingNodes(tags.map(({ id }) => id))
+    this.#missing = new MissingNodes(
+      tags.map(({ id }) => id),
+      () => prepared.pinned.remedy,
+    )
     const watched = { read: this.#read.bind(this), missing: this.#missing, changes: this.#changes }
     if (subscription === undefined) {
       if (config.opcua.events !== undefined) context.log.warn('The OPC UA server gives no subscription, so its events do not come.')

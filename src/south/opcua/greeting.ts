@@ -34,6 +34,28 @@ export async function greetServer(url: string, { clock, signal }: { readonly clo
   }
 }
 
+/** A server that has not taken us by then is looked at a second time: the library cannot tell one that is slow from what is none. */
+const doubtMs = 1_500
+
+/** What `connecting` brings; rejects with a Fault as soon as it is known that whatever listens there is no OPC UA server. */
+export async function unlessNotOpcua<Result>(
+  connecting: Promise<Result>,
+  url: string,
+  { clock, signal }: { readonly clock: Clock; readonly signal: AbortSignal },
+): Promise<Result> {
+  const done = new AbortController()
+  const doubt = Promise.withResolvers<never>()
+  doubt.promise.catch(() => {}) // seen below, or nobody waits any more
+  connecting.catch(() => {}) // it may fail long after nobody waits for it any more
+  const greet = (): void => void greetServer(url, { clock, signal: AbortSignal.any([signal, done.signal]) }).catch(doubt.reject)
+  using _timer = clock.after(doubtMs, greet)
+  try {
+    return await Promise.race([connecting, doubt.promise])
+  } finally {
+    done.abort()
+  }
+}
+
 function listenForAnswer(socket: Socket, take: (kind: string) => void): void {
   let text = ''
   socket.on('data', (chunk) => {

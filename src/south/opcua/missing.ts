@@ -27,13 +27,15 @@ const missingStatuses: ReadonlySet<number> = new Set([
 /** Which tags of a server that lives cannot be had just now. */
 export class MissingNodes {
   readonly #ids: readonly string[]
+  readonly #remedy: () => string | undefined
   readonly #missing = new Map<number, number>()
   #tell: (fault: Fault | undefined) => void = () => {}
   #isTold = false
 
-  /** `ids`: of the tags, by position. */
-  constructor(ids: readonly string[]) {
+  /** `ids`: of the tags, by position. `remedy`: where somebody knows better than the usual one. */
+  constructor(ids: readonly string[], remedy: () => string | undefined) {
     this.#ids = ids
+    this.#remedy = remedy
   }
 
   /** Called when the first tag cannot be had, and when all can again. */
@@ -59,6 +61,7 @@ export class MissingNodes {
     const message = `The server does not give ${size} of ${this.#ids.length} tags: of ${this.#ids[tag]} it says ${statusName(status)}.`
     return new Fault('opcua.nodes-missing', message, {
       remedy:
+        this.#remedy() ??
         'Correct their nodes in the device file, or look at what the server gets them from; `lineside tags` shows each with its status.',
       isRetryable: true,
     })

@@ -111,6 +111,7 @@ const pinsSchema = z.record(z.string().regex(/^\d{1,5}$/), z.string())
 export class NamespacePins {
   readonly #path: string
   readonly #uris: Map<number, string>
+  readonly #gone = new Map<number, string>()
   #isChanged = false
 
   private constructor(path: string, uris: Map<number, string>) {
@@ -136,8 +137,19 @@ export class NamespacePins {
       if (pinned === undefined) return -1
       if (!this.#uris.has(namespace)) this.#isChanged = true
       this.#uris.set(namespace, pinned)
-      return uris.indexOf(pinned)
+      const today = uris.indexOf(pinned)
+      if (today < 0) this.#gone.set(namespace, pinned)
+      else this.#gone.delete(namespace)
+      return today
     }
+  }
+
+  /** What to do where an index means a namespace that the server does not have any more; undefined where all are there. */
+  get remedy(): string | undefined {
+    const [first] = this.#gone
+    if (first === undefined) return undefined
+    const [index, uri] = first
+    return `Namespace ${index} meant ${uri.slice(0, 200)} when it was first used, and the server has no such namespace now: write nsu= and the right URI in the device file; or, if the index is to mean another one, delete ${this.#path}.`
   }
 
   async save(): Promise<void> {

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, createServer as createPlainServer, type Socket } from 'node:net'
 import { createServer, type TlsOptions } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { UnwelcomeFault } from '../../../src/south/device-faults.ts'
 import { type Authority, type Certificate, startAuthority } from '../../support/certificates.ts'
 import { honestly, startFaultServer } from '../../support/modbus-fault-server.ts'
 import { startPymodbusServer } from '../../support/modbus-peers.ts'
@@ -104,6 +105,20 @@ describe('a Modbus device behind TLS', () => {
   it('says so when there is no TLS at the other end', async () => {
     await using server = await startFaultServer(honestly)
     expect(await refusalOf(server.port, { ca: authority.ca })).toMatch(/^modbus\.(tls-none|connect-timeout|closed)$/)
+  })
+
+  it.each<[string, (socket: Socket) => void]>([
+    ['hangs up', (socket) => socket.once('data', () => socket.end())],
+    ['resets the connection', (socket) => socket.once('data', () => socket.resetAndDestroy())],
+  ])('says that it was in the handshake when it %s, and is asked ever more rarely', async (_, take) => {
+    const server = createPlainServer(take)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const refusal = await connectTo(config(port, { ca: authority.ca }), ['hr:1 u16']).catch((fault: unknown) => fault)
+    server.close()
+    expect(refusal).toMatchObject({ code: 'modbus.tls-handshake', message: expect.stringContaining('handshake') })
+    expect(refusal).toBeInstanceOf(UnwelcomeFault)
   })
 
   it('may be a pymodbus server', async () => {

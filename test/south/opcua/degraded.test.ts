@@ -1,3 +1,5 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { systemChance } from '../../../src/base/chance.ts'
 import { systemClock } from '../../../src/base/clock.ts'
@@ -5,9 +7,24 @@ import { type Device, startDevice } from '../../../src/south/device.ts'
 import type { Driver } from '../../../src/south/driver.ts'
 import { opcuaDriver } from '../../../src/south/opcua/driver.ts'
 import { keptLog } from '../../support/quiet-log.ts'
-import { configFor, plant, sharedPeer, soon, stateFolder, tagsAt } from './opcua-site.ts'
+import { configFor, connect, latestOf, plant, sharedPeer, soon, stateFolder, tagsAt } from './opcua-site.ts'
 
 const peers = { subscribe: sharedPeer(), poll: sharedPeer() }
+
+describe('an OPC UA device whose addresses name a namespace by its index', () => {
+  it('says so when that namespace is gone, and what to delete', async () => {
+    await using parts = new AsyncDisposableStack()
+    const folder = await stateFolder(parts)
+    await writeFile(join(folder, 'namespaces.json'), '{"2":"urn:test:older"}')
+    const connection = await connect(parts, peers.subscribe.url, [{ node: 'ns=2;s=Double' }], { folder })
+    const told: unknown[] = []
+    connection.onMissing?.((fault) => told.push(fault))
+    await latestOf(connection)
+    await soon(() => told).toMatchObject([
+      { code: 'opcua.nodes-missing', remedy: expect.stringMatching(/Namespace 2 meant urn:test:older .*delete .*namespaces\.json/) },
+    ])
+  })
+})
 
 describe.each(['subscribe', 'poll'] as const)('an OPC UA device whose way is to %s', (mode) => {
   async function started(parts: AsyncDisposableStack, names: readonly string[]): Promise<Device> {

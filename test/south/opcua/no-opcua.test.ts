@@ -6,6 +6,7 @@ import { greetServer } from '../../../src/south/opcua/greeting.ts'
 import { freePort } from '../../north/support/program.ts'
 import { lineside, type Ran } from '../../support/lineside-program.ts'
 import { makeStateFolder } from '../../support/state-folder.ts'
+import { connect, plant } from './opcua-site.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
 
@@ -56,6 +57,14 @@ describe('lineside browse of a port that speaks something else', () => {
       code: 'opcua.no-opcua',
     })
     expect(systemClock.elapsed() - began).toBeLessThan(10_000) // the library alone waits for as long; it takes 2 s
+  })
+
+  it('is told by the driver too, before the device gives up connecting', async () => {
+    const url = await listening(() => {})
+    await using parts = new AsyncDisposableStack()
+    const began = systemClock.elapsed()
+    await expect(connect(parts, url, [plant('Double')])).rejects.toMatchObject({ code: 'opcua.no-opcua' })
+    expect(systemClock.elapsed() - began).toBeLessThan(14_000) // 3.5 s where nobody holds this process up
   })
 
   it('says that nothing listens where nothing does', async () => {
