@@ -23,7 +23,8 @@ async function startHouse({ stillborn = '' } = {}) {
   const channel = new BroadcastChannel(folder)
   const clean = (): void => {
     channel.close()
-    rmSync(folder, { recursive: true, force: true })
+    // A thread that is told to end while it still loads may write its first line before it does.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 50 })
   }
   const life = (): readonly string[] => readFileSync(lifeFile, 'utf8').trim().split('\n')
   try {

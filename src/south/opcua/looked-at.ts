@@ -1,14 +1,23 @@
+import type { Clock } from '../../base/clock.ts'
 import type { Reading } from '../../model/tag.ts'
 import type { NumberedItem } from './subscription.ts'
 
-/** Looks after the first; by then a server has sampled a few times. */
-const looksMax = 4
-/** Between two looks, at the least: the server must have sampled once more, and reported. */
+export interface LookedAtOptions {
+  readonly clock: Clock
+  readonly publishingMs: number
+  /** How often the server really samples the item. */
+  readonly samplingMsOf: (item: NumberedItem) => number
+}
+
+/** For so many samplings of the server: it has had its chance to report whatever it found. */
+const samplings = 4
+/** Between two looks, at the least; each is twice as long as the one before. */
 const pauseMsMin = 50
+const doublingsMax = 20
 
 interface Look {
-  readonly tags: Set<number>
-  left: number
+  readonly tags: ReadonlySet<number>
+  readonly untilMs: number
 }
 
 /**
@@ -17,16 +26,24 @@ interface Look {
  * has reported it, or has sampled it a few times and found nothing to report.
  */
 export class LookedAt {
+  readonly #options: LookedAtOptions
   readonly #looks = new Map<NumberedItem, Look>()
+  #rounds = 0
+
+  constructor(options: LookedAtOptions) {
+    this.#options = options
+  }
 
   get size(): number {
     return this.#looks.size
   }
 
-  /** Each is on its own again, and begins anew. */
   add(item: NumberedItem, tags: Iterable<number>): void {
+    const { clock, publishingMs, samplingMsOf } = this.#options
     const before = this.#looks.get(item)?.tags ?? []
-    this.#looks.set(item, { tags: new Set([...before, ...tags]), left: looksMax })
+    const untilMs = clock.elapsed() + samplings * (samplingMsOf(item) + publishingMs)
+    this.#looks.set(item, { tags: new Set([...before, ...tags]), untilMs })
+    this.#rounds = 0
   }
 
   /** What the server itself says is its newest. */
@@ -34,23 +51,24 @@ export class LookedAt {
     this.#looks.delete(item)
   }
 
-  /** Until all of them have been sampled again, and that has been reported. */
-  pauseMs(publishingMs: number): number {
+  /** Until the next look: by then all of them should have been sampled, and reported. */
+  nextPauseMs(): number {
     let samplingMs = 0
     for (const item of this.#looks.keys()) samplingMs = Math.max(samplingMs, item.samplingMs)
-    return Math.max(pauseMsMin, samplingMs + publishingMs)
+    this.#rounds = Math.min(this.#rounds + 1, doublingsMax)
+    return Math.max(pauseMsMin, samplingMs + this.#options.publishingMs) * 2 ** (this.#rounds - 1)
   }
 
   /** What is read now of all of them; of those that were reported meanwhile the server knows better. */
   async again(read: (tags: readonly number[]) => Promise<readonly Reading[]>): Promise<readonly Reading[]> {
     const looks = [...this.#looks]
     const readings = await read(looks.flatMap(([, { tags }]) => [...tags]))
+    const now = this.#options.clock.elapsed()
     const told = new Set<number>()
     for (const [item, look] of looks) {
       if (this.#looks.get(item) !== look) continue
       for (const tag of look.tags) told.add(tag)
-      look.left -= 1
-      if (look.left === 0) this.#looks.delete(item)
+      if (now >= look.untilMs) this.#looks.delete(item)
     }
     return readings.filter(({ tag }) => told.has(tag))
   }

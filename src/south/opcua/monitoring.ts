@@ -46,7 +46,7 @@ export class Monitoring {
   readonly #refused = new Set<NumberedItem>()
   readonly #surplus = new Set<NumberedItem>()
   readonly #opaque = new KeepLatestQueue<NumberedItem, DataValue>()
-  readonly #lookedAt = new LookedAt()
+  readonly #lookedAt: LookedAt
   #isLooking = false
   #isDecoding = false
   #hasTimes = true
@@ -55,6 +55,9 @@ export class Monitoring {
 
   constructor(options: MonitoringOptions) {
     this.#options = options
+    const { clock, config, subscription } = options
+    const samplingMsOf = (item: NumberedItem): number => subscription.samplingMsOf(item)
+    this.#lookedAt = new LookedAt({ clock, publishingMs: config.opcua.publishing, samplingMsOf })
   }
 
   get counts(): { readonly items: number; readonly refused: number; readonly surplus: number } {
@@ -90,12 +93,12 @@ export class Monitoring {
   }
 
   async #lookAgain(): Promise<void> {
-    const { read, clock, config, log } = this.#options
+    const { read, clock, log } = this.#options
     const until = this.#until
     this.#isLooking = true
     while (this.#lookedAt.size > 0 && !until.aborted) {
       try {
-        await clock.sleep(this.#lookedAt.pauseMs(config.opcua.publishing), until)
+        await clock.sleep(this.#lookedAt.nextPauseMs(), until)
         this.#report(await this.#lookedAt.again((tags) => read(tags, until)))
       } catch (error) {
         if (!until.aborted) log.debug(askedAgain, errorFields(error))

@@ -49,6 +49,7 @@ type RawSession = ClientSession &
 interface CreateResult {
   readonly statusCode: { readonly value: number; isGoodish(): boolean }
   readonly monitoredItemId: number
+  readonly revisedSamplingInterval: number
 }
 
 /** Requests that wait at the server for something to report: one on its way, one to answer at once, one in reserve. */
@@ -76,6 +77,8 @@ export class Subscription {
   /** Only that of the source: reading a second time of 100,000 values a second costs 3 % of a core. */
   #timestamps = TimestampsToReturn.Source
   readonly #monitored = new Map<NumberedItem, number>()
+  /** ms, of the items that the server samples more rarely than was asked for. */
+  readonly #slower = new Map<NumberedItem, number>()
 
   private constructor(
     options: SubscriptionOptions,
@@ -120,9 +123,16 @@ export class Subscription {
     const results = await this.#create(items.map(requestOf), limit)
     for (const [at, item] of items.entries()) {
       const result = results[at]
-      if (result?.statusCode.isGoodish()) this.#monitored.set(item, result.monitoredItemId)
+      if (!result?.statusCode.isGoodish()) continue
+      this.#monitored.set(item, result.monitoredItemId)
+      if (result.revisedSamplingInterval > item.samplingMs) this.#slower.set(item, result.revisedSamplingInterval)
     }
     return results.map(statusOfResult)
+  }
+
+  /** By the server's own word. */
+  samplingMsOf(item: NumberedItem): number {
+    return this.#slower.get(item) ?? item.samplingMs
   }
 
   /** From now on with the server's own time too: for a server whose sources give none. */

@@ -340,7 +340,10 @@ describe('a serial port', () => {
     })
   })
 
-  it('can be talked to from a thread, as the daemon does, where the package `serialport` ends the process', async () => {
+  // The thread loads the driver anew: 7 s were seen beside two busy loops.
+  it('can be talked to from a thread, as the daemon does, where the package `serialport` ends the process', {
+    timeout: 60_000,
+  }, async () => {
     await using server = await startRtuFaultServer(honestly)
     await using line = await startSerialLine({ port: server.port })
     const reader = new Worker(new URL('../../support/serial-reader-process.ts', import.meta.url), { workerData: { path: line.path } })
