@@ -4,8 +4,9 @@ import { type ConnectionOptions, connect as connectTls, createSecureContext } fr
 import type { Clock } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { revealSecret } from '../../base/secret.ts'
-import { cannotConnect, closedByPeer, handshakeFailed, noHandshake } from './faults.ts'
+import { cannotConnect, closedByPeer } from './faults.ts'
 import type { PemSource, TlsSettings } from './settings.ts'
+import { handshakeFailed, noHandshake } from './tls-faults.ts'
 
 export interface SocketOptions {
   readonly host: string
