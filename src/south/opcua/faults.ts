@@ -137,8 +137,17 @@ export function writeRefused(id: string, status: number): Fault {
 export function valueRefused(id: string, value: unknown, needs: string): Fault {
   const text = typeof value === 'string' ? JSON.stringify(value.slice(0, 50)) : String(value).slice(0, 50)
   return new Fault('opcua.value-type', `${text} cannot be written to ${id}: the node is of type ${needs}.`, {
-    remedy: `Write a value that fits ${needs}.`,
+    remedy: `Write a value that fits ${needs}${forms[needs] ?? ''}.`,
   })
+}
+
+/** Of types whose values are texts of a form. */
+const forms: Readonly<Record<string, string>> = {
+  DateTime: ', like 2026-11-21T02:30:00Z',
+  Guid: ', like 72962B91-FA75-4AE6-8D28-B404DC7DAF63',
+  NodeId: ' as it is read: ns=2;s=Press, or ns=0;i=85',
+  QualifiedName: ' as it is read: 2:Press, or Press',
+  ByteString: ', in base64, and give the tag `type: bytes`',
 }
 
 export function errorText(error: unknown): string {

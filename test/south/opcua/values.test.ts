@@ -114,6 +114,7 @@ describe('the values of OPC UA', () => {
     expect(await connection.write(writes(good), until())).toEqual(good.map(() => ({ outcome: 'done' })))
     const refused = await connection.write(writes(wrong), until())
     expect(refused.map((one) => 'fault' in one && one.fault.code)).toEqual(wrong.map(() => 'opcua.value-type'))
+    expect(refused.at(-1)).toMatchObject({ fault: { remedy: expect.stringContaining('ns=2;s=Press') } })
     const read = await connection.read([...names.keys()], until())
     expect(read.map(({ value }) => value)).toEqual(good.map((value) => (value instanceof Uint8Array ? Buffer.from(value) : value)))
   })
