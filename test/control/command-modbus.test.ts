@@ -190,11 +190,11 @@ describe('a value that was read back', () => {
       const [start, count] = [pdu.readUInt16BE(1), pdu.readUInt16BE(3)]
       return pdu[0] === 3 && start <= 21 && start + count > 20 ? 2 : undefined
     }
-    await expect.poll(() => line.quality('set20')).toBe('bad')
+    await expect.poll(() => line.quality('set20'), { timeout: 10_000 }).toBe('bad')
     line.plc.intercept = () => undefined
     expect(await line.ask('set20', 4)).toMatchObject({ status: 'done', value: 4 })
     line.plc.registers.set([0x40a0, 0], 20)
-    await expect.poll(() => line.value('set20'), { timeout: 5_000 }).toBe(5)
+    await expect.poll(() => line.value('set20'), { timeout: 10_000 }).toBe(5)
   })
 
   it('is seen to spring back, though the next poll finds it as the last one did', async () => {

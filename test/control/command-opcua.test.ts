@@ -1,8 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { opcuaSchema } from '../../src/south/opcua/config.ts'
 import { opcuaDriver } from '../../src/south/opcua/driver.ts'
 import { type OpcuaPeer, type OpcuaPeerOptions, startOpcuaPeer } from '../support/opcua-peer-process.ts'
 import { startRealRoad } from './real-road.ts'
+
+// Each starts a server of its own: seconds on a quiet machine.
+vi.setConfig({ testTimeout: 60_000 })
 
 async function startPlc(confirmMs: number, { opcua = {}, ...peering }: OpcuaPeerOptions & { readonly opcua?: object } = {}) {
   await using parts = new AsyncDisposableStack()
@@ -58,7 +61,7 @@ describe('a write to an OPC UA server', () => {
 
   it('is the nearest whole number where it is scaled and the server alone knows that it holds no others', async () => {
     await using line = await startPlc(1_000)
-    await expect.poll(() => line.quality('scaled')).toBe('good')
+    await expect.poll(() => line.quality('scaled'), { timeout: 10_000 }).toBe('good')
     const near = (raw: number) => ({ status: 'done', value: (raw * 100) / 27_648 })
     expect(await line.ask('scaled', 33.3)).toMatchObject(near(9_207)) // 9206.78
     expect(await line.ask('scaled', 99.999)).toMatchObject(near(27_647)) // 27647.72, and 27648 lies above the largest that may be written
@@ -68,10 +71,10 @@ describe('a write to an OPC UA server', () => {
 
   it('has the type that the node holds now, where it is of none of its own', async () => {
     await using line = await startPlc(1_000)
-    await expect.poll(() => line.value('any')).toBe(7)
+    await expect.poll(() => line.value('any'), { timeout: 10_000 }).toBe(7)
     expect(await line.ask('any', 1.5)).toMatchObject({ status: 'refused' })
     line.peer.order('any 2.5')
-    await expect.poll(() => line.value('any'), { timeout: 5_000 }).toBe(2.5)
+    await expect.poll(() => line.value('any'), { timeout: 10_000 }).toBe(2.5)
     expect(await line.ask('any', 1.5)).toMatchObject({ status: 'done', value: 1.5 })
   })
 
@@ -84,7 +87,7 @@ describe('a write to an OPC UA server', () => {
     await expect.poll(() => line.value('double'), { timeout: 10_000 }).toBe(21.5)
   })
 
-  it('is unknown when the server is killed in it and does not come back in time', { timeout: 60_000 }, async () => {
+  it('is unknown when the server is killed in it and does not come back in time', async () => {
     await using line = await startPlc(500)
     expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done' })
     line.peer.signal('SIGSTOP') // it has the request, and never answers
@@ -95,7 +98,7 @@ describe('a write to an OPC UA server', () => {
     expect(line.journal.at(-1)).toMatchObject({ type: 'command.unknown' })
   })
 
-  it('is settled by reading back when the server hangs in it and goes on', { timeout: 60_000 }, async () => {
+  it('is settled by reading back when the server hangs in it and goes on', async () => {
     await using line = await startPlc(20_000)
     expect(await line.ask('double', 12.5)).toMatchObject({ status: 'done' })
     line.peer.signal('SIGSTOP')

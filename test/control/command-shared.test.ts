@@ -16,7 +16,7 @@ async function startPlc() {
     { path: 'guarded', address: at('hr:60', 'u16'), type: 'u16' as const, rules: { interlock: "!tags['bit']" } },
   ]
   const road = parts.use(startRealRoad(modbusTcpDriver, config, tags))
-  await expect.poll(() => road.quality('bit')).toBe('good')
+  await expect.poll(() => road.quality('bit'), { timeout: 10_000 }).toBe('good')
   const started = parts.move()
   return { plc, ...road, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }

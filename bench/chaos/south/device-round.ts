@@ -28,6 +28,9 @@ export interface RoundTag {
   readonly isWritable: boolean
 }
 
+/** Values of one tag that may wait to be passed on: more than come in one turn of the loop. */
+const toldMax = 1_000
+
 const rules: WriteRules = { confirmMs: 0, tolerance: 0, role: 'operator', ratePerSecondMax: 1_000 }
 
 /** The device loop, the real driver and the tag table, with every value looked at twice: as the driver brings it, and as the table passes it on. */
@@ -36,8 +39,8 @@ export class DeviceRound implements AsyncDisposable {
   readonly #options: DeviceRoundOptions
   readonly #driver: WatchedDriver
   readonly #table: TagTable
-  /** By tag: the last good value that the driver brought, and when. */
-  readonly #good: { value: TagValue; atMs: number }[] = []
+  /** By tag: the good values that the driver brought since the last one that was passed on, that one first; and when the newest came. */
+  readonly #good: { values: string[]; atMs: number }[] = []
   /** By tag: when the device last vouched for the value. */
   readonly #heardMs: number[] = []
   values = 0
@@ -115,8 +118,12 @@ export class DeviceRound implements AsyncDisposable {
 
   #told(readings: readonly Reading[], since: number): void {
     this.#check(readings, since)
-    for (const { tag, value, quality } of readings)
-      if (quality === 'good' && value !== null) this.#good[tag] = { value, atMs: performance.now() }
+    for (const { tag, value, quality } of readings) {
+      if (quality !== 'good' || value === null) continue
+      const values = this.#good[tag]?.values ?? []
+      if (values.at(-1) !== textOf(value)) values.push(textOf(value))
+      this.#good[tag] = { values: values.slice(-toldMax), atMs: performance.now() }
+    }
   }
 
   #check(readings: readonly Reading[], since: number): void {
@@ -131,11 +138,14 @@ export class DeviceRound implements AsyncDisposable {
   }
 
   #passedOn(tag: number, value: TagValue | null): void {
-    const good = this.#good[tag]
-    if (good !== undefined && value !== null && textOf(good.value) === textOf(value)) return
-    this.#options.lose(
-      `a value was published that was not read: ${this.#options.tags[tag]?.path} as ${textOf(value)}, read ${textOf(good?.value)}`,
-    )
+    // Two reports in one turn of the loop are passed on one after the other: what is published may be older than the newest, and never older than the last.
+    const { values = [] } = this.#good[tag] ?? {}
+    const place = values.indexOf(textOf(value))
+    if (place >= 0) values.splice(0, place)
+    else
+      this.#options.lose(
+        `a value was published that was not read: ${this.#options.tags[tag]?.path} as ${textOf(value)}, read ${values.at(-1)}`,
+      )
   }
 }
 
