@@ -10,6 +10,7 @@ import { until } from './until.ts'
 
 const main = join(repository, 'bin/lineside.js')
 const checkRuns = 5
+export const startRuns = 3
 const timeoutMs = 60_000
 const limits = { checkMs: 500, demoMs: 3_000 }
 
@@ -26,8 +27,14 @@ export async function benchCheck({ say }: BenchOptions): Promise<readonly Measur
 }
 
 /** From the command to the first good value at an MQTT subscriber: plant and daemon together. */
-export async function benchDemo({ say }: BenchOptions): Promise<readonly Measure[]> {
+export async function benchDemo({ isSmoke, say }: BenchOptions): Promise<readonly Measure[]> {
   say('lineside demo')
+  const took: number[] = []
+  while (took.length < (isSmoke ? 1 : startRuns)) took.push(await demoStart())
+  return [{ name: 'lineside demo: start to first value', value: median(took), unit: 'ms', limit: { atMost: limits.demoMs } }]
+}
+
+async function demoStart(): Promise<number> {
   using folder = temporaryFolder()
   await using program = startProgram({ args: [main, 'demo', '--state', folder.path] })
   let port = 0
@@ -36,12 +43,11 @@ export async function benchDemo({ say }: BenchOptions): Promise<readonly Measure
   })
   await until(() => port !== 0, { what: 'the MQTT address of the demo', timeoutMs, program })
   await using listener = await listenTo(port, '#', AbortSignal.timeout(timeoutMs))
-  let firstMs: number | undefined
+  let firstMs = 0
   listener.onMessage((message) => {
-    if (message.topic.startsWith('lineside/') || firstMs !== undefined) return
+    if (message.topic.startsWith('lineside/') || firstMs !== 0) return
     if (readValue(message).quality === 'good') firstMs = message.atMs
   })
-  await until(() => firstMs !== undefined, { what: 'the first value of the demo', timeoutMs, program })
-  const value = firstMs === undefined ? undefined : firstMs - program.startedMs
-  return [{ name: 'lineside demo: start to first value', value, unit: 'ms', limit: { atMost: limits.demoMs } }]
+  await until(() => firstMs !== 0, { what: 'the first value of the demo', timeoutMs, program })
+  return firstMs - program.startedMs
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { BenchOptions } from '../main.ts'
-import type { Measure } from '../report.ts'
+import { type Measure, median } from '../report.ts'
+import { startRuns } from './command-line.ts'
 import { freePort } from './free-port.ts'
 import { runSite, writeSite } from './lineside.ts'
 import { type Listener, listenTo } from './listener.ts'
@@ -19,23 +20,20 @@ const limits = { startMs: 3_000, residentMb: 340, backMs: 1_500 }
 /** The example site with OPC UA on both sides: start, memory, and the PLC's return after a short and a long absence. */
 export async function benchOpcua({ isSmoke, say }: BenchOptions): Promise<readonly Measure[]> {
   say('The example site, OPC UA client and server')
-  const ports = await plantPorts()
-  using folder = temporaryFolder()
-  const mqttPort = await freePort()
-  writeSite(folder.path, { mqttPort, opcuaPort: await freePort() })
-  const device = writePlantDevices(folder.path, ports)
-  await using plants = new Plants(ports)
+  await using plants = new Plants(await plantPorts())
   await plants.start()
-  await using running = runSite(folder.path, mqttPort)
-  const { program } = running
-  await using listener = await listenTo(mqttPort, running.filter, AbortSignal.timeout(timeoutMs))
-  const watch = watchDevice(listener, `bench/line/${device}/`)
-  await until(() => watch.goodSince(0) > 0, { what: 'the first OPC UA value', timeoutMs, program })
-  const startMs = watch.lastMs - program.startedMs
+  const startsMs: number[] = []
+  while (startsMs.length < (isSmoke ? 0 : startRuns - 1)) {
+    await using earlier = await startExample(plants.ports)
+    startsMs.push(earlier.startMs)
+  }
+  await using example = await startExample(plants.ports)
+  const { program, listener, device } = example
+  startsMs.push(example.startMs)
   await sleep(isSmoke ? 2_000 : settleMs)
   const memoryMb = residentMb(program.pid)
   const measures: Measure[] = [
-    { name: 'with OPC UA: start to first OPC UA value', value: startMs, unit: 'ms', limit: { atMost: limits.startMs } },
+    { name: 'with OPC UA: start to first OPC UA value', value: median(startsMs), unit: 'ms', limit: { atMost: limits.startMs } },
     { name: 'with OPC UA client and server: resident memory', value: memoryMb, unit: 'MB', limit: { atMost: limits.residentMb } },
   ]
   for (const awaySeconds of isSmoke ? [2] : [5, 75]) {
@@ -49,6 +47,28 @@ export async function benchOpcua({ isSmoke, say }: BenchOptions): Promise<readon
     })
   }
   return measures
+}
+
+interface Example extends AsyncDisposable {
+  readonly program: Program
+  readonly listener: Listener
+  readonly device: string
+  /** To the first OPC UA value. */
+  readonly startMs: number
+}
+
+async function startExample(ports: PlantPorts): Promise<Example> {
+  await using parts = new AsyncDisposableStack()
+  const folder = parts.use(temporaryFolder())
+  const mqttPort = await freePort()
+  writeSite(folder.path, { mqttPort, opcuaPort: await freePort() })
+  const device = writePlantDevices(folder.path, ports)
+  const { program, filter } = parts.use(runSite(folder.path, mqttPort))
+  const listener = parts.use(await listenTo(mqttPort, filter, AbortSignal.timeout(timeoutMs)))
+  const watch = watchDevice(listener, `bench/line/${device}/`)
+  await until(() => watch.goodSince(0) > 0, { what: 'the first OPC UA value', timeoutMs, program })
+  const started = parts.move()
+  return { program, listener, device, startMs: watch.lastMs - program.startedMs, [Symbol.asyncDispose]: () => started.disposeAsync() }
 }
 
 interface Recover {
