@@ -46,7 +46,7 @@ interface BenchOptions {
 export const open = { port: 0, security: ['None', 'Basic256Sha256/SignAndEncrypt'], anonymous: { role: 'operator' } }
 
 export async function startBench({ config = open, result = {}, access }: BenchOptions = {}): Promise<Bench> {
-  const parts = new AsyncDisposableStack()
+  await using parts = new AsyncDisposableStack() // a server that does not start leaves nothing either
   const stateFolder = await mkdtemp(join(tmpdir(), 'lineside-opcua-'))
   parts.defer(() => rm(stateFolder, { recursive: true, force: true }))
   const tags = new LiveTagsCopy(metas)
@@ -69,6 +69,7 @@ export async function startBench({ config = open, result = {}, access }: BenchOp
     }),
   )
   const client = parts.use(startOpcuaClient())
+  const started = parts.move()
   return {
     server,
     client,
@@ -85,7 +86,7 @@ export async function startBench({ config = open, result = {}, access }: BenchOp
       }
       tags.take([{ tag: asTagIndex(tag), sample: whole }])
     },
-    [Symbol.asyncDispose]: () => parts.disposeAsync(),
+    [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
 
