@@ -15,14 +15,12 @@ export interface Listener extends AsyncDisposable {
 }
 
 const retryEveryMs = 5
+let clients = 0
 
 /** A QoS 0 subscriber of everything that costs next to nothing, so that what is measured is the broker. Tries until the port opens. */
 export async function listenTo(port: number, filter: string, signal: AbortSignal): Promise<Listener> {
   const socket = await connected(port, signal)
   const listeners: ((message: Message) => void)[] = []
-  socket.setNoDelay(true)
-  socket.on('error', () => socket.destroy())
-  socket.write(connectPacket(`bench-${process.pid}-${port}`))
   socket.write(subscribePacket(filter))
   let rest: Buffer = Buffer.alloc(0)
   socket.on('data', (chunk) => {
@@ -37,7 +35,29 @@ export async function listenTo(port: number, filter: string, signal: AbortSignal
   }
 }
 
-/** Tries until the port opens. */
+export interface Publisher extends AsyncDisposable {
+  /** QoS 1, all in one write. */
+  publish(messages: readonly { readonly topic: string; readonly payload: string }[]): void
+}
+
+/** A publisher as cheap as the subscriber: it waits for no acknowledgement. */
+export async function publishTo(port: number, signal: AbortSignal): Promise<Publisher> {
+  const socket = await connected(port, signal)
+  let packetId = 0
+  socket.resume()
+  return {
+    publish: (messages) => {
+      const packets = messages.map(({ topic, payload }) => {
+        packetId = (packetId % 65_535) + 1
+        return packet(0x32, Buffer.concat([text(topic), Buffer.from([packetId >> 8, packetId & 0xff]), Buffer.from(payload)]))
+      })
+      socket.write(Buffer.concat(packets))
+    },
+    [Symbol.asyncDispose]: async () => void socket.destroy(),
+  }
+}
+
+/** Tries until the port opens; says who it is. */
 async function connected(port: number, signal: AbortSignal): Promise<Socket> {
   for (;;) {
     signal.throwIfAborted()
@@ -45,8 +65,15 @@ async function connected(port: number, signal: AbortSignal): Promise<Socket> {
       const attempt = connect(port, '127.0.0.1', () => resolve(attempt))
       attempt.once('error', () => resolve(undefined))
     })
-    if (socket !== undefined) return socket
-    await sleep(retryEveryMs)
+    if (socket === undefined) {
+      await sleep(retryEveryMs)
+      continue
+    }
+    clients += 1
+    socket.setNoDelay(true)
+    socket.on('error', () => socket.destroy())
+    socket.write(connectPacket(`bench-${process.pid}-${clients}`))
+    return socket
   }
 }
 

@@ -53,6 +53,7 @@ interface Waiting {
 export class Starts {
   readonly #options: StartsOptions
   readonly #waiting: Waiting[] = []
+  readonly #waitingOf = { flow: new Map<string, number>(), group: new Map<string, number>() }
   readonly #running = new Map<string, Start>()
   readonly #inGroup = new Map<string, number>()
   readonly #locks = new Map<string, { readonly holder: string; count: number }>()
@@ -71,7 +72,7 @@ export class Starts {
   }
 
   waitingOf(flow: string): number {
-    return this.#waiting.reduce((count, { start }) => count + (start.flow === flow ? 1 : 0), 0)
+    return this.#waitingOf.flow.get(flow) ?? 0
   }
 
   offer(start: Start): Verdict {
@@ -105,8 +106,7 @@ export class Starts {
   withdraw(run: string): boolean {
     const place = this.#waiting.findIndex(({ start }) => start.run === run)
     if (place < 0) return false
-    const [gone] = this.#waiting.splice(place, 1)
-    gone?.start.giveWay()
+    this.#take(place)?.giveWay()
     this.#plan()
     return true
   }
@@ -121,6 +121,7 @@ export class Starts {
   }
 
   #isFirst(start: Start): boolean {
+    if (!this.#hasRoom(start)) return false
     const rank = this.#rankOf(start)
     const claimed = new Set<string>()
     for (const { start: other, rank: otherRank } of this.#waiting) {
@@ -128,7 +129,7 @@ export class Starts {
       if (other.group === start.group) return false
       for (const lock of other.locks) claimed.add(lock)
     }
-    return this.#hasRoom(start) && this.#hasLocks(start, claimed)
+    return this.#hasLocks(start, claimed)
   }
 
   #rankOf({ priority, isExempt }: Start): number {
@@ -137,8 +138,18 @@ export class Starts {
 
   #enqueue(start: Start): void {
     const rank = this.#rankOf(start)
-    const after = this.#waiting.findIndex((other) => other.rank > rank)
-    this.#waiting.splice(after < 0 ? this.#waiting.length : after, 0, { start, rank })
+    this.#waiting.splice(placeBehind(this.#waiting, rank), 0, { start, rank })
+    count(this.#waitingOf.flow, start.flow, 1)
+    count(this.#waitingOf.group, start.group, 1)
+  }
+
+  /** Out of the queue. */
+  #take(place: number): Start | undefined {
+    const [taken] = this.#waiting.splice(place, 1)
+    if (taken === undefined) return undefined
+    count(this.#waitingOf.flow, taken.start.flow, -1)
+    count(this.#waitingOf.group, taken.start.group, -1)
+    return taken.start
   }
 
   #hasRoom({ group, concurrency, isExempt }: Start): boolean {
@@ -197,25 +208,47 @@ export class Starts {
     })
   }
 
+  /** From the first on, and no further than to where every group that waits has been found full: the queue may be long. */
   #admit(): void {
     const claimed = new Set<string>()
+    const full = new Set<string>()
     let begun = 0
-    for (const waiting of this.#waiting.slice()) {
-      const { start } = waiting
-      if (!this.#hasRoom(start)) continue // its locks are not claimed: it could not begin if it had them
-      if (!this.#hasLocks(start, claimed)) {
+    for (let place = 0; full.size < this.#waitingOf.group.size; ) {
+      const start = this.#waiting[place]?.start
+      if (start === undefined) return
+      if (!this.#hasRoom(start)) {
+        full.add(start.group) // its locks are not claimed: it could not begin if it had them
+        place += 1
+      } else if (!this.#hasLocks(start, claimed)) {
         for (const lock of start.locks) claimed.add(lock)
-        continue
-      }
-      if (begun >= beginsPerTurn) {
+        place += 1
+      } else if (begun >= beginsPerTurn) {
         this.#plan()
         return
+      } else {
+        begun += 1
+        this.#take(place)
+        this.#begin(start)
       }
-      begun += 1
-      this.#waiting.splice(this.#waiting.indexOf(waiting), 1)
-      this.#begin(start)
     }
   }
+}
+
+/** Behind all that are no later; they stand in order. */
+function placeBehind(waiting: readonly Waiting[], rank: number): number {
+  let low = 0
+  for (let high = waiting.length; low < high; ) {
+    const middle = (low + high) >> 1
+    if ((waiting[middle]?.rank ?? 0) > rank) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+function count(counts: Map<string, number>, key: string, change: number): void {
+  const left = (counts.get(key) ?? 0) + change
+  if (left > 0) counts.set(key, left)
+  else counts.delete(key)
 }
 
 /** Starts a second of one flow, and how many may come at once: a flow that begins itself over and over must not be all that the gateway does. */

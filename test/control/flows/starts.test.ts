@@ -56,6 +56,21 @@ describe('the starts of runs', () => {
     expect(begun).toEqual(['a', 'b', 'c'])
   })
 
+  it('find the one that may begin behind many of groups that are full', async () => {
+    const { offer, end, begun, starts } = startStarts()
+    offer('a1')
+    for (const run of ['a2', 'a3']) offer(run)
+    offer('b1', { group: 'b' })
+    for (const run of ['b2', 'b3']) offer(run, { group: 'b' })
+    expect(['f', 'b'].map((flow) => starts.waitingOf(flow))).toEqual([2, 2])
+    await end('b1')
+    expect(begun).toEqual(['a1', 'b1', 'b2'])
+    starts.withdraw('a2')
+    await end('a1')
+    expect(begun).toEqual(['a1', 'b1', 'b2', 'a3'])
+    expect(['f', 'b'].map((flow) => starts.waitingOf(flow))).toEqual([0, 1])
+  })
+
   it('let the more important ones before the others, but not for ever', async () => {
     const { offer, end, begun, clock } = startStarts()
     offer('first')
