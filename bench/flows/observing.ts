@@ -78,11 +78,17 @@ const waits = new Set(['(idle)', '(program)', 'committed'])
 function sumsOf({ nodes, samples, timeDeltas }: Profile): { readonly busy: number; readonly observing: number } {
   const byId = new Map(nodes.map((node) => [node.id, node]))
   const observing = new Set<number>()
-  const mark = (id: number): void => {
+  const mark = (id: number, isAlong: boolean): void => {
+    const { callFrame, children = [] } = byId.get(id) ?? {}
+    // Events go along, as texts, in the call that takes the records of runs to the store: without them it would be made as well.
+    if (isAlong && callFrame?.url.endsWith('/base/door.ts') === true) return
     observing.add(id)
-    for (const child of byId.get(id)?.children ?? []) mark(child)
+    for (const child of children) mark(child, isAlong || callFrame?.functionName === 'along')
   }
-  for (const { id, callFrame } of nodes) if (observers.test(callFrame.url) || callFrame.functionName === 'metrics') mark(id)
+  for (const { id, callFrame } of nodes) {
+    const isInCall = callFrame.functionName === 'along' || callFrame.functionName === 'tellKept'
+    if (observers.test(callFrame.url) || callFrame.functionName === 'metrics') mark(id, isInCall)
+  }
   const sums = { at: 0, busy: 0, observing: 0 }
   for (const [place, id] of samples.entries()) {
     const us = timeDeltas[place] ?? 0

@@ -5,7 +5,7 @@ import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { firstFailure, type Running, startLoop } from '../base/running.ts'
 import type { DeviceStatus } from '../model/device.ts'
-import type { SiteEvent } from '../model/event.ts'
+import type { AnyEvent, SiteEvent } from '../model/event.ts'
 import { packChanges } from '../model/packed-changes.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { TagIndex, TagMeta } from '../model/tag.ts'
@@ -167,7 +167,7 @@ function openSinks(data: ControlData, { store, north, clock, log }: ControlPorts
   const grown = (): void => {
     for (const tell of journalled) tell()
   }
-  const append = async (events: readonly SiteEvent[]): Promise<void> => {
+  const append = async (events: readonly AnyEvent[]): Promise<void> => {
     await store.call('append', events)
     grown()
   }

@@ -2,17 +2,17 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
-import { cloudEvent } from '../model/cloud-event.ts'
-import type { SiteEvent } from '../model/event.ts'
+import { cloudEventText } from '../model/cloud-event.ts'
+import { eventDataText, type SiteEvent, type WrittenEvent } from '../model/event.ts'
 import type { LocalMessage } from './contract.ts'
 
 export interface EventsOptions {
   readonly site: string
   readonly node: string
   /** Resolves when the event is kept, or when keeping it must not hold anybody up any longer. */
-  readonly journal: (event: SiteEvent) => Promise<void>
+  readonly journal: (event: WrittenEvent) => Promise<void>
   /** The same where nobody waits for it: it may take a moment longer. */
-  readonly gather: (event: SiteEvent) => Promise<void>
+  readonly gather: (event: WrittenEvent) => Promise<void>
   /** To every upstream that wants the topic. */
   readonly outbox: (topic: string, payload: string) => Promise<void>
   readonly broker: (messages: readonly LocalMessage[]) => Promise<unknown>
@@ -41,21 +41,21 @@ export class Events {
 
   /** Resolves as the journal does; telling others is not waited for. Never rejects. */
   async record(told: SiteEvent): Promise<void> {
-    const event = { ...told, uid: told.uid ?? randomUUID() }
+    const event = written(told)
     await this.#options.journal(event)
     if (this.#tell(event)) this.#tellNow()
   }
 
   /** Of what happens often, and nobody waits for: kept and told in batches. */
   async note(told: SiteEvent): Promise<void> {
-    const event = { ...told, uid: told.uid ?? randomUUID() }
+    const event = written(told)
     await this.#options.gather(event)
     this.#tellSoon(event)
   }
 
   /** Of what is kept together with something else: `keep` resolves when it is. Rejects as `keep` does, and then nothing is told. */
-  async tellKept(told: readonly SiteEvent[], keep: (events: readonly SiteEvent[]) => Promise<unknown>): Promise<void> {
-    const events = told.map((event) => ({ ...event, uid: event.uid ?? randomUUID() }))
+  async tellKept(told: readonly SiteEvent[], keep: (events: readonly WrittenEvent[]) => Promise<unknown>): Promise<void> {
+    const events = told.map(written)
     await keep(events)
     for (const event of events) this.#tellSoon(event)
   }
@@ -72,18 +72,18 @@ export class Events {
   }
 
   /** False where too many wait. */
-  #tell(event: SiteEvent & { readonly uid: string }): boolean {
+  #tell(event: WrittenEvent): boolean {
     const { site, node } = this.#options
     if (this.#waiting.length >= tellingsMax) {
       this.#untold += 1
       return false
     }
     const topic = `lineside/${node}/events/${event.type}`
-    this.#waiting.push({ topic, payload: JSON.stringify(cloudEvent(event, { site })), qos: 1, isRetained: false })
+    this.#waiting.push({ topic, payload: cloudEventText(event, { site }), qos: 1, isRetained: false })
     return true
   }
 
-  #tellSoon(event: SiteEvent & { readonly uid: string }): void {
+  #tellSoon(event: WrittenEvent): void {
     if (this.#tell(event)) this.#gathering ??= this.#options.clock.after(gatherMs, () => this.#tellNow())
   }
 
@@ -111,4 +111,8 @@ export class Events {
     }
     this.#isTelling = false
   }
+}
+
+function written(event: SiteEvent): WrittenEvent {
+  return { ...event, uid: event.uid ?? randomUUID(), data: eventDataText(event.data) }
 }

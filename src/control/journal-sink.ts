@@ -3,11 +3,11 @@ import { Fault } from '../base/fault.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { DropOldestQueue } from '../base/queue.ts'
-import type { SiteEvent } from '../model/event.ts'
+import type { AnyEvent } from '../model/event.ts'
 
 export interface JournalSinkOptions {
   /** Resolves when the events are on disk. */
-  readonly append: (events: readonly SiteEvent[]) => Promise<unknown>
+  readonly append: (events: readonly AnyEvent[]) => Promise<unknown>
   readonly clock: Clock
   readonly log: Log
 }
@@ -23,11 +23,11 @@ const gatherMax = 200
 /** The way of events into the journal. While the store is away they wait in memory, in order. */
 export class JournalSink {
   readonly #options: JournalSinkOptions
-  readonly #late = new DropOldestQueue<SiteEvent>({ sizeMax: lateMax })
+  readonly #late = new DropOldestQueue<AnyEvent>({ sizeMax: lateMax })
   #lateTotal = 0
   #refused = 0
   #isCatchingUp = false
-  #gathered: { readonly event: SiteEvent; readonly kept: () => void }[] = []
+  #gathered: { readonly event: AnyEvent; readonly kept: () => void }[] = []
   #gathering: Disposable | undefined
 
   constructor(options: JournalSinkOptions) {
@@ -35,7 +35,7 @@ export class JournalSink {
   }
 
   /** Resolves when the event is kept, or after a second when the store does not answer. Never rejects. */
-  async record(event: SiteEvent): Promise<void> {
+  async record(event: AnyEvent): Promise<void> {
     this.#appendGathered()
     if (this.#late.size > 0) return this.#keepForLater([event]) // order matters more than one early record
     const kept = this.#append([event])
@@ -45,7 +45,7 @@ export class JournalSink {
   }
 
   /** The same of an event that nobody waits for: it may wait a moment for others. */
-  async gather(event: SiteEvent): Promise<void> {
+  async gather(event: AnyEvent): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#gathered.push({ event, kept: resolve })
     if (this.#gathered.length >= gatherMax) this.#appendGathered()
@@ -57,7 +57,7 @@ export class JournalSink {
    * Something is on its way to the same disk: what is gathered goes along. `send` keeps the events with it, or nothing; it is asked once more,
    * without them, where it failed, for they may be the reason.
    */
-  async along(send: (events: readonly SiteEvent[]) => Promise<unknown>): Promise<void> {
+  async along(send: (events: readonly AnyEvent[]) => Promise<unknown>): Promise<void> {
     if (this.#late.size > 0) await this.#appendGathered()
     const { events, kept } = this.#takeGathered()
     try {
@@ -101,7 +101,7 @@ export class JournalSink {
       )
   }
 
-  #takeGathered(): { readonly events: readonly SiteEvent[]; readonly kept: () => void } {
+  #takeGathered(): { readonly events: readonly AnyEvent[]; readonly kept: () => void } {
     this.#gathering?.[Symbol.dispose]()
     this.#gathering = undefined
     const gathered = this.#gathered.splice(0)
@@ -119,18 +119,18 @@ export class JournalSink {
     kept()
   }
 
-  async #append(events: readonly SiteEvent[]): Promise<void> {
+  async #append(events: readonly AnyEvent[]): Promise<void> {
     await this.#options.append(events).catch(() => this.#keepForLater(events))
   }
 
-  #keepForLater(events: readonly SiteEvent[]): void {
+  #keepForLater(events: readonly AnyEvent[]): void {
     this.#lateTotal += events.length
     for (const event of events) this.#late.push(event)
     if (!this.#isCatchingUp) void this.#catchUp()
   }
 
   /** What the store will never take must not stand in the way of what follows, nor take along what it came with. */
-  async #again(batch: readonly SiteEvent[], error: unknown): Promise<void> {
+  async #again(batch: readonly AnyEvent[], error: unknown): Promise<void> {
     if (!(error instanceof Fault) || error.isRetryable) this.#late.unshift(batch)
     else if (batch.length === 1) {
       this.#refused += 1

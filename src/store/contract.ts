@@ -1,6 +1,6 @@
 import type { EpochMs } from '../base/clock.ts'
 import type { Packed } from '../base/packed.ts'
-import type { SiteEvent } from '../model/event.ts'
+import type { AnyEvent } from '../model/event.ts'
 import type {
   Consumed,
   ConsumerCursor,
@@ -17,9 +17,9 @@ import type {
 /** What other rooms may ask of the store. Every answer to a write comes after the commit: an answer is a promise kept on disk. */
 export interface StoreCalls {
   /** To the journal. */
-  append(events: readonly SiteEvent[]): null
+  append(events: readonly AnyEvent[]): null
   /** To the journal of runs, in order, and to the journal what is told with it: all or nothing. */
-  recordRuns(ask: { readonly records: readonly RunRecord[]; readonly events?: readonly SiteEvent[] }): null
+  recordRuns(ask: { readonly records: readonly RunRecord[]; readonly events?: readonly AnyEvent[] }): null
   /** The next runs that have begun and not ended, oldest first, with their records in order. */
   openRuns(ask: { readonly afterId: number }): OpenRuns
   /** Newest first. */

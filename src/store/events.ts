@@ -26,13 +26,18 @@ const answerRowsMax = 10_000
 const answerCharsMax = 8 * 1024 ** 2
 /** How many rows one look passes over, found or not: the thread that looks is the one that commits. */
 const lookRows = 20_000
+/** In one statement: two thirds of the work of one by one. More of them save nothing. */
+const rowsAtOnce = 4
 /** After every character that a text can hold. */
 const last = '\u{10ffff}'
 
 export function openEventTable(db: Db): EventTable {
-  const insert = db.prepare<[string, string, string, number, string]>(
-    'INSERT INTO events (uid, type, subject, time_ms, data) VALUES (?, ?, ?, ?, ?)',
-  )
+  const inserting = (rows: number) =>
+    db.prepare<(string | number)[]>(
+      `INSERT INTO events (uid, type, subject, time_ms, data) VALUES ${Array.from({ length: rows }, () => '(?, ?, ?, ?, ?)').join(', ')}`,
+    )
+  const insertOne = inserting(1)
+  const insertSome = inserting(rowsAtOnce)
   const newest = db.prepare<[number], EventColumns>('SELECT * FROM events ORDER BY id DESC LIMIT ?')
   const newestOfType = db.prepare<[string, number], EventColumns>('SELECT * FROM events WHERE type = ? ORDER BY id DESC LIMIT ?')
   const span = db.prepare<[], Span>('SELECT (SELECT min(id) FROM events) AS first, (SELECT max(id) FROM events) AS last')
@@ -44,7 +49,9 @@ export function openEventTable(db: Db): EventTable {
   }
   return {
     append: (rows) => {
-      for (const { uid, type, subject, timeMs, data } of rows) insert.run(uid, type, subject, timeMs, data)
+      const whole = rows.length - (rows.length % rowsAtOnce)
+      for (let place = 0; place < whole; place += rowsAtOnce) insertSome.run(...rows.slice(place, place + rowsAtOnce).flatMap(columnsOf))
+      for (const row of rows.slice(whole)) insertOne.run(...columnsOf(row))
     },
     latest: ({ type, rowsMax }) => {
       const count = Math.max(0, Math.min(rowsMax, answerRowsMax))
@@ -57,6 +64,10 @@ export function openEventTable(db: Db): EventTable {
       return first === null || end === null ? 0 : end - first + 1
     },
   }
+}
+
+function columnsOf({ uid, type, subject, timeMs, data }: EventRow): readonly (string | number)[] {
+  return [uid, type, subject, timeMs, data]
 }
 
 interface Span {

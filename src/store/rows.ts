@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Fault } from '../base/fault.ts'
-import type { SiteEvent } from '../model/event.ts'
+import { type AnyEvent, eventDataText } from '../model/event.ts'
 import type { InboxItem, JournalEvent } from '../model/journal.ts'
 import type { OutgoingMessage, RunRecord } from './contract.ts'
 
@@ -40,7 +40,7 @@ export interface SizedRow<Row> {
 /**
  * An event that cannot be kept as it is, is kept without its data, which says why: that something happened must not be lost because of how it was told.
  */
-export function eventRows(events: readonly SiteEvent[]): Sized<EventRow> {
+export function eventRows(events: readonly AnyEvent[]): Sized<EventRow> {
   refuseTooMany(events.length)
   return withinCall(events.map(eventRow), (row) => row.bytes)
 }
@@ -54,22 +54,16 @@ export function inboxRows(items: readonly InboxItem[]): Sized<InboxRowText & { r
   return withinCall(rows, (row) => row.bytes)
 }
 
-function eventRow(event: SiteEvent, place: number): EventRow {
-  const data = eventData(event.data)
+function eventRow(event: AnyEvent, place: number): EventRow {
+  const data = eventData(event)
   const uid = event.uid ?? randomUUID()
   const names = nameBytes('id', uid, place) + nameBytes('type', event.type, place) + nameBytes('subject', event.subject, place)
   const bytes = names + Buffer.byteLength(data) + rowOverheadBytes
   return { uid, type: event.type, subject: event.subject, timeMs: moment(event.timeMs, place), data, bytes }
 }
 
-function eventData(data: unknown): string {
-  let text: string | undefined
-  try {
-    text = JSON.stringify(data)
-  } catch (error) {
-    return JSON.stringify({ unkept: error instanceof Error ? error.message : 'not JSON' })
-  }
-  if (text === undefined) return '{}'
+function eventData({ data }: AnyEvent): string {
+  const text = typeof data === 'string' ? data : eventDataText(data)
   return text.length > rowBytesMax ? JSON.stringify({ unkept: `${text.length} characters of data` }) : text
 }
 

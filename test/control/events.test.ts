@@ -1,19 +1,20 @@
 import { describe, expect, it } from 'vitest'
 import { epochMs } from '../../src/base/clock.ts'
 import { Fault } from '../../src/base/fault.ts'
-import { Events } from '../../src/control/events.ts'
+import { Events, type EventsOptions } from '../../src/control/events.ts'
+import type { WrittenEvent } from '../../src/model/event.ts'
 import { startManualClock } from '../support/manual-clock.ts'
 import { keptLog } from '../support/quiet-log.ts'
 
 const lost = { type: 'device.lost', subject: 'press-07', timeMs: epochMs(0), data: { why: 'cable' } }
 
-function startEvents(options: { readonly isNorthAway?: boolean } = {}) {
+function startEvents(options: { readonly isNorthAway?: boolean } & Partial<Pick<EventsOptions, 'journal'>> = {}) {
   const told: { readonly by: string; readonly topic: string; readonly payload: string }[] = []
   const clock = startManualClock()
   const events = new Events({
     site: 'acme/münchen/line-1',
     node: 'edge-07',
-    journal: async (event) => void told.push({ by: 'journal', topic: event.type, payload: '' }),
+    journal: options.journal ?? (async (event) => void told.push({ by: 'journal', topic: event.type, payload: '' })),
     gather: async (event) => void told.push({ by: 'journal', topic: event.type, payload: '' }),
     outbox: async (topic, payload) => void told.push({ by: 'outbox', topic, payload }),
     broker: async (messages) => {
@@ -49,6 +50,19 @@ describe('an event', () => {
       datacontenttype: 'application/json',
       data: { why: 'cable' },
     })
+  })
+
+  it('is written once: the journal gets the text that clients get', async () => {
+    const kept: WrittenEvent[] = []
+    const { events, told } = startEvents({ journal: async (event) => void kept.push(event) })
+    await events.record({ ...lost, data: { why: 'say "no"\n', at: { depth: [1, null] } } })
+    const circle: Record<string, unknown> = {}
+    circle['self'] = circle
+    await events.record({ ...lost, data: circle })
+    await turn()
+    const payloads = told.filter(({ by }) => by === 'outbox').map(({ payload }) => JSON.parse(payload) as { readonly data: unknown })
+    expect(payloads.map(({ data }) => data)).toEqual(kept.map(({ data }) => JSON.parse(data)))
+    expect(payloads).toMatchObject([{ data: { why: 'say "no"\n' } }, { data: { unkept: expect.stringContaining('circular') } }])
   })
 
   it('that is kept together with something else is told when it is, and not where it is not', async () => {

@@ -2,16 +2,16 @@ import { describe, expect, it } from 'vitest'
 import { epochMs } from '../../src/base/clock.ts'
 import { Fault } from '../../src/base/fault.ts'
 import { JournalSink } from '../../src/control/journal-sink.ts'
-import type { SiteEvent } from '../../src/model/event.ts'
+import type { AnyEvent } from '../../src/model/event.ts'
 import { startManualClock } from '../support/manual-clock.ts'
 import { keptLog } from '../support/quiet-log.ts'
 
-const event = (type: string): SiteEvent => ({ type, subject: 'press', timeMs: epochMs(0), data: {} })
+const event = (type: string): AnyEvent => ({ type, subject: 'press', timeMs: epochMs(0), data: {} })
 
 function startSink() {
   const clock = startManualClock()
   const store = { kept: [] as string[], calls: 0, refused: '', fault: undefined as Fault | undefined }
-  const append = async (events: readonly SiteEvent[]): Promise<void> => {
+  const append = async (events: readonly AnyEvent[]): Promise<void> => {
     if (store.fault !== undefined) throw store.fault
     if (events.some(({ type }) => type === store.refused)) throw new Fault('store.row-invalid', 'No.', { remedy: 'Look.' })
     store.calls += 1
@@ -67,7 +67,7 @@ describe('the way into the journal', () => {
   it('lets what is gathered go along with what is being kept, once, and without it where that fails', async () => {
     const { clock, store, sink } = startSink()
     const sent: (readonly string[])[] = []
-    const send = async (events: readonly SiteEvent[]): Promise<void> => {
+    const send = async (events: readonly AnyEvent[]): Promise<void> => {
       sent.push(events.map(({ type }) => type))
       if (events.some(({ type }) => type === 'bad')) throw new Fault('store.row-invalid', 'No.', { remedy: 'Look.' })
     }

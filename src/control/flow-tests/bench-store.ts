@@ -1,6 +1,6 @@
 import type { Door } from '../../base/door.ts'
 import { Fault } from '../../base/fault.ts'
-import type { SiteEvent } from '../../model/event.ts'
+import type { AnyEvent } from '../../model/event.ts'
 import type { ConsumerCursor, JournalEvent } from '../../model/journal.ts'
 import type { KeptRun, RunRecord, RunState, StepRecord, StoreCalls } from '../../store/contract.ts'
 
@@ -24,10 +24,11 @@ export class BenchStore {
   readonly #cursors = new Map<string, ConsumerCursor>()
   #lastId = 0
 
-  append(event: SiteEvent): void {
+  append(event: AnyEvent): void {
     this.#lastId += 1
     const id = this.#lastId
-    this.events.push({ ...event, id, uid: event.uid ?? `e${id}` })
+    const data = typeof event.data === 'string' ? (JSON.parse(event.data) as JournalEvent['data']) : event.data
+    this.events.push({ ...event, data, id, uid: event.uid ?? `e${id}` })
     if (this.events.length > eventsMax) this.events.splice(0, eventsMax / 2)
   }
 
