@@ -49,6 +49,8 @@ export interface ControlData {
   readonly upstreams: Readonly<Record<string, Wanted>>
   readonly routes: readonly RouteConfig[]
   readonly services: Readonly<Record<string, ServiceConfig>>
+  /** Filters of tags whose history is kept, beside those that flows ask for. */
+  readonly history?: { readonly tags: readonly string[] }
 }
 
 export interface ControlPorts {

@@ -34,7 +34,7 @@ export async function* runFlowTests(
   files: readonly LoadedFlowTests[],
   filter: FlowTestFilter = {},
 ): AsyncGenerator<FlowTestResult> {
-  const bench = benchSite(site)
+  const bench = benchSite({ ...site, history: site.storage.history })
   for (const { file, tests, lines } of files) {
     if (filter.flow !== undefined && tests.flow !== filter.flow) continue
     for (const [place, own] of tests.cases.entries()) {

@@ -29,7 +29,7 @@ const lineSchema = z.union([
 /** Plays recordings to one flow of a site. */
 export async function replay(site: Site, flow: string, files: readonly string[]): Promise<Replayed> {
   return await replayFlow({
-    site: benchSite(site),
+    site: benchSite({ ...site, history: site.storage.history }),
     flow,
     recorded: inOrder(files.map((file) => linesOf(file, site.site))),
     clock: systemClock,

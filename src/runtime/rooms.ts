@@ -17,7 +17,8 @@ export const roomEntries: readonly [store: RoomEntry, north: RoomEntry, control:
 /** What each room of a site is told: just what it needs. */
 export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
   const stateFolder = site.storage.path
-  const store: StoreData = { path: stateFolder, outbox: { upstreams: outboxLimits(site) } }
+  const { history } = site.storage
+  const store: StoreData = { path: stateFolder, outbox: { upstreams: outboxLimits(site) }, history }
   const flowTopics = site.flows.flatMap(({ on }) =>
     on.flatMap((trigger) => (trigger.kind === 'topic' ? [fullFilter(trigger.topic, site.site)] : [])),
   )
@@ -45,6 +46,7 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     upstreams: mapValues(site.upstreams, ({ send, streams, format }, name) => ({ send, streams, ...tellingOf(site, { name, format }) })),
     routes: site.routes,
     services: site.services,
+    history: { tags: history.tags },
     ...(site.pipeline === undefined ? {} : { pipeline: site.pipeline }),
   }
   return { store, north, control }

@@ -1,11 +1,11 @@
 import type { FlowStep, StepOf } from '../control/flows/config.ts'
+import { checkQuery } from './check-flow-query.ts'
 import { checkAlarm } from './check-flow-triggers.ts'
 import { checkWrite } from './check-flow-writes.ts'
 import { suggestion } from './did-you-mean.ts'
 import { type FlowContext, isKnownDevice, knownTag, report } from './flow-context.ts'
 import { checkedTemplate, checkStepCondition } from './flow-expressions.ts'
 import type { StepAt } from './flow-steps.ts'
-import { valueAt } from './schema-problems.ts'
 import type { Path } from './source.ts'
 
 /** Each step by itself: what it names is there, what it computes compiles, what it does can be done. */
@@ -195,14 +195,6 @@ function checkCall(step: StepOf<'call'>, at: StepAt, context: FlowContext): void
     severity: 'warning',
   } as const
   report({ path: step.retry === undefined ? path : [...at.path, 'retry'] }, finding, context)
-}
-
-function checkQuery(step: StepOf<'query'>, at: StepAt, context: FlowContext): void {
-  const path = [...at.path, 'query']
-  checkTagNames(step.tags, [...path, 'tags'], at, context)
-  if (valueAt(context.parts.site?.source.value, ['storage', 'history']) !== undefined) return
-  const finding = { code: 'flow.no-history', message: 'This gateway keeps no history.', remedy: 'Read the tags, or count in the PLC.' }
-  report({ path }, finding, context)
 }
 
 function checkPick(step: StepOf<'pick'>, at: StepAt, context: FlowContext): void {

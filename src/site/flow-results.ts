@@ -19,7 +19,7 @@ const results: Readonly<Partial<Record<StepKind, Results>>> = {
 /** Of `steps['id'].result` and the keys behind it. */
 export function resultOf(step: FlowStep, [key]: readonly string[]): Reference | undefined {
   if (step.kind === 'run') return undefined
-  const known = step.kind === 'read' || step.kind === 'query' ? tagsOf(step.tags) : results[step.kind]
+  const known = step.kind === 'read' ? tagsOf(step.tags) : step.kind === 'query' ? queried(step.tags) : results[step.kind]
   if (known === undefined) {
     const message = `\`${step.id}\` does ${step.kind}, which has no result.`
     return { problem: { message, remedy: 'A step has `failed` and `status` in any case.' } }
@@ -28,6 +28,11 @@ export function resultOf(step: FlowStep, [key]: readonly string[]): Reference | 
   if (Object.hasOwn(known, key)) return { type: known[key], keys: 3 }
   const message = `The result of \`${step.id}\` has no \`${key.slice(0, 100)}\`.`
   return { problem: { message, remedy: suggestion(key, Object.keys(known)) } }
+}
+
+function queried(tags: readonly string[]): Results | 'any' {
+  const asked = tagsOf(tags)
+  return asked === 'any' ? asked : { ...asked, known: undefined }
 }
 
 /** Where the names are only made when it runs, anything may be asked for. */

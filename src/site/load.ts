@@ -146,7 +146,7 @@ function assembled(folder: string, file: SiteFile, { parts, environment }: Assem
     ...(file.opcua === undefined ? {} : { opcua: file.opcua }),
     api: file.api,
     upstreams: file.upstreams,
-    storage: { path: resolve(folder, file.storage.path ?? defaultStatePath(environment)) },
+    storage: { ...file.storage, path: resolve(folder, file.storage.path ?? defaultStatePath(environment)) },
     devices,
     tags: devices.flatMap((device) => device.tags.map(metaOf)),
     flows: parts.flows.flatMap(({ part }) => (part.config === undefined ? [] : [withoutUnits(part.config, parts.tags)])),

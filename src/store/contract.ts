@@ -1,6 +1,7 @@
 import type { EpochMs } from '../base/clock.ts'
 import type { Packed } from '../base/packed.ts'
 import type { AnyEvent } from '../model/event.ts'
+import type { HistoryAsk, HistoryBatch, HistoryPage } from '../model/history.ts'
 import type {
   Consumed,
   ConsumerCursor,
@@ -54,6 +55,9 @@ export interface StoreCalls {
   deadLetters(ask: DeadLetterAsk): readonly DeadLetter[]
   /** Into the inboxes of their consumers again, or away. How many of each consumer. */
   orderDeadLetters(order: DeadLetterOrder): Readonly<Record<string, number>>
+  keepHistory(batch: HistoryBatch): null
+  /** What a tag was, oldest first, beginning with a value that was in force at `fromMs` where one is known. */
+  historyPage(ask: HistoryAsk): HistoryPage
 }
 
 /** What the store tells north. */

@@ -8,13 +8,14 @@ import type { StoreParts } from './parts.ts'
 
 /** What the store shows of itself. A file in trouble shows what can be known without it. */
 export function storeMetrics(parts: StoreParts): readonly Metric[] {
-  const { journal, outbox, sessions, journalWriter, outboxWriter, sessionsWriter, trimmed } = parts
+  const { journal, outbox, sessions, journalWriter, outboxWriter, sessionsWriter, history, trimmed } = parts
   const counts = readOr(journal, (tables) => tables.counts(), undefined)
   const statuses = readOr(outbox, (tables) => tables.status(), [])
   return [
     ...fileMetrics(journal, journalWriter.stats()),
     ...fileMetrics(outbox, outboxWriter.stats()),
     ...fileMetrics(sessions, sessionsWriter.stats()),
+    ...(history.isUsed ? fileMetrics(history.file, history.writer.stats()) : []),
     gauge(
       'lineside_store_reserve_held',
       '0 while the disk is full: what room is left serves to take rows away.',

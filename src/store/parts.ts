@@ -4,6 +4,7 @@ import type { Log } from '../base/log.ts'
 import type { SiteEvent } from '../model/event.ts'
 import { CommitGroup } from './commit-group.ts'
 import { StoreFile } from './file.ts'
+import { type History, type HistoryLimits, historySchema, openHistory } from './history.ts'
 import { type Journal, journalSchema, openJournal } from './journal.ts'
 import { type Outbox, openOutbox } from './outbox.ts'
 import { type OutboxLimits, outboxSchema } from './outbox-schema.ts'
@@ -20,6 +21,15 @@ export interface StoreOptions {
   readonly outbox: Readonly<Record<string, OutboxLimits>>
   /** Default: `journalBytesMax`. */
   readonly journalBytesMax?: number
+  /** Default: `historyLimits`. */
+  readonly history?: HistoryLimits
+}
+
+/** It is opened with the first value that is kept: most sites have none. */
+interface HistoryPart {
+  readonly file: StoreFile<History>
+  readonly writer: CommitGroup<History>
+  isUsed: boolean
 }
 
 /** The files, and the one writer of each. */
@@ -30,6 +40,7 @@ export interface StoreParts {
   readonly journalWriter: CommitGroup<Journal>
   readonly outboxWriter: CommitGroup<Outbox>
   readonly sessionsWriter: CommitGroup<Sessions>
+  readonly history: HistoryPart
   /** Room for taking rows away on a full disk. */
   readonly reserve: Reserve
   /** Rows that retention took from the journal since the start. */
@@ -38,6 +49,8 @@ export interface StoreParts {
 
 /** A year of an ordinary line's events. */
 const journalBytesMax = 256 * 1024 ** 2
+
+const historyLimits: HistoryLimits = { keepMs: 90 * 86_400_000, sizeBytesMax: 256 * 1024 ** 2 }
 
 /** `tell` hears what the files have to say of themselves. Nothing is opened yet. */
 export function openParts(options: StoreOptions, tell: (event: SiteEvent) => void): StoreParts {
@@ -82,10 +95,27 @@ export function openParts(options: StoreOptions, tell: (event: SiteEvent) => voi
   const journalWriter = new CommitGroup({ file: journal, clock, log, reserve, atEnd: trim })
   const outboxWriter = new CommitGroup({ file: outbox, clock, log, reserve, atEnd: () => {} })
   const sessionsWriter = new CommitGroup({ file: sessions, clock, log, reserve, atEnd: () => {} })
-  return { journal, outbox, sessions, journalWriter, outboxWriter, sessionsWriter, reserve, trimmed }
+  const history = historyPart(options, { reserve, onSetAside })
+  return { journal, outbox, sessions, journalWriter, outboxWriter, sessionsWriter, reserve, trimmed, history }
+}
+
+function historyPart(
+  { path, history, clock, log }: StoreOptions,
+  { reserve, onSetAside }: { readonly reserve: Reserve; readonly onSetAside: (what: SetAside) => void },
+): HistoryPart {
+  const file = new StoreFile<History>({
+    path: join(path, 'history.db'),
+    schema: historySchema,
+    prepare: (db) => openHistory(db, history ?? historyLimits),
+    logPagesMax: reserve.logPagesMax,
+    clock,
+    onSetAside,
+  })
+  return { file, writer: new CommitGroup({ file, clock, log, reserve, atEnd: (tables) => tables.trim(clock.now()) }), isUsed: false }
 }
 
 export function closeParts(parts: StoreParts): void {
-  for (const writer of [parts.journalWriter, parts.outboxWriter, parts.sessionsWriter]) writer.flush()
-  for (const file of [parts.journal, parts.outbox, parts.sessions]) file.close()
+  const { history } = parts
+  for (const writer of [parts.journalWriter, parts.outboxWriter, parts.sessionsWriter, history.writer]) writer.flush()
+  for (const file of [parts.journal, parts.outbox, parts.sessions, history.file]) file.close()
 }

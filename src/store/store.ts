@@ -110,6 +110,26 @@ function storeCalls(parts: StoreParts, { clock }: StoreOptions): StorePort {
     events: async (ask) => journal.read((tables) => tables.events(ask)),
     eventsPage: async (ask) => journal.read((tables) => tables.eventsPage(ask)),
     ...consumerCalls(parts),
+    ...historyCalls(parts),
+  }
+}
+
+/** What is kept by two numbers. */
+const historyRowBytes = 24
+
+function historyCalls({ history }: StoreParts): Pick<StorePort, 'keepHistory' | 'historyPage'> {
+  return {
+    keepHistory: async (batch) => {
+      const rows = batch.places.length + batch.tags.length
+      if (rows > callRowsMax) throw tooManyIds(rows)
+      history.isUsed = true
+      await history.writer.submit({ rows, bytes: rows * historyRowBytes, run: (tables) => tables.keep(batch) })
+      return null
+    },
+    historyPage: async (ask) => {
+      history.isUsed = true
+      return history.file.read((tables) => tables.page(ask))
+    },
   }
 }
 
@@ -152,8 +172,13 @@ function troubleOf(parts: StoreParts, folder: string): Fault | undefined {
   return folderFault(folder) ?? writersOf(parts).find(({ fault }) => fault !== undefined)?.fault
 }
 
-function writersOf({ journalWriter, outboxWriter, sessionsWriter }: StoreParts): readonly CommitGroup<unknown>[] {
-  return [journalWriter, outboxWriter, sessionsWriter] as unknown as readonly CommitGroup<unknown>[]
+function writersOf({ journalWriter, outboxWriter, sessionsWriter, history }: StoreParts): readonly CommitGroup<unknown>[] {
+  const used = history.isUsed ? [history.writer] : []
+  return [journalWriter, outboxWriter, sessionsWriter, ...used] as unknown as readonly CommitGroup<unknown>[]
+}
+
+function filesOf({ journal, outbox, sessions, history }: StoreParts): readonly StoreFile<unknown>[] {
+  return [outbox, sessions, journal, ...(history.isUsed ? [history.file] : [])]
 }
 
 interface TidyOptions {
@@ -170,7 +195,7 @@ async function tidyLoop({ parts, tell, clock, signal }: TidyOptions): Promise<vo
     await tell()
     await unlessFault(() => parts.outboxWriter.submit({ rows: 0, bytes: 0, isFreeing: true, run: (tables) => tables.tidy(clock.now()) }))
     if (!parts.reserve.isHeld) await makeRoom(parts)
-    for (const file of [parts.journal, parts.outbox, parts.sessions]) await unlessFault(async () => file.tidy())
+    for (const file of filesOf(parts)) await unlessFault(async () => file.tidy())
     for (const writer of writersOf(parts)) {
       await unlessFault(() => writer.probe())
       writer.turnSpan()
@@ -179,9 +204,9 @@ async function tidyLoop({ parts, tell, clock, signal }: TidyOptions): Promise<vo
 }
 
 /** What was taken away from the files gives its room back to the disk, until there is enough to write again. */
-async function makeRoom({ reserve, journal, outbox, sessions }: StoreParts): Promise<void> {
-  for (const file of [outbox, sessions, journal]) await unlessFault(async () => file.shrink())
-  reserve.hold()
+async function makeRoom(parts: StoreParts): Promise<void> {
+  for (const file of filesOf(parts)) await unlessFault(async () => file.shrink())
+  parts.reserve.hold()
 }
 
 /** A file in trouble is told of by its writer, once, and tried again at the next turn; our own bugs end the store. */

@@ -2,6 +2,7 @@ import { systemClock } from '../base/clock.ts'
 import { createDoor, type Door, type Handlers } from '../base/door.ts'
 import { type Room, type RoomContext, runRoom } from '../base/thread.ts'
 import type { StoreCalls, StoreNews } from './contract.ts'
+import type { HistoryLimits } from './history.ts'
 import type { OutboxLimits } from './outbox-schema.ts'
 import { openStore } from './store.ts'
 
@@ -10,10 +11,12 @@ export interface StoreData {
   /** The state folder. */
   readonly path: string
   readonly outbox: { readonly upstreams: Readonly<Record<string, OutboxLimits>> }
+  readonly history: HistoryLimits
 }
 
 async function startStore({ data, log, connect }: RoomContext<StoreData>): Promise<Room> {
-  const store = await openStore({ path: data.path, clock: systemClock, log, outbox: data.outbox.upstreams })
+  const { path, outbox, history } = data
+  const store = await openStore({ path, clock: systemClock, log, outbox: outbox.upstreams, history })
   const north = createDoor<StoreNews, StoreCalls>(store, { name: 'store to north', unansweredMax: 1 })
   const tell = newsTeller(north)
   const accept: Handlers<StoreCalls>['accept'] = async (messages) => {

@@ -131,9 +131,34 @@ const wrongSteps: readonly (readonly [string, Files, string])[] = [
   ['an unknown device to pick from', flow(steps('{ id: a, pick: { capability: robot, from: [robot-3] } }')), '4:48 flow.device-unknown'],
   ['an alarm that nothing raises', flow(steps('{ id: a, clear: { alarm: high } }')), '4:30 flow.alarm-unknown'],
   [
-    'a history that nobody keeps',
-    flow(steps('{ id: a, query: { tags: [press-07/lamp], last: 1h, aggregate: avg } }')),
-    '4:21 flow.no-history',
+    'a history of which nobody can say beforehand',
+    flow(steps('{ id: a, query: { tags: ["${trigger.by}/lamp"], last: 1h, aggregate: avg } }')),
+    '4:31 flow.no-history',
+  ],
+  [
+    'a history that is too long ago',
+    flow(steps('{ id: a, query: { tags: [press-07/lamp], last: 91d, aggregate: avg } }')),
+    '4:52 flow.history-short',
+  ],
+  [
+    'a history in too many spans',
+    flow(steps('{ id: a, query: { tags: [press-07/lamp], last: 1h, every: 1s, aggregate: avg } }')),
+    '4:63 flow.history-spans',
+  ],
+  [
+    'a history of a text',
+    flow(steps('{ id: a, query: { tags: [press-07/recipe/name], last: 1h, aggregate: last } }')),
+    '4:30 flow.history-type',
+  ],
+  [
+    'a result that a query has not',
+    flow(
+      steps(
+        '{ id: a, query: { tags: [press-07/lamp], last: 1h, aggregate: avg } }',
+        "{ id: b, log: { text: \"${steps['a'].result['press-07/lmap']} ${steps['a'].result.known['press-07/lamp']}\" } }",
+      ),
+    ),
+    '5:30 expression.invalid',
   ],
   ['a wait without an end', flow(steps('{ id: a, wait: { until: "tags[\'press-07/lamp\']" } }')), '4:30 flow.wait-unbounded'],
   ['a wait for a time and for something', flow(steps('{ id: a, wait: { for: 1s, until: "true" } }')), '4:20 site.value'],

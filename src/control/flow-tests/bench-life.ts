@@ -110,7 +110,10 @@ export class BenchLife {
     this.#port = flowPort(flows, options)
     table.onChanges((batch) => {
       stir()
-      if (!this.#isDead) flows.watchers.take(batch)
+      if (this.#isDead) return
+      flows.watchers.take(batch)
+      flows.history.sink.take(batch)
+      if (!flows.history.sink.isEmpty) void flows.history.sink.flush()
     })
     for (const device of plant.devices) this.hear(device)
   }

@@ -1,8 +1,9 @@
 import type { Door } from '../../base/door.ts'
 import { Fault } from '../../base/fault.ts'
 import type { AnyEvent } from '../../model/event.ts'
-import type { ConsumerCursor, JournalEvent } from '../../model/journal.ts'
+import type { Consumed, ConsumerCursor, JournalEvent } from '../../model/journal.ts'
 import type { KeptRun, RunRecord, RunState, StepRecord, StoreCalls } from '../../store/contract.ts'
+import { BenchHistory } from './bench-history.ts'
 
 type Begun = Extract<RunRecord, { readonly kind: 'begun' }>
 
@@ -22,6 +23,7 @@ export class BenchStore {
   readonly events: JournalEvent[] = []
   readonly #runs = new Map<string, BenchRun>()
   readonly #cursors = new Map<string, ConsumerCursor>()
+  readonly #history = new BenchHistory()
   #lastId = 0
 
   append(event: AnyEvent): void {
@@ -87,10 +89,9 @@ export class BenchStore {
             .slice(-rowsMax)
             .reverse(),
         consumerCursor: ({ consumer }) => this.#cursors.get(consumer) ?? { lastId: this.#lastId, ahead: [], isNew: true },
-        consumed: (asks) => {
-          for (const { consumer, cursor } of asks) if (cursor !== undefined) this.#cursors.set(consumer, cursor)
-          return null
-        },
+        keepHistory: (batch) => this.#history.keep(batch),
+        historyPage: (ask) => this.#history.page(ask),
+        consumed: (asks) => this.#consumed(asks),
       }
     const call = (name: keyof StoreCalls, ask: never): Promise<never> => {
       const answer = calls[name] as ((ask: never) => never) | undefined
@@ -106,6 +107,11 @@ export class BenchStore {
       unanswered: 0,
       close: () => {},
     } as Door<StoreCalls>
+  }
+
+  #consumed(asks: readonly Consumed[]): null {
+    for (const { consumer, cursor } of asks) if (cursor !== undefined) this.#cursors.set(consumer, cursor)
+    return null
   }
 
   #open(): ReturnType<StoreCalls['openRuns']> {

@@ -120,10 +120,16 @@ export const actionShape = {
     .strictObject({
       tags: tagNames.describe('Whose history.'),
       last: durationSchema({ min: '1s', max: '400d' }).describe('How far back.'),
-      aggregate: z.enum(['avg', 'min', 'max', 'first', 'last', 'sum', 'count', 'delta']).describe('What is made of the values.'),
-      every: durationSchema({ min: '1s', max: '400d' }).optional().describe('One value for each span of this length. Default: one in all.'),
+      aggregate: z
+        .enum(['avg', 'min', 'max', 'first', 'last', 'sum', 'count', 'delta', 'seconds'])
+        .describe(
+          'What is made of the values that were good. avg: each counts for as long as it was so; count and sum: of those that came; delta: the last less the first; seconds: how long it was true, or not 0.',
+        ),
+      every: durationSchema({ min: '1s', max: '400d' })
+        .optional()
+        .describe('One value for each span of this length, the last one ending now; null where nothing is known. Default: one in all.'),
     })
-    .describe('Asks the history of tags.'),
+    .describe('Asks what numbers and switches were; under `known` the result tells which share of the time is known.'),
   approve: z
     .strictObject({
       role: roleSchema.default('operator').describe('The least role that may answer.'),

@@ -5,6 +5,8 @@ import { errorFields } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import type { KeptRun } from '../../store/contract.ts'
+import { History } from '../history/query.ts'
+import { wantedTags } from '../history/wanted.ts'
 import { type CompiledFlow, compileFlow } from './compiled.ts'
 import type { FlowDefinition } from './definition.ts'
 import { Stopped } from './faults.ts'
@@ -15,7 +17,7 @@ import { type FlowsOptions, stepPorts, untilAnswered } from './ports.ts'
 import type { RunEnd } from './run-end.ts'
 import { askService } from './services.ts'
 import { StartRate } from './starts.ts'
-import type { ServiceRequest } from './step-ports.ts'
+import type { ServiceRequest, StepPorts } from './step-ports.ts'
 import type { StartCause } from './triggers/told.ts'
 import { Triggers } from './triggers/triggers.ts'
 import { Watchers } from './watchers.ts'
@@ -38,6 +40,7 @@ export class AllFlows {
   readonly runs: LiveRuns
   readonly watchers: Watchers
   readonly triggers: Triggers
+  readonly history: History
   readonly #options: FlowsOptions
   readonly #life: AbortSignal
   readonly byName: ReadonlyMap<string, OneFlow>
@@ -47,12 +50,13 @@ export class AllFlows {
     this.#options = options
     this.#life = life
     this.watchers = new Watchers(table)
+    this.history = historyFor(options)
     this.triggers = new Triggers({ ...options, watchers: this.watchers, life })
     this.byName = new Map(data.flows.map((definition) => [definition.flow, oneFlow(this.#compile(definition), clock)]))
     const ports = {
       ...stepPorts(options, { watchers: this.watchers, life }),
       request: options.proof?.request ?? ((ask: ServiceRequest, stop: AbortSignal) => askService(data.services ?? {}, ask, stop)),
-      query: noHistory,
+      query: (ask: Parameters<StepPorts['query']>[0], stop: AbortSignal) => this.history.query(ask, stop),
     }
     this.runs = new LiveRuns({
       ...options,
@@ -137,6 +141,7 @@ export class AllFlows {
       },
       ...this.runs.telling.metrics(),
       ...this.triggers.metrics(),
+      ...this.history.sink.metrics(),
     ]
   }
 
@@ -192,6 +197,13 @@ export class AllFlows {
 
 const toldAlready: ReadonlySet<string> = new Set(['flow.overloaded', 'flow.dropped'])
 
+function historyFor({ data: { flows, history }, table, store, clock, log }: FlowsOptions): History {
+  const names = table.metas.map(({ id }) => id)
+  const { places, tooMany } = wantedTags(names, { flows, filters: history?.tags ?? [] })
+  if (tooMany > 0) log.error('The history of some tags is not kept: there are too many.', { tags: tooMany, kept: places.length })
+  return new History({ table, tags: table.metas, wanted: places, store, clock, log })
+}
+
 /** The same text, the same run. */
 function idFrom(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 32)
@@ -223,8 +235,4 @@ function unknownFlow(name: string, known: readonly string[]): Fault {
   return new Fault('flow.unknown', `There is no flow "${name}" here.`, {
     remedy: known.length === 0 ? 'This site has none: write one into flows/.' : `Name one of: ${known.slice(0, 20).join(', ')}.`,
   })
-}
-
-function noHistory(): Promise<never> {
-  return Promise.reject(new Fault('flow.no-history', 'This gateway keeps no history yet.', { remedy: 'Leave the query out.' }))
 }

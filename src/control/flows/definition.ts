@@ -171,11 +171,13 @@ export interface RequestAction {
   readonly expect: readonly number[]
 }
 
+/** result: { 'DEVICE/TAG': number, or a list with null where nothing is known; known: { 'DEVICE/TAG': share } }. */
 export interface QueryAction {
   readonly kind: 'query'
   readonly tags: readonly string[]
   readonly lastMs: number
-  readonly aggregate: 'avg' | 'min' | 'max' | 'first' | 'last' | 'sum' | 'count' | 'delta'
+  /** avg: weighted by how long each value was in force. delta: last less first. seconds: for how long it was true, or not 0. */
+  readonly aggregate: 'avg' | 'min' | 'max' | 'first' | 'last' | 'sum' | 'count' | 'delta' | 'seconds'
   readonly everyMs?: number
 }
 

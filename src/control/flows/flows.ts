@@ -34,6 +34,7 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
   await flows.resume()
   await flows.listen()
   await flows.triggers.follow()
+  const keeping = flows.history.sink.isEmpty ? [] : [flows.history.sink.start()]
   void tellChangedVersions(flows.byName.values(), options)
   const topics = startRunTopics({
     ...options.data,
@@ -42,8 +43,11 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
     more: () => pipelineTopic(flows, options),
   })
   return {
-    failure: firstFailure([flows.runs, flows.triggers, topics]),
-    take: (batch) => flows.watchers.take(batch),
+    failure: firstFailure([flows.runs, flows.triggers, topics, ...keeping]),
+    take: (batch) => {
+      flows.watchers.take(batch)
+      flows.history.sink.take(batch)
+    },
     messages: (batch) => flows.triggers.messages(batch),
     startFlow: (name, input, trigger) => flows.startFlow(name, input, trigger),
     startRouted: (ask) => flows.startRouted(ask),
@@ -51,9 +55,10 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
     metrics: () => flows.metrics(),
     [Symbol.asyncDispose]: async () => {
       stop.abort()
-      await topics[Symbol.asyncDispose]()
+      for (const part of [topics, ...keeping]) await part[Symbol.asyncDispose]()
       await flows.triggers[Symbol.asyncDispose]()
       await Promise.allSettled([...flows.runs.all].filter(({ state }) => state === 'running').map(({ ended }) => ended))
+      await flows.history.sink.flush()
     },
   }
 }

@@ -58,6 +58,8 @@ export interface FlowsData {
   readonly services?: Readonly<Record<string, ServiceConfig>>
   /** The main sequence of the site. */
   readonly pipeline?: readonly PipelineStep[]
+  /** Filters of tags whose history is kept, beside those that flows ask for. */
+  readonly history?: { readonly tags: readonly string[] }
 }
 
 const retryPauseMs = 200
