@@ -2,11 +2,13 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { BreakerPool } from '../../../src/control/breaker-pool.ts'
+import { compileFlow } from '../../../src/control/flows/compiled.ts'
 import { failed, StepFailure } from '../../../src/control/flows/faults.ts'
 import { askService } from '../../../src/control/flows/services.ts'
 import { throughBreaker } from '../../../src/control/flows/through-breaker.ts'
 import type { SiteEvent } from '../../../src/model/event.ts'
 import { startManualClock } from '../../support/manual-clock.ts'
+import { chain, flowOf, step, write } from './life.ts'
 
 const ask = { service: 'mes', method: 'POST', path: '/shifts', headers: { 'idempotency-key': 'r1/send' }, body: '{"a":1}' }
 const never = new AbortController().signal
@@ -63,6 +65,42 @@ describe('the breaker before a partner of flows', () => {
     await clock.advance(1_100)
     expect(await ask(async () => 1)).toBe(1)
     expect(events.map(({ type }) => type)).toEqual(['breaker.opened', 'breaker.closed'])
+  })
+
+  it('lets a single one try while it is half open, and waits twice as long when that fails', async () => {
+    const { clock, events, pool, ask } = startPool()
+    for (let n = 0; n < 5; n += 1) await ask(away)
+    await clock.advance(1_100)
+    const trying = Promise.withResolvers<never>()
+    const tried = ask(() => trying.promise)
+    expect(pool.of('device press-07').state).toBe('half-open')
+    expect(await ask(async () => 1)).toMatchObject({ code: 'flow.breaker-open' })
+    trying.reject(await away().catch((error: unknown) => error))
+    await tried
+    await clock.advance(1_100)
+    expect(await ask(async () => 1)).toMatchObject({ code: 'flow.breaker-open' })
+    await clock.advance(1_000)
+    expect(await ask(async () => 1)).toBe(1)
+    expect(events.map(({ type }) => type)).toEqual(['breaker.opened', 'breaker.closed'])
+  })
+
+  it('is one for each device, service and topic', () => {
+    const steps = [
+      ...chain(write('press-07/lamp', true, 'write')),
+      step({ id: 'read', kind: 'read', tags: ['press-07/lamp'], isFresh: true }),
+      step({ id: 'publish', kind: 'publish', topic: 'a/b', payload: 1, isRetained: false }),
+      step({ id: 'request', kind: 'request', service: 'mes', method: 'GET', path: '/', expect: [200] }),
+      step({ id: 'call', kind: 'call', device: 'robot-1', method: 'm', inputs: [] }),
+    ]
+    const planned: Readonly<Record<string, unknown>> = {
+      write: true,
+      read: ['press-07/lamp'],
+      publish: { topic: 'a/b', payload: '1' },
+      request: { path: '/', headers: {} },
+      call: { device: 'robot-1', call: {} },
+    }
+    const partners = compileFlow(flowOf(steps)).steps.steps.map(({ step: { id }, effects }) => effects[0]?.partner?.(planned[id]))
+    expect(partners).toEqual(['device press-07', 'device press-07', 'topic a/b', 'service mes', 'device robot-1'])
   })
 
   it('stays closed before one that answers, if only with a no', async () => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Start, StartRate, Starts } from '../../../src/control/flows/starts.ts'
 import { startManualClock } from '../../support/manual-clock.ts'
@@ -92,6 +93,28 @@ describe('the starts of runs', () => {
     expect(begun).toEqual(['one', 'both'])
     await end('both')
     expect(begun).toEqual(['one', 'both', 'other'])
+  })
+
+  it('never wait for each other in a circle, whatever locks they want, and no lock has two', async () => {
+    const starts = fc.array(fc.record({ locks: fc.subarray(['a', 'b', 'c', 'd']), high: fc.boolean(), group: fc.nat(3) }), {
+      maxLength: 40,
+    })
+    const property = fc.asyncProperty(starts, fc.array(fc.nat()), async (wanted, order) => {
+      const { offer, end, begun } = startStarts()
+      for (const [at, { locks, high, group }] of wanted.entries())
+        offer(String(at), { locks, priority: high ? 'high' : 'low', group: `g${group}` })
+      const ended = new Set<string>()
+      for (let turn = 0; ended.size < wanted.length; turn += 1) {
+        const running = begun.filter((run) => !ended.has(run))
+        const held = running.flatMap((run) => wanted[Number(run)]?.locks ?? [])
+        expect(new Set(held).size).toBe(held.length)
+        const next = running[(order[turn % Math.max(1, order.length)] ?? 0) % Math.max(1, running.length)]
+        if (next === undefined) throw new Error(`nobody runs, and ${wanted.length - ended.size} wait`)
+        ended.add(next)
+        await end(next)
+      }
+    })
+    await fc.assert(property, { numRuns: 40 })
   })
 
   it('have the locks of the run that waits for them', () => {
