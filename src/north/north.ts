@@ -31,6 +31,7 @@ import { FirstValues } from './first-values.ts'
 import { FlowTopics } from './flow-topics.ts'
 import { LiveTagsCopy } from './live-tags.ts'
 import type { OpcuaServerConfig } from './opcua-server/config.ts'
+import type { StartableFlow } from './opcua-server/methods.ts'
 import type { OpcuaServer } from './opcua-server/server.ts'
 import type { UpstreamConfig } from './upstream/config.ts'
 import { startUpstreams, type Upstreams } from './upstreams.ts'
@@ -51,6 +52,8 @@ export interface NorthData {
   readonly flowTopics: readonly string[]
   /** Topic filters: what routes and flows begin at. */
   readonly taps: readonly string[]
+  /** Flows that the OPC UA server shows as methods. */
+  readonly startable?: readonly StartableFlow[]
 }
 
 export interface NorthPorts {
@@ -258,6 +261,7 @@ async function openOpcuaServer(
     access: access.at('opcua', config.anonymous),
     tags,
     commands,
+    flows: { flows: data.startable ?? [], start: (ask) => ports.control.call('startFlow', ask) },
     clock,
     log,
     stateFolder: join(data.stateFolder, 'opcua'),

@@ -29,7 +29,7 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     socketPath: socketPathOf(stateFolder),
     tags: site.tags,
     mqtt: site.mqtt,
-    ...(site.opcua === undefined ? {} : { opcua: site.opcua }),
+    ...(site.opcua === undefined ? {} : { opcua: site.opcua, startable: startable(site) }),
     api: site.api,
     upstreams: site.upstreams,
     flowTopics,
@@ -55,6 +55,16 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
 /** Not where an OPC UA client takes in thousands of values at once: half of control's time would go into collecting them. */
 export function savesMemory({ devices }: Site): boolean {
   return !devices.some(({ driver }) => driver === 'opcua')
+}
+
+function startable({ flows }: Site): NonNullable<NorthData['startable']> {
+  return flows
+    .filter(({ on }) => on.some(({ kind }) => kind === 'start'))
+    .map(({ flow, title, input }) => ({
+      flow,
+      ...(title === undefined ? {} : { title }),
+      inputs: Object.entries(input).map(([name, { type, title: of }]) => ({ name, type, ...(of === undefined ? {} : { title: of }) })),
+    }))
 }
 
 function outboxLimits({ node, upstreams }: Site): StoreData['outbox']['upstreams'] {

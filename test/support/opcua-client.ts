@@ -24,7 +24,7 @@ setWarningLogger(() => {})
 
 interface Request {
   readonly id: number
-  readonly op: 'connect' | 'read' | 'write' | 'browse' | 'watch' | 'watched' | 'attack' | 'endpoints' | 'close'
+  readonly op: 'connect' | 'read' | 'write' | 'browse' | 'watch' | 'watched' | 'call' | 'attack' | 'endpoints' | 'close'
   readonly url?: string
   readonly security?: string
   readonly user?: string
@@ -37,6 +37,8 @@ interface Request {
   readonly status?: string
   readonly sourceTime?: string
   readonly serverTime?: string
+  /** Of a method: [type, value]. */
+  readonly inputs?: readonly (readonly [keyof typeof DataType, unknown])[]
 }
 
 let client: OPCUAClient | undefined
@@ -201,6 +203,12 @@ async function perform(request: Request): Promise<unknown> {
       return await browse(nodes[0] ?? '')
     case 'watch':
       return await watch(nodes)
+    case 'call': {
+      const [objectId = '', methodId = ''] = nodes
+      const inputArguments = (request.inputs ?? []).map(([type, value]) => new Variant({ dataType: DataType[type], value }))
+      const { statusCode, outputArguments } = await live().call({ objectId, methodId, inputArguments })
+      return { status: statusCode.name, outputs: (outputArguments ?? []).map(({ value }) => value) }
+    }
     case 'watched':
       return seen
     case 'attack':

@@ -15,6 +15,7 @@ import { anyApplication, noCertificateUsers, ownCertificate, type ServerCertific
 import type { OpcuaServerConfig } from './config.ts'
 import { keepEndpoints, modesOf, policiesOf } from './endpoints.ts'
 import { clampRequest, limits } from './limits.ts'
+import { addFlowMethods, type FlowMethodsOptions } from './methods.ts'
 import { guardReading } from './reads.ts'
 import { type OpcuaAccess, Sessions } from './sessions.ts'
 import { dateOf, statusOf, variantOf } from './values.ts'
@@ -27,6 +28,8 @@ export interface OpcuaServerParts {
   readonly node: string
   readonly tags: LiveTags
   readonly commands: CommandRoad
+  /** Those that may be started from outside are methods. */
+  readonly flows?: Pick<FlowMethodsOptions, 'flows' | 'start'>
   /** Absent: nobody has a user, and `config.anonymous` says who may come without one. */
   readonly access?: OpcuaAccess
   readonly clock: Clock
@@ -47,7 +50,7 @@ export async function startOpcuaServer(parts: OpcuaServerParts): Promise<OpcuaSe
   const applicationUri = `urn:lineside:${parts.node}` // also the URI of namespace 1, where every tag lives (OPC 10000-5, 6.3.1)
   const host = advertisedHost(parts.config)
   const certificate = await ownCertificate(parts.stateFolder, { applicationUri, host }, parts.clock)
-  const sessions = new Sessions({ config: parts.config, site: parts.site, access: parts.access })
+  const sessions = new Sessions({ config: parts.config, site: parts.site, access: parts.access, node: parts.node })
   const server = new OPCUAServer(libraryOptions(parts, { applicationUri, host, certificate, sessions }))
   const running = new LiveServer(server, sessions, parts)
   await running.open()
@@ -124,8 +127,10 @@ class LiveServer implements OpcuaServer {
   }
 
   #build(addressSpace: AddressSpace): void {
-    const { tags, site, commands, log } = this.#parts
+    const { tags, site, commands, log, flows } = this.#parts
     this.#variables = buildTree(addressSpace, site, tags.metas)
+    if (flows !== undefined)
+      addFlowMethods(addressSpace, { ...flows, site, log, starterOf: (session, flow) => this.#sessions.starterOf(session, flow) })
     guardReading(this.#variables, (session, tag) => this.#sessions.mayRead(session, tag))
     for (const [place, variable] of this.#variables.entries()) {
       const meta = tags.metas[place]

@@ -71,26 +71,33 @@ interface SessionsOptions {
   /** The root of the tags' topics. */
   readonly site: string
   readonly access: OpcuaAccess | undefined
+  /** The gateway, whose topics those of its flows are. */
+  readonly node: string
 }
 
 /** Who is behind each session. Forgotten with the session. */
 export class Sessions {
   readonly #access: OpcuaAccess
   readonly #site: string
+  readonly #node: string
   readonly #visitors = new Map<Session, Visitor>()
   readonly #addresses = new WeakMap<object, string>()
   refused = 0
 
-  constructor({ config, site, access }: SessionsOptions) {
+  constructor({ config, site, access, node }: SessionsOptions) {
     this.#access = access ?? anonymousOnly(config)
     this.#site = site
+    this.#node = node
   }
 
   /** Who asks for a write of this tag; undefined for a session that was never let in, or may not write it by its own rules. */
   askerOf(session: object | undefined, tag: string): Asker | undefined {
-    const visitor = session === undefined ? undefined : this.#visitors.get(session as Session)
-    const rights = visitor?.admission.rights
-    return rights?.hasOwnWriteRules === true && !rights.mayWrite(`${this.#site}/${tag}/set`) ? undefined : visitor?.asker
+    return this.#askerFor(session, `${this.#site}/${tag}/set`)
+  }
+
+  /** Who starts this flow; undefined for a session that was never let in, or may not start it by its own rules. */
+  starterOf(session: object | undefined, flow: string): Asker | undefined {
+    return this.#askerFor(session, `lineside/${this.#node}/flows/${flow}/start`)
   }
 
   /** Whether the user of this session may read the tag. The server itself, which has no session, may. */
@@ -130,6 +137,12 @@ export class Sessions {
   /** What the library calls with the password in clear. */
   async isValidUser(session: object, user: string, password: string): Promise<boolean> {
     return await this.#admit(session, { name: user, user, password: Buffer.from(password) })
+  }
+
+  #askerFor(session: object | undefined, topic: string): Asker | undefined {
+    const visitor = session === undefined ? undefined : this.#visitors.get(session as Session)
+    const rights = visitor?.admission.rights
+    return rights?.hasOwnWriteRules === true && !rights.mayWrite(topic) ? undefined : visitor?.asker
   }
 
   async #admit(session: object, { name, ...who }: { readonly name: string } & OpcuaCredentials): Promise<boolean> {

@@ -7,7 +7,7 @@ import type { Sample } from '../../../src/model/sample.ts'
 import { asTagId, asTagIndex, type TagMeta } from '../../../src/model/tag.ts'
 import { LiveTagsCopy } from '../../../src/north/live-tags.ts'
 import { opcuaServerConfigSchema } from '../../../src/north/opcua-server/config.ts'
-import { type OpcuaServer, startOpcuaServer } from '../../../src/north/opcua-server/server.ts'
+import { type OpcuaServer, type OpcuaServerParts, startOpcuaServer } from '../../../src/north/opcua-server/server.ts'
 import type { OpcuaAccess } from '../../../src/north/opcua-server/sessions.ts'
 import { type OpcuaClientProcess, startOpcuaClient } from '../../support/opcua-client-process.ts'
 import { keptLog } from '../../support/quiet-log.ts'
@@ -41,11 +41,12 @@ interface BenchOptions {
   readonly config?: Readonly<Record<string, unknown>>
   readonly result?: Partial<CommandResult>
   readonly access?: OpcuaAccess
+  readonly flows?: OpcuaServerParts['flows']
 }
 
 export const open = { port: 0, security: ['None', 'Basic256Sha256/SignAndEncrypt'], anonymous: { role: 'operator' } }
 
-export async function startBench({ config = open, result = {}, access }: BenchOptions = {}): Promise<Bench> {
+export async function startBench({ config = open, result = {}, access, flows }: BenchOptions = {}): Promise<Bench> {
   await using parts = new AsyncDisposableStack() // a server that does not start leaves nothing either
   const stateFolder = await mkdtemp(join(tmpdir(), 'lineside-opcua-'))
   parts.defer(() => rm(stateFolder, { recursive: true, force: true }))
@@ -63,6 +64,7 @@ export async function startBench({ config = open, result = {}, access }: BenchOp
       tags,
       commands: { write },
       ...(access === undefined ? {} : { access }),
+      ...(flows === undefined ? {} : { flows }),
       clock: systemClock,
       log: keptLog(),
       stateFolder,
