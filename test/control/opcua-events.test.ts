@@ -3,17 +3,17 @@ import { systemClock } from '../../src/base/clock.ts'
 import type { Door } from '../../src/base/door.ts'
 import type { NorthCalls } from '../../src/control/contract.ts'
 import { startControl } from '../../src/control/control.ts'
-import type { SiteEvent } from '../../src/model/event.ts'
+import type { SiteEvent, WrittenEvent } from '../../src/model/event.ts'
 import { opcuaSchema } from '../../src/south/opcua/config.ts'
 import type { StoreCalls } from '../../src/store/contract.ts'
 import { startOpcuaPeer } from '../support/opcua-peer-process.ts'
 import { keptLog } from '../support/quiet-log.ts'
 import { makeStateFolder } from '../support/state-folder.ts'
 
-/** Answers everything with nothing, and keeps what is appended to the journal. */
+/** Answers everything with nothing, and keeps what is appended to the journal; its data comes as the text that is kept. */
 function doors(journal: SiteEvent[]) {
   const call = async (name: string, ask: unknown): Promise<unknown> => {
-    if (name === 'append') journal.push(...(ask as readonly SiteEvent[]))
+    if (name === 'append') journal.push(...(ask as readonly WrittenEvent[]).map((event) => ({ ...event, data: JSON.parse(event.data) })))
     return name === 'openRuns' ? { runs: [], definitions: {}, nextAfterId: 0, isEnd: true } : []
   }
   const door = { call, tell: () => true, onAttach: () => {}, onDetach: () => {} }
