@@ -5,7 +5,7 @@ import { deviceName } from '../line/engine.ts'
 import { freePort } from '../line/free-port.ts'
 import { modbusDevice } from '../line/lineside.ts'
 import { startLoad } from '../line/load.ts'
-import { installPeers, lineFlows, peersFolder, writeSettings } from '../line/node-red.ts'
+import { installPeers, lineFlows, peersFolder, plcNode, writeSettings } from '../line/node-red.ts'
 import { startProgram } from '../line/process.ts'
 import { temporaryFolder } from '../line/round.ts'
 import { type Measure, quantile } from '../report.ts'
@@ -110,28 +110,7 @@ return value > 0 && wasZero ? { payload: value } : null
 function ruleFlows(ports: readonly number[]): readonly object[] {
   const [x, y, z] = [100, 200, 'main']
   return ports.flatMap((port, place) => [
-    {
-      id: `plc${place}`,
-      type: 'modbus-client',
-      name: `p${place}`,
-      clienttype: 'tcp',
-      bufferCommands: true,
-      stateLogEnabled: false,
-      queueLogEnabled: false,
-      failureLogEnabled: false,
-      tcpHost: '127.0.0.1',
-      tcpPort: String(port),
-      tcpType: 'DEFAULT',
-      unit_id: '1',
-      commandDelay: '1',
-      clientTimeout: '1000',
-      reconnectOnTimeout: true,
-      reconnectTimeout: '2000',
-      parallelUnitIdsAllowed: true,
-      showErrors: false,
-      showWarnings: false,
-      showLogs: false,
-    },
+    plcNode({ id: `plc${place}`, name: `p${place}`, port }),
     {
       id: `read${place}`,
       type: 'modbus-read',

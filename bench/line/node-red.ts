@@ -116,28 +116,7 @@ function deviceFlow({ port, index, tagsPerDevice, pollMs }: DeviceFlow): readonl
   const name = deviceName(index)
   const func = publishChanges.replace("env.get('BENCH_TOPIC')", `'bench/line/${name}'`)
   return [
-    {
-      id: `plc-${name}`,
-      type: 'modbus-client',
-      name,
-      clienttype: 'tcp',
-      bufferCommands: true,
-      stateLogEnabled: false,
-      queueLogEnabled: false,
-      failureLogEnabled: false,
-      tcpHost: '127.0.0.1',
-      tcpPort: String(port),
-      tcpType: 'DEFAULT',
-      unit_id: '1',
-      commandDelay: '1',
-      clientTimeout: '1000',
-      reconnectOnTimeout: true,
-      reconnectTimeout: '2000',
-      parallelUnitIdsAllowed: true,
-      showErrors: false,
-      showWarnings: false,
-      showLogs: false,
-    },
+    plcNode({ id: `plc-${name}`, name, port }),
     {
       id: `read-${name}`,
       type: 'modbus-read',
@@ -183,4 +162,30 @@ function deviceFlow({ port, index, tagsPerDevice, pollMs }: DeviceFlow): readonl
       wires: [['out']],
     },
   ]
+}
+
+/** A PLC, as node-red-contrib-modbus is told of it. */
+export function plcNode({ id, name, port }: { readonly id: string; readonly name: string; readonly port: number }): object {
+  return {
+    id,
+    type: 'modbus-client',
+    name,
+    clienttype: 'tcp',
+    bufferCommands: true,
+    stateLogEnabled: false,
+    queueLogEnabled: false,
+    failureLogEnabled: false,
+    tcpHost: '127.0.0.1',
+    tcpPort: String(port),
+    tcpType: 'DEFAULT',
+    unit_id: '1',
+    commandDelay: '1',
+    clientTimeout: '1000',
+    reconnectOnTimeout: true,
+    reconnectTimeout: '2000',
+    parallelUnitIdsAllowed: true,
+    showErrors: false,
+    showWarnings: false,
+    showLogs: false,
+  }
 }
