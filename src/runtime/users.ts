@@ -68,9 +68,10 @@ export async function setPassword(stateFolder: string, name: string, password: s
 
 export async function removeUser(stateFolder: string, name: string): Promise<void> {
   await changeUsers(stateFolder, (users) => {
-    if (!users.some((user) => user.name === name)) throw unknown(name, users)
+    const gone = users.find((user) => user.name === name)
+    if (gone === undefined) throw unknown(name, users)
     const left = users.filter((user) => user.name !== name)
-    if (!left.some(({ role }) => role === 'admin')) throw lastAdmin(name)
+    if (gone.role === 'admin' && !left.some(({ role }) => role === 'admin')) throw lastAdmin(name)
     return left
   })
   if (name === 'admin') await removeFirstPassword(stateFolder)

@@ -244,8 +244,8 @@ export interface SessionChanges {
 
 export interface KeptSession {
   readonly client: string
-  /** Since when its client is away; null while it is connected. */
-  readonly awayMs: number | null
+  readonly awayMs: number | null // since when its client is away; null: it is here
+  readonly user: string | null // whose it is; null: of nobody in particular
 }
 
 export interface KeptSubscription {

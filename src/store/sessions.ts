@@ -26,6 +26,7 @@ export const sessionsSchema: Schema = {
        id INTEGER PRIMARY KEY, client TEXT NOT NULL UNIQUE, topic TEXT NOT NULL, payload BLOB NOT NULL, qos INTEGER NOT NULL,
        is_retained INTEGER NOT NULL
      ) STRICT;`,
+    'ALTER TABLE sessions ADD COLUMN user TEXT;',
   ],
 }
 
@@ -54,8 +55,9 @@ function openClients(db: Db): Keep {
   const forget = ['sessions', 'subscriptions', 'queued', 'received'].map((table) =>
     db.prepare<[string]>(`DELETE FROM ${table} WHERE client = ?`),
   )
-  const session = db.prepare<[string, number | null]>(
-    'INSERT INTO sessions (client, away_ms) VALUES (?, ?) ON CONFLICT (client) DO UPDATE SET away_ms = excluded.away_ms',
+  const session = db.prepare<[string, number | null, string | null]>(
+    `INSERT INTO sessions (client, away_ms, user) VALUES (?, ?, ?)
+     ON CONFLICT (client) DO UPDATE SET away_ms = excluded.away_ms, user = excluded.user`,
   )
   const subscribe = db.prepare<[string, string, number]>(
     'INSERT INTO subscriptions (client, filter, qos) VALUES (?, ?, ?) ON CONFLICT (client, filter) DO UPDATE SET qos = excluded.qos',
@@ -63,7 +65,7 @@ function openClients(db: Db): Keep {
   const unsubscribe = db.prepare<[string, string]>('DELETE FROM subscriptions WHERE client = ? AND filter = ?')
   return ({ forgotten, sessions, subscriptions }) => {
     for (const client of forgotten) for (const statement of forget) statement.run(client)
-    for (const { client, awayMs } of sessions) session.run(client, awayMs)
+    for (const { client, awayMs, user } of sessions) session.run(client, awayMs, user)
     for (const { client, filter, qos } of subscriptions) {
       if (qos === null) unsubscribe.run(client, filter)
       else subscribe.run(client, filter, qos)
@@ -122,7 +124,10 @@ function openParts(db: Db): Readonly<Record<SessionsPart, (afterId: number) => P
     const statement = db.prepare<[number], Row>(`SELECT id, ${columns} FROM ${table} WHERE id > ? ORDER BY id LIMIT ${pageRowsMax}`)
     return (afterId) => bounded(statement.iterate(afterId))
   }
-  const sessions = rowsOf<Columns & { client: string; awayMs: number | null }>('client, away_ms AS awayMs', 'sessions')
+  const sessions = rowsOf<Columns & { client: string; awayMs: number | null; user: string | null }>(
+    'client, away_ms AS awayMs, user',
+    'sessions',
+  )
   const subscriptions = rowsOf<Columns & { client: string; filter: string; qos: number }>('client, filter, qos', 'subscriptions')
   const queued = rowsOf<Required<Columns> & { client: string; topic: string; qos: number; packetId: number | null; isReleased: number }>(
     'client, topic, payload, qos, packet_id AS packetId, is_released AS isReleased',

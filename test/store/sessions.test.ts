@@ -45,7 +45,7 @@ describe('sessions.db', () => {
     const changes: SessionChanges = {
       ...nothing,
       ...queue(1, 2),
-      sessions: [{ client: 'mes', awayMs: 7 }],
+      sessions: [{ client: 'mes', awayMs: 7, user: 'anna' }],
       subscriptions: [{ client: 'mes', filter: 'jobs/#', qos: 1 }],
       inFlight: [{ id: 2, packetId: 9, isReleased: true }],
       received: [{ client: 'mes', packetId: 4, isOpen: true }],
@@ -58,7 +58,7 @@ describe('sessions.db', () => {
       await store.keepSessions(changes)
     }
     await using store = await openTestStore(folder.path)
-    expect(await read(store, 'sessions')).toMatchObject([{ client: 'mes', awayMs: 7 }])
+    expect(await read(store, 'sessions')).toMatchObject([{ client: 'mes', awayMs: 7, user: 'anna' }])
     expect(await read(store, 'subscriptions')).toMatchObject([{ filter: 'jobs/#', qos: 1 }])
     expect((await read(store, 'queued'))?.rows).toEqual([queued(1), queued(2, { packetId: 9, isReleased: true })])
     expect(await queuedTexts(store)).toEqual(['job 1', 'job 2'])
@@ -75,7 +75,7 @@ describe('sessions.db', () => {
     await store.keepSessions({
       ...nothing,
       ...queue(1, 2, 3),
-      sessions: [{ client: 'mes', awayMs: null }],
+      sessions: [{ client: 'mes', awayMs: null, user: null }],
       received: [{ ...received, isOpen: true }],
       retained: pack([{ row: retained, payload: Buffer.from('x') }]),
     })

@@ -87,7 +87,7 @@ export async function startBroker(options: BrokerOptions): Promise<Broker> {
   await using parts = new AsyncDisposableStack()
   const keeping = parts.use(await startKeeping({ transient: [], ...options, onMended: () => clients.dropRefused() }))
   const { sessions, persistence } = keeping
-  const onRefused = (client: ConnectedClient): void => incidents.note(incidentKinds.notKept, { client: client.aedes.id })
+  const onRefused = (client: ConnectedClient): void => incidents.note(incidentKinds.notKept, client.who)
   const taps = parts.use(new Taps({ ...(options.taps ?? noTaps), clock, log, onDrained: () => clients.dropRefused() }))
   const acceptance = new Acceptance({ sessions, keeper: keeping.keeper, taps, onRefused })
   const clients = new Clients({ config, access, router, clock, incidents, doorway, sessions, persistence, acceptance })

@@ -4,7 +4,8 @@ import type { Clock } from '../../base/clock.ts'
 import type { Metric } from '../../base/metric.ts'
 import { isSoundFilter } from '../../model/topic.ts'
 import { type Acceptance, divert } from './acceptance.ts'
-import { isOrdinaryEnd, lower, qosFor, subscriptionsOf, unsubscribe, willOf } from './aedes-client.ts'
+import { lower, qosFor, subscriptionsOf, unsubscribe, willOf } from './aedes-client.ts'
+import { watchBreaches } from './breaches.ts'
 import type { MqttConfig } from './config.ts'
 import { ConnectedClient } from './connected-client.ts'
 import { Delivery } from './delivery.ts'
@@ -13,7 +14,7 @@ import type { Doorway } from './doorway.ts'
 import { Entry } from './entry.ts'
 import { type Incidents, incidentKinds } from './incidents.ts'
 import { Lanes } from './lanes.ts'
-import { isOffered, readAs } from './offered.ts'
+import { isOffered } from './offered.ts'
 import { Ownership } from './ownership.ts'
 import type { Persistence } from './persistence.ts'
 import type { PublishBytes } from './publish-bytes.ts'
@@ -40,7 +41,6 @@ export class Clients {
   /** Also those that have gone, as long as aedes speaks of them: their wills come last. */
   readonly #known = new WeakMap<Client, ConnectedClient>()
   readonly #connected = new Set<ConnectedClient>()
-  readonly #broken = new WeakSet<Client>()
   readonly #entry: Entry
   readonly #ownership = new Ownership()
   readonly #delivery: Delivery
@@ -86,8 +86,8 @@ export class Clients {
   hooks(): AedesOptions {
     return {
       preConnect: (client, packet, done) => {
-        this.#entry.claim(client, packet)
-        done(null, true)
+        const flaw = this.#entry.claim(client, packet)
+        done(flaw ?? null, flaw === undefined)
       },
       authenticate: (client, user, password, done) => {
         void this.#enter(client, { user, password }).then((refusal) => done(refusal ?? null, refusal === undefined))
@@ -121,14 +121,7 @@ export class Clients {
       const known = this.#known.get(client)
       if (known !== undefined && known.unacknowledged > 0) known.unacknowledged -= 1
     })
-    const broken = (client: Client, error: Error): void => {
-      // Gone, or refused by us and noted as such; and of one client aedes may tell several times.
-      if (isOrdinaryEnd(error) || 'returnCode' in error || this.#broken.has(client)) return
-      this.#broken.add(client)
-      this.#options.incidents.note(incidentKinds.malformed, { client: client.id, error: error.message })
-    }
-    aedes.on('clientError', broken)
-    aedes.on('connectionError', broken)
+    watchBreaches(aedes, { ...this.#options, find: (client) => this.#known.get(client) })
   }
 
   own(prefix: string, receive: Receive): Disposable {
@@ -157,10 +150,10 @@ export class Clients {
 
   /** Those whose messages were refused for want of a disk: it is there again, and they may send them again. */
   dropRefused(): void {
-    for (const { isRefused, aedes, wire } of this.#connected) {
-      if (!isRefused) continue
-      this.#options.incidents.note(incidentKinds.kept, { client: aedes.id })
-      wire.outgoing.end() // when it has what was written to it: acknowledgements
+    for (const client of this.#connected) {
+      if (!client.isRefused) continue
+      this.#options.incidents.note(incidentKinds.kept, client.who)
+      client.wire.outgoing.end() // when it has what was written to it: acknowledgements
     }
   }
 
@@ -196,7 +189,9 @@ export class Clients {
     this.#connected.add(connected)
     this.#counts.connects += 1
     this.#counts.connectedMax = Math.max(this.#counts.connectedMax, this.#connected.size)
-    if (!client.clean) sessions.arrive(client.id, connected)
+    if (!client.clean && sessions.arrive(client.id, connected, admission.name) === 'tookOver') {
+      this.#options.incidents.note(incidentKinds.tookOver, connected.who)
+    }
     wire.stream.on('close', () => {
       this.#connected.delete(connected)
       sessions.leave(client.id, connected)
@@ -221,12 +216,12 @@ export class Clients {
   }
 
   /** Its user's rights may have changed since the session was left. */
-  #stillAllowed({ aedes, admission }: ConnectedClient): readonly string[] {
-    const restored = Object.keys(subscriptionsOf(aedes))
-    const forbidden = restored.filter((filter) => !admission.rights.mayRead(readAs(filter)))
+  #stillAllowed(client: ConnectedClient): readonly string[] {
+    const restored = Object.keys(subscriptionsOf(client.aedes))
+    const forbidden = restored.filter((filter) => !client.mayRead(filter))
     if (forbidden.length === 0) return restored
-    this.#options.incidents.note(incidentKinds.notSubscribed, { client: aedes.id, filter: forbidden[0]?.slice(0, 200) })
-    unsubscribe(aedes, forbidden)
+    this.#options.incidents.note(incidentKinds.notSubscribed, { ...client.who, filter: forbidden[0]?.slice(0, 200) })
+    unsubscribe(client.aedes, forbidden)
     return restored.filter((filter) => !forbidden.includes(filter))
   }
 
@@ -247,8 +242,8 @@ export class Clients {
     const client = this.#known.get(aedes)
     if (client === undefined) return false
     const isFull = !client.filters.has(topic) && client.filters.size >= this.#options.config.limits.subscriptionsMax
-    if (isFull || !isSoundFilter(topic) || !isOffered(topic) || !client.admission.rights.mayRead(readAs(topic))) {
-      this.#options.incidents.note(incidentKinds.notSubscribed, { client: aedes.id, filter: topic.slice(0, 200) })
+    if (isFull || !isSoundFilter(topic) || !isOffered(topic) || !client.mayRead(topic)) {
+      this.#options.incidents.note(incidentKinds.notSubscribed, { ...client.who, filter: topic.slice(0, 200) })
       return false
     }
     client.filters.add(topic)
@@ -265,7 +260,7 @@ export class Clients {
     const isTaken = this.#ownership.verdict(client, packet, owner) === 'passOn'
     if (isTaken && owner !== undefined) packet.retain = false
     if (isTaken) return
-    this.#options.incidents.note(incidentKinds.notPublished, { client: client.aedes.id, topic: packet.topic.slice(0, 200) })
+    this.#options.incidents.note(incidentKinds.notPublished, { ...client.who, topic: packet.topic.slice(0, 200) })
     divert(packet)
   }
 
@@ -277,6 +272,7 @@ export class Clients {
     const session = packet.qos > 0 && !aedes.clean && !packet.retain ? this.#options.sessions.find(aedes.id) : undefined
     const isOfBacklog = packet.messageId !== undefined
     if (!isOfBacklog && session?.isSendingBacklog === true) return null // it waits there for its turn
+    if (isOfBacklog && !client.mayRead(packet.topic)) return null // its user might when it came
     // aedes looks the granted QoS up by the topic, so that it finds none for a filter with wildcards.
     const qos = packet.qos > 0 && (packet.retain || packet.qos === 2) ? lower(packet.qos, qosFor(aedes, packet.topic)) : packet.qos
     if (this.#delivery.whyNot(client, packet.qos, isOfBacklog ? 'ofBacklog' : 'new') === undefined) {
@@ -292,9 +288,8 @@ export class Clients {
   }
 
   #drop(client: ConnectedClient, sentence: string): void {
-    const { aedes, wire } = client
     if (!this.#connected.delete(client)) return
-    this.#options.incidents.note(sentence, { client: aedes.id, address: wire.address, unreadBytes: wire.unreadBytes })
-    wire.destroy()
+    this.#options.incidents.note(sentence, { ...client.who, unreadBytes: client.wire.unreadBytes })
+    client.wire.destroy()
   }
 }

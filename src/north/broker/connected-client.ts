@@ -1,6 +1,7 @@
 import type { Client } from 'aedes'
 import type { MonotonicMs } from '../../base/clock.ts'
 import type { Admitted } from './door-keeper.ts'
+import { readAs } from './offered.ts'
 import { ValueReader } from './values.ts'
 import type { Wire } from './wire.ts'
 
@@ -55,6 +56,16 @@ export class ConnectedClient {
     this.name = admission.name ?? (isNameless ? `anonymous@${wire.address ?? 'nowhere'}` : aedes.id)
     this.reader = new ValueReader(wire.stream)
     this.#movedAt = now
+  }
+
+  /** For the log and the journal. */
+  get who(): { readonly client: string; readonly user?: string; readonly address: string | undefined } {
+    const { name: user } = this.admission
+    return { client: this.aedes.id, ...(user === undefined ? {} : { user }), address: this.wire.address }
+  }
+
+  mayRead(filter: string): boolean {
+    return this.admission.rights.mayRead(readAs(filter))
   }
 
   /** Whether bytes have waited for a socket that took none of them for too long. Looks at the far side's reading only: its pings prove nothing. */

@@ -52,7 +52,7 @@ export class Delivery {
       return incidentKinds.unacknowledged
     }
     if (qos > 0 || unread <= limits.unreadBytesMax / 4) return undefined
-    incidents.note(incidentKinds.skipped, { client: client.aedes.id })
+    incidents.note(incidentKinds.skipped, client.who)
     return incidentKinds.skipped
   }
 }

@@ -29,6 +29,13 @@ export interface Claim {
   readonly password: Buffer | undefined
 }
 
+/** Of a CONNECT packet. */
+export interface Introduction {
+  readonly clientId: string
+  readonly clean?: boolean | undefined
+  readonly will?: { readonly qos?: number | undefined } | undefined
+}
+
 /** The CONNECT of each client: whether it may come in, and as whom. */
 export class Entry {
   readonly #options: EntryOptions
@@ -44,11 +51,13 @@ export class Entry {
     return this.#nameless.has(client)
   }
 
-  /** What aedes would let pass: no name, and yet a session under it. */
-  claim(client: Client, { clientId, clean }: { readonly clientId: string; readonly clean?: boolean | undefined }): void {
+  /** What aedes would let pass: no name, and yet a session under it. An error: it is no CONNECT that MQTT knows, and gets no answer. */
+  claim(client: Client, { clientId, clean, will }: Introduction): Error | undefined {
+    if (Number(will?.qos ?? 0) > 2) return new Error('a will has QoS 0, 1 or 2') // else its readers would be thrown out for what they are sent
     if (clientId === '') this.#nameless.add(client)
     const isNameless = clientId === '' && clean === false
     this.#claims.set(client, isNameless || clientId.length > clientIdMax ? 'doesNotFit' : 'fits')
+    return undefined
   }
 
   async enter({ client, wire, user, password }: Claim): Promise<Admitted | AuthenticateError> {

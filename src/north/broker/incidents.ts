@@ -13,6 +13,8 @@ export const incidentKinds = {
   tooLarge: 'An MQTT client was disconnected: it sent a packet that is too large.',
   tooFast: 'An MQTT client is slowed down: it sends more than it may.',
   notAdmitted: 'An MQTT client was not let in.',
+  version: 'An MQTT client was turned away: it wants MQTT 5, and this broker speaks 3.1.1. Set its protocol version to 3.1.1 (4).',
+  tookOver: 'The session of another user was ended: this one has come with its client id.',
   identifier: 'An MQTT client was not let in: its client id does not fit the session it asks for.',
   tooManySessions: 'An MQTT client was not let in: too many sessions are kept.',
   notRead: 'An MQTT client was not let in: its session cannot be read from the disk now.',

@@ -61,6 +61,7 @@ export class Session {
   /** The connection it belongs to; undefined while its client is away. */
   #owner: object | undefined
   #awayMs: EpochMs | undefined
+  #user: string | null = null
   /** It has a row in the store. */
   isNoted = false
   /** The packet identifiers go on where those of the last connection ended, so that none means two messages. */
@@ -87,6 +88,15 @@ export class Session {
   /** undefined while its client is here. */
   get awayMs(): EpochMs | undefined {
     return this.#awayMs
+  }
+
+  /** Whose it is; null: of nobody in particular. */
+  get user(): string | null {
+    return this.#user
+  }
+
+  isOfOtherThan(user: string | null): boolean {
+    return this.#user !== null && this.#user !== user
   }
 
   get isSendingBacklog(): boolean {
@@ -139,8 +149,9 @@ export class Session {
   }
 
   /** From now on everything goes by way of the backlog, so that nothing new overtakes what waits. */
-  arrive(owner: object): void {
+  arrive(owner: object, user: string | null): void {
     this.#owner = owner
+    this.#user = user
     this.#awayMs = undefined
     this.#backlog = [...this.#entries.values()].filter(({ number }) => number !== undefined)
     for (const entry of this.#backlog) entry.isRepeat = entry.packetId !== undefined
@@ -152,8 +163,9 @@ export class Session {
     this.#backlog = undefined
   }
 
-  restored(awayMs: EpochMs): void {
+  restored(awayMs: EpochMs, user: string | null): void {
     this.isNoted = true
+    this.#user = user
     this.#awayMs = awayMs
   }
 

@@ -75,10 +75,14 @@ export class Sessions {
     return this.#sessions.has(client) || this.#sessions.size < this.#options.limits.sessionsMax
   }
 
-  arrive(client: string, owner: object): void {
+  /** Under the client id of another user's session begins a new one: what was kept for him is nobody else's business. */
+  arrive(client: string, owner: object, user: string | null = null): 'tookOver' | 'mayGoOn' {
+    const isOfOther = this.#sessions.get(client)?.isOfOtherThan(user) === true
+    if (isOfOther) this.end(client)
     const session = this.#open(client)
-    session.arrive(owner)
+    session.arrive(owner, user)
     this.#note(session)
+    return isOfOther ? 'tookOver' : 'mayGoOn'
   }
 
   leave(client: string, owner: object): void {
@@ -189,8 +193,8 @@ export class Sessions {
   restore({ sessions = [], subscriptions = [], queued, received = [], retained, wills }: Partial<SessionChanges>): void {
     const { clock, limits, pending } = this.#options
     // Who was here last comes first, should there be more than may be.
-    for (const { client, awayMs } of [...sessions].sort((a, b) => (b.awayMs ?? Number.MAX_VALUE) - (a.awayMs ?? Number.MAX_VALUE))) {
-      if (this.mayOpen(client)) this.#open(client).restored(awayMs === null ? clock.now() : epochMs(awayMs))
+    for (const { client, awayMs, user } of [...sessions].sort((a, b) => (b.awayMs ?? Number.MAX_VALUE) - (a.awayMs ?? Number.MAX_VALUE))) {
+      if (this.mayOpen(client)) this.#open(client).restored(awayMs === null ? clock.now() : epochMs(awayMs), user)
       else pending.forget(client)
     }
     for (const { client, filter, qos } of subscriptions) {
@@ -236,7 +240,7 @@ export class Sessions {
   #note(session: Session, which?: 'also where it is empty'): void {
     if (session.isEmpty && !session.isNoted && which === undefined) return
     session.isNoted = true
-    this.#options.pending.session({ client: session.client, awayMs: session.awayMs ?? null })
+    this.#options.pending.session({ client: session.client, awayMs: session.awayMs ?? null, user: session.user })
     this.#options.changed()
   }
 

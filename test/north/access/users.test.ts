@@ -78,6 +78,13 @@ describe('the list of users', () => {
     await expect(removeUser(state.path, 'anna')).rejects.toMatchObject({ code: 'user.last-admin' })
   })
 
+  it('lets go of a viewer also where there is no admin yet', async () => {
+    using state = makeStateFolder()
+    await addUser(state.path, { name: 'mes', role: 'viewer', password: right })
+    await removeUser(state.path, 'mes')
+    await expect(removeUser(state.path, 'mes')).rejects.toMatchObject({ code: 'user.unknown' })
+  })
+
   it('goes on to count as it was while it cannot be read, and says so once', async () => {
     using state = makeStateFolder()
     await addUser(state.path, { name: 'anna', role: 'admin', password: right })

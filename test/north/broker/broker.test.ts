@@ -161,6 +161,30 @@ describe('the broker', () => {
     expect(incident(gateway, 'tooMany')).toBe(1)
   })
 
+  it('closes a connection whose CONNECT has a will of QoS 3, which would have its readers thrown out', async () => {
+    await using gateway = await startGateway()
+    await using reader = await connectClient(gateway)
+    await reader.mqtt.subscribeAsync('will', { qos: 2 })
+    const socket = await connectSocket(gateway)
+    const answer: Buffer[] = []
+    socket.on('data', (bytes: Buffer) => answer.push(bytes))
+    const closed = once(socket, 'close')
+    const [head, will] = [connectPacket('x', 0x1e), Buffer.from('\0\x04will\0\x01y')]
+    socket.write(Buffer.concat([Buffer.from([0x10, head.length - 2 + will.length]), head.subarray(2), will]))
+    await vi.waitFor(() => expect(gateway.metric('lineside_mqtt_incidents_total', { kind: 'malformed' })).toBe(1))
+    await closed
+    expect(answer).toEqual([])
+    await reader.mqtt.publishAsync('will', 'sound', { qos: 2 })
+    await vi.waitFor(() => expect(reader.got).toMatchObject([{ payload: 'sound', qos: 2 }]))
+  })
+
+  it('tells the log who wants MQTT 5 of it, and that it speaks 3.1.1', async () => {
+    await using gateway = await startGateway()
+    await expect(connectClient(gateway, { protocolVersion: 5 })).rejects.toThrow('refused')
+    const lines = gateway.log.lines.filter(({ level }) => level === 'warn')
+    expect(lines).toMatchObject([{ message: expect.stringContaining('this broker speaks 3.1.1'), fields: { address: '127.0.0.1' } }])
+  })
+
   it('refuses an empty client id that wants a session, with return code 2', async () => {
     await using gateway = await startGateway()
     const socket = await connectSocket(gateway)

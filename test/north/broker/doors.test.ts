@@ -7,7 +7,9 @@ import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { addUser, removeUser, setPassword } from '../../../src/runtime/users.ts'
 import { type Authority, startAuthority } from '../../support/certificates.ts'
+import { sessionStoreOf } from '../../support/session-store.ts'
 import { makeStateFolder } from '../../support/state-folder.ts'
+import { openTestStore } from '../../support/store-samples.ts'
 import { freePort, startProgram } from '../support/program.ts'
 import {
   connectClient,
@@ -262,6 +264,51 @@ describe('a user', () => {
     await writer.mqtt.publishAsync('b/1', 'no', { qos: 1 })
     await writer.mqtt.publishAsync('a/1', 'yes', { qos: 1 })
     await vi.waitFor(() => expect(after.got).toMatchObject([{ topic: 'a/1' }]))
+  })
+
+  it('gets nothing of what waited in his session that he may not read any more', async () => {
+    using state = makeStateFolder()
+    await addUser(state.path, { name: 'admin', role: 'admin', password: right })
+    await addUser(state.path, { name: 'anna', role: 'viewer', password: right })
+    await using gateway = await startGateway({ mqtt: { anonymous: { role: 'operator' } }, stateFolder: state.path })
+    const options = { clientId: 'anna-1', clean: false, username: 'anna', password: right }
+    const before = await connectClient(gateway, options)
+    await before.mqtt.subscribeAsync(['a/#', 'b/#'], { qos: 1 })
+    await before[Symbol.asyncDispose]()
+    await using writer = await connectClient(gateway)
+    await vi.waitFor(() => expect(gateway.metric('lineside_mqtt_clients')).toBe(1))
+    for (const topic of ['b/1', 'a/1', 'b/2', 'a/2']) await writer.mqtt.publishAsync(topic, 'x', { qos: 1 })
+    await removeUser(state.path, 'anna')
+    await addUser(state.path, { name: 'anna', role: 'viewer', password: right, read: ['a/#'] })
+    await using after = await connectClient(gateway, options)
+    await vi.waitFor(() => expect(gateway.metric('lineside_mqtt_offline_messages')).toBe(0))
+    expect(after.got.map(({ topic }) => topic)).toEqual(['a/1', 'a/2'])
+  })
+
+  it('finds a new session under the client id of another, whose messages are not his, also after a restart', async () => {
+    using state = makeStateFolder()
+    await using store = await openTestStore(state.path)
+    for (const name of ['anna', 'ben']) await addUser(state.path, { name, role: 'viewer', password: right })
+    const mqtt = { anonymous: { role: 'operator' } }
+    const shared = { clientId: 'scada', clean: false, password: right }
+    {
+      await using gateway = await startGateway({ mqtt, stateFolder: state.path, store: sessionStoreOf(store) })
+      const anna = await connectClient(gateway, { ...shared, username: 'anna' })
+      await anna.mqtt.subscribeAsync('jobs/#', { qos: 1 })
+      await anna.mqtt.endAsync()
+      await using writer = await connectClient(gateway)
+      await writer.mqtt.publishAsync('jobs/1', 'for anna', { qos: 1 })
+    }
+    await using gateway = await startGateway({ mqtt, stateFolder: state.path, store: sessionStoreOf(store) })
+    expect(gateway.metric('lineside_mqtt_offline_messages')).toBe(1)
+    await using ben = await connectClient(gateway, { ...shared, username: 'ben' })
+    expect(gateway.metric('lineside_mqtt_incidents_total', { kind: 'tookOver' })).toBe(1)
+    expect(gateway.metric('lineside_mqtt_offline_messages')).toBe(0)
+    await ben.mqtt.subscribeAsync('news', { qos: 1 })
+    await using writer = await connectClient(gateway)
+    await writer.mqtt.publishAsync('jobs/2', 'for anna', { qos: 1 })
+    await writer.mqtt.publishAsync('news', 'for ben', { qos: 1 })
+    await vi.waitFor(() => expect(ben.got).toMatchObject([{ payload: 'for ben' }]))
   })
 })
 

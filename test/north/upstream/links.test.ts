@@ -1,4 +1,4 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { copyFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, vi } from 'vitest'
@@ -143,6 +143,31 @@ describe('the link to an upstream', () => {
     await vi.waitFor(() => expect(bare.upstream.status().lastFault).toBeDefined(), { timeout: 10_000 })
     expect(bare.metric('connected')).toBe(0)
     expect(far.received()).toEqual(['t/1'])
+  })
+
+  it('says what is wrong with certificates that do not fit each other, calls again, and takes them when they do', {
+    timeout: 30_000,
+  }, async () => {
+    await using authority = await startAuthority()
+    const server = await authority.issue('server', { names: 'DNS:broker.plant.example' })
+    const client = await authority.issue('edge', { names: 'DNS:edge-07' })
+    const port = await freePort()
+    const tls = `listener ${port} 127.0.0.1\ncafile ${authority.ca}\ncertfile ${server.cert}\nkeyfile ${server.key}\nrequire_certificate true\nallow_anonymous true\nuser root\n`
+    await using far = new FarBroker(await freePort(), tls)
+    await far.start()
+    const renewed = `${client.key}.renewed`
+    await copyFile(server.key, renewed)
+    const own = { ca: authority.ca, cert: client.cert, key: renewed, serverName: 'broker.plant.example' }
+    await using line = await startLine(`mqtts://127.0.0.1:${port}`, { tls: own })
+    const fault = (): unknown => line.upstream.status().lastFault
+    await vi.waitFor(() =>
+      expect(fault()).toMatchObject({ code: 'upstream.certificate', message: expect.stringContaining('key values mismatch') }),
+    )
+    await writeFile(renewed, '')
+    await vi.waitFor(() => expect(fault()).toMatchObject({ message: expect.stringContaining('`key` holds nothing') }), { timeout: 10_000 })
+    await copyFile(client.key, renewed)
+    await line.accept({ subject: 't/1' })
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 15_000 })
   })
 
   it('maps topics both ways, and takes none of its own messages back', { timeout: 20_000 }, async () => {
