@@ -1,12 +1,14 @@
 /**
  * An OPC UA server whose variables all change at a set pace. Shares no code with src. Arguments: items, period ms. Prints `ready PORT`.
- * On standard input: `start` begins to change them, `stop` ends it and prints `made COUNT`, the changes made since the start.
+ * On standard input: `start` begins to change them; `stop` ends it, waits until nothing is on its way any more and prints `made COUNT sent COUNT`: the changes
+ * made since the start, and how many of them it has put into its reports. What is missing there, its own queues have dropped.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager'
+import { DataChangeNotification, type PublishResponse } from 'node-opcua-client'
 import { OPCUAServer } from 'node-opcua-server'
 import { StatusCodes } from 'node-opcua-status-code'
 import { DataType } from 'node-opcua-variant'
@@ -44,7 +46,15 @@ const variables = Array.from({ length: items }, (_, place) => {
 })
 await server.start()
 
-const state = { made: 0, step: 0, dueMs: 0, timer: undefined as NodeJS.Timeout | undefined }
+const state = { made: 0, sent: 0, step: 0, dueMs: 0, timer: undefined as NodeJS.Timeout | undefined }
+/** Longer than a few publishing intervals. */
+const settleMs = 1_000
+
+server.on('response', (response) => {
+  const { notificationMessage } = response as Partial<PublishResponse>
+  for (const notification of notificationMessage?.notificationData ?? [])
+    if (notification instanceof DataChangeNotification) state.sent += notification.monitoredItems?.length ?? 0
+})
 
 function change(): void {
   state.step += 1
@@ -59,11 +69,12 @@ function change(): void {
 
 createInterface({ input: process.stdin }).on('line', (text) => {
   if (text === 'start') {
+    Object.assign(state, { made: 0, sent: 0 })
     state.dueMs = performance.now()
     change()
   } else if (text === 'stop') {
     clearTimeout(state.timer)
-    process.stdout.write(`made ${state.made}\n`)
+    setTimeout(() => process.stdout.write(`made ${state.made} sent ${state.sent}\n`), settleMs)
   }
 })
 process.stdin.on('end', () => process.exit(0))

@@ -54,10 +54,12 @@ interface CreateResult {
 
 /** Requests that wait at the server for something to report: one on its way, one to answer at once, one in reserve. */
 const publishesWaiting = 3
+/** As many, at most, for a server that has more to say than fits into its reports: 20,000 values in those of 1,000 that some make, whatever is asked for. */
+const publishesWaitingMax = 20
 /** Intervals without a report after which the server sends a sign of life, and without a request after which it forgets us. */
 const keepAliveCount = 2
 const lifetimeCount = 60
-/** Values in one report; more come in the next. 10,000 at 10 Hz must fit into one: the round trip for a second costs a busy server every fifth change. */
+/** Values in one report; more come in the next. A server that takes it puts 10,000 at 10 Hz into one. */
 const notificationsPerReport = 12_000
 const uint32Max = 0xffff_ffff
 
@@ -67,10 +69,10 @@ export class Subscription {
   readonly heartbeatMs: number
   readonly #options: SubscriptionOptions
   readonly #id: number
-  readonly #timeoutHintMs: number
   #acknowledge: { readonly subscriptionId: number; readonly sequenceNumber: number }[] = []
   #lastSequence: number | undefined
-  #publishesMax = publishesWaiting
+  #publishes = publishesWaiting
+  #publishesMax = publishesWaitingMax
   #onValues: (values: readonly MonitoredValue[]) => void = () => {}
   #onEvents: (events: readonly EventFields[]) => void = () => {}
   #waiting = 0
@@ -87,7 +89,6 @@ export class Subscription {
     this.#options = options
     this.#id = made.id
     this.heartbeatMs = made.intervalMs * made.keepAlives
-    this.#timeoutHintMs = Math.min(uint32Max, this.heartbeatMs * publishesWaiting * 2 + 10_000)
   }
 
   static async create(options: SubscriptionOptions): Promise<Subscription> {
@@ -169,12 +170,14 @@ export class Subscription {
   }
 
   #publish(): void {
-    while (this.#waiting < this.#publishesMax && !this.#options.ended.aborted) {
+    // Each waits its turn: where nothing changes, the server answers one of them a heartbeat.
+    const timeoutHint = Math.min(uint32Max, this.heartbeatMs * this.#publishes * 2 + 10_000)
+    while (this.#waiting < this.#publishes && !this.#options.ended.aborted) {
       this.#waiting += 1
       const subscriptionAcknowledgements = this.#acknowledge
       this.#acknowledge = []
       const session = this.#options.requests.session as RawSession
-      session.publish({ requestHeader: { timeoutHint: this.#timeoutHintMs }, subscriptionAcknowledgements }).then(
+      session.publish({ requestHeader: { timeoutHint }, subscriptionAcknowledgements }).then(
         (response) => this.#answered(response),
         (error: unknown) => this.#refused(error),
       )
@@ -197,7 +200,7 @@ export class Subscription {
     this.#waiting -= 1
     if (this.#options.ended.aborted) return
     const text = errorText(error)
-    if (/BadTooManyPublishRequests/.test(text) && this.#publishesMax > 1) this.#publishesMax -= 1
+    if (/BadTooManyPublishRequests/.test(text) && this.#publishes > 1) this.#publishesMax = this.#publishes -= 1
     else if (!/BadTimeout/.test(text)) this.#lost(`a publish request failed (${text})`)
     this.#publish()
   }
@@ -211,6 +214,8 @@ export class Subscription {
     }
     this.#lastSequence = sequenceNumber
     this.#acknowledge.push({ subscriptionId: this.#id, sequenceNumber })
+    // What a server cannot send for want of a request piles up in its queues, and they drop it.
+    if (response.moreNotifications && this.#publishes < this.#publishesMax) this.#publishes += 1
     for (const notification of notificationData) {
       if (notification instanceof DataChangeNotification) this.#onValues(notification.monitoredItems ?? [])
       if (notification instanceof EventNotificationList)
