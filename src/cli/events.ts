@@ -37,6 +37,10 @@ export interface ReplayOptions extends Omit<EventFilter, 'since'> {
 
 const pageRows = 1_000
 const followMs = 500
+/** How long a flow may be busy with what it was given before. */
+const roomMsMax = 600_000
+const roomPauseMs = 250
+const noRoom: ReadonlySet<string> = new Set(['flow.overloaded', 'flow.dropped'])
 
 type Ask = Parameters<EventSource['page']>[0]
 
@@ -129,7 +133,7 @@ export async function replayEvents(options: ReplayOptions, terminal: Terminal): 
     count += wanted.length
     page = found
   }
-  terminal.error(`${count} ${count === 1 ? 'event' : 'events'} replayed.\n`)
+  terminal.error(`${count} ${count === 1 ? 'event' : 'events'} replayed${target.told?.() ?? ''}.\n`)
   return count === 0 ? 1 : 0
 }
 
@@ -142,8 +146,27 @@ async function targetOf({ to, ...choice }: ReplayOptions, terminal: Terminal): P
       throw usage('A remote gateway has no private socket for this.', 'Replay on the gateway itself, or to a file.')
     return await replayToTopic(name, { socketPath: socketPathOf(await stateFolderOf(choice.site ?? '.', terminal.environment)) })
   }
-  if (kind === 'flow') throw usage('Replaying into a flow comes with flows.', 'Replay to a topic or a file.')
-  throw usage(`"${to.slice(0, 100)}" is nowhere to replay to.`, 'Write topic:NAME or file:PATH.')
+  if (kind === 'flow') return replayToFlow(name, await reachGateway(choice, terminal))
+  throw usage(`"${to.slice(0, 100)}" is nowhere to replay to.`, 'Write topic:NAME, file:PATH or flow:NAME.')
+}
+
+/** As if it had just happened; where the flow can begin no more runs at the moment, the next one waits. */
+function replayToFlow(flow: string, gateway: Gateway): ReplayTarget {
+  let begun = 0
+  const path = `/api/v1/workflows/${encodeURIComponent(flow)}/runs`
+  const begin = async ({ sequence: _, ...event }: ShownEvent): Promise<void> => {
+    for (let waitedMs = 0; ; waitedMs += roomPauseMs) {
+      const fault = await gateway.post(path, { event }).then(
+        () => undefined,
+        (error: unknown) => error,
+      )
+      if (fault === undefined) begun += 1
+      if (fault === undefined || (fault instanceof Fault && fault.code === 'flow.event-unwanted')) return
+      if (!(fault instanceof Fault && noRoom.has(fault.code)) || waitedMs > roomMsMax) throw fault
+      await systemClock.sleep(roomPauseMs)
+    }
+  }
+  return { take: begin, told: () => `, ${begun} of them to ${flow}`, [Symbol.asyncDispose]: async () => {} }
 }
 
 async function sourceOf(choice: GatewayChoice, terminal: Terminal): Promise<EventSource> {

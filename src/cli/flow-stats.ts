@@ -1,3 +1,4 @@
+import { Fault } from '../base/fault.ts'
 import type { FlowStats } from '../runtime/flow-stats.ts'
 import { stateFolderOf } from '../site/state.ts'
 import { moment } from './moment.ts'
@@ -6,6 +7,7 @@ import type { Terminal } from './terminal.ts'
 
 export interface StatsOptions {
   readonly site?: string
+  readonly url?: string
   readonly flow?: string
   /** `7d`, or a moment. */
   readonly since: string
@@ -18,6 +20,7 @@ const linesMax = 5
 
 /** `lineside flows stats`: how the flows went over a time, from the journal on this machine. 1 where there was no run. */
 export async function stats(options: StatsOptions, terminal: Terminal): Promise<number> {
+  if (options.url !== undefined) throw onlyHere()
   const { flowStats } = await import('../runtime/flow-stats.ts') // brings SQLite along
   const folder = await stateFolderOf(options.site ?? '.', terminal.environment)
   const untilMs = options.until === undefined ? Number.MAX_SAFE_INTEGER : moment(options.until)
@@ -27,6 +30,12 @@ export async function stats(options: StatsOptions, terminal: Terminal): Promise<
   else if (rows.length === 0) terminal.out('No run began in this time.\n')
   else terminal.out(`${tableText([head, ...rows.map(cells)])}${rows.map(below).join('')}`)
   return rows.length === 0 ? 1 : 0
+}
+
+function onlyHere(): Fault {
+  return new Fault('usage.url', 'The statistics are counted from the journal, on the machine that has it.', {
+    remedy: 'Leave --url out, and call this on the gateway itself.',
+  })
 }
 
 const head = ['FLOW', 'RUNS', 'COMPLETED', 'FAILED', 'CANCELLED', 'UNSETTLED', 'OPEN', 'P50', 'P90', 'P99', 'LONGEST']

@@ -29,9 +29,11 @@ export async function routes(options: RoutesOptions, terminal: Terminal): Promis
 }
 
 function cellsOf({ route, from, to, breaker, waiting, counts, delivered, lastFault }: Row): readonly string[] {
-  const { delivered: carried = 0, dead = 0 } = counts
+  const { delivered: carried = 0, dead = 0, dropped = 0 } = counts
   const age = delivered === undefined ? 'none yet' : `the last ${shownAge(delivered, systemClock.now())} ago`
-  const facts = [`${carried.toLocaleString('en')} delivered, ${age}`, `${waiting} waiting`, ...(dead === 0 ? [] : [`${dead} dead letters`])]
-  const why = breaker === 'closed' || lastFault === undefined ? '' : `${lastFault.message} (${lastFault.code})`
+  const lost = [...(dead === 0 ? [] : [`${dead} dead letters`]), ...(dropped === 0 ? [] : [`${dropped} dropped`])]
+  const facts = [`${carried.toLocaleString('en')} delivered, ${age}`, `${waiting} waiting`, ...lost]
+  const isWell = breaker === 'closed' && lost.length === 0
+  const why = isWell || lastFault === undefined ? '' : `${lastFault.message} (${lastFault.code})`
   return [route, `${from} → ${to}`, facts.join(', '), breaker === 'closed' ? '' : 'not asked now', why]
 }

@@ -21,6 +21,7 @@ export class Breaker {
   #state: BreakerState = 'closed'
   #failures = 0
   #openings = 0
+  #isTrialTold = false
   #untilMs = 0 as MonotonicMs
   #changed = Promise.withResolvers<void>()
 
@@ -36,7 +37,7 @@ export class Breaker {
   async admitted(signal: AbortSignal): Promise<void> {
     while (this.#state !== 'closed') {
       if (this.#state === 'open' && this.#options.clock.elapsed() >= this.#untilMs) {
-        this.#state = 'half-open'
+        this.#halfOpen()
         return
       }
       await this.#waited(signal)
@@ -48,7 +49,7 @@ export class Breaker {
   tryNow(): boolean {
     if (this.#state === 'closed') return true
     if (this.#state === 'half-open' || this.#options.clock.elapsed() < this.#untilMs) return false
-    this.#state = 'half-open'
+    this.#halfOpen()
     return true
   }
 
@@ -56,6 +57,7 @@ export class Breaker {
     const wasOpen = this.#state !== 'closed'
     this.#failures = 0
     this.#openings = 0
+    this.#isTrialTold = false
     this.#turn('closed')
     if (wasOpen) this.#tell('breaker.closed', {})
   }
@@ -75,6 +77,13 @@ export class Breaker {
   /** The one who was to try gave up: another may. */
   abandoned(): void {
     if (this.#state === 'half-open') this.#turn('open')
+  }
+
+  /** Told once from opening to closing: who stays away is tried every minute for days. */
+  #halfOpen(): void {
+    this.#state = 'half-open'
+    if (!this.#isTrialTold) this.#tell('breaker.half-open', {})
+    this.#isTrialTold = true
   }
 
   #turn(state: BreakerState): void {

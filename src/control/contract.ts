@@ -123,8 +123,12 @@ export interface FlowRow {
 export interface StartAsk {
   readonly flow: string
   readonly input?: unknown
+  /** In the place of an input: what happened before and is given to the flow once more. By this way it begins one run, however often it is asked. */
+  readonly event?: PastEvent
   readonly by: Asker
 }
+
+export type PastEvent = SiteEvent & { readonly uid: string }
 
 export interface RunsQuery {
   readonly flow?: string

@@ -32,8 +32,8 @@ export interface OutboxSinkOptions {
 /** The way of changes into the outbox: every one of them, in order, never conflated. */
 export interface OutboxSink extends Running {
   take(batch: ChangeBatch): void
-  /** A message of a flow; resolves when every upstream that wants it has it on disk. */
-  acceptMessage(topic: string, payload: string): Promise<void>
+  /** A message of a flow or route; resolves when every upstream that wants it has it on disk. `key`: the same however often it is sent. */
+  acceptMessage(topic: string, payload: string, key?: string): Promise<void>
   metrics(): readonly Metric[]
 }
 
@@ -65,11 +65,17 @@ export function startOutboxSink(options: OutboxSinkOptions): OutboxSink {
           lanes.get(target.upstream)?.push({ ...target, kind: 'sample', subject: meta.id, body, timeMs: sample.receivedMs })
       }
     },
-    acceptMessage: async (topic, payload) => {
-      const timeMs = options.clock.now()
+    acceptMessage: async (topic, payload, key) => {
       const targets = targetsOf(topic, options.upstreams)
       if (targets.length === 0) return
-      await Promise.all(targets.map((target) => options.accept([{ ...target, kind: 'message', subject: topic, body: payload, timeMs }])))
+      const message = {
+        kind: 'message',
+        subject: topic,
+        body: payload,
+        timeMs: options.clock.now(),
+        ...(key === undefined ? {} : { key }),
+      } as const
+      await Promise.all(targets.map((target) => options.accept([{ ...target, ...message }])))
     },
     metrics: () => [...lanes.values()].flatMap((lane) => lane.metrics()),
     [Symbol.asyncDispose]: async () => {

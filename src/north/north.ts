@@ -49,7 +49,7 @@ export interface NorthData {
   readonly api: ApiConfig
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>
   /** Topic filters that flows begin with. */
-  readonly flowTopics: readonly string[]
+  readonly openTopics: readonly string[]
   /** Topic filters: what routes and flows begin at. */
   readonly taps: readonly string[]
   /** Flows that the OPC UA server shows as methods. */

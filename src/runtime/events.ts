@@ -53,9 +53,11 @@ function shownLetter(letter: DeadLetter, site: string): ShownLetter {
   }
 }
 
-/** Where events are played to once more: a topic, a file; a flow is `(event) => startFlow(name, event)`. */
+/** Where events are played to once more: a topic, a file, a flow. */
 export interface ReplayTarget extends AsyncDisposable {
   take(event: ShownEvent): Promise<void>
+  /** What became of them. */
+  told?(): string
 }
 
 /** One CloudEvent a line; a file that is there is not written over. */

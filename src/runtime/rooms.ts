@@ -22,6 +22,7 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
   const flowTopics = site.flows.flatMap(({ on }) =>
     on.flatMap((trigger) => (trigger.kind === 'topic' ? [fullFilter(trigger.topic, site.site)] : [])),
   )
+  const routeTopics = site.routes.flatMap(({ from }) => (from.kind === 'topic' ? [from.topic] : []))
   const north: NorthData = {
     site: site.site,
     node: site.node,
@@ -32,8 +33,9 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     ...(site.opcua === undefined ? {} : { opcua: site.opcua, startable: startable(site) }),
     api: site.api,
     upstreams: site.upstreams,
-    flowTopics,
-    taps: [...new Set([...flowTopics, ...site.routes.flatMap(({ from }) => (from.kind === 'topic' ? [from.topic] : []))])],
+    // Of routes only those that name the site: one that listens to everything means to open nothing.
+    openTopics: [...flowTopics, ...routeTopics.filter((topic) => topic.startsWith(`${site.site}/`))],
+    taps: [...new Set([...flowTopics, ...routeTopics])],
   }
   const control: ControlData = {
     site: site.site,

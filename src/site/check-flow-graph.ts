@@ -10,8 +10,8 @@ export function checkGraph(context: FlowContext): void {
   checkIds(context)
   checkSize(context)
   for (const siblings of new Set(context.steps.map((at) => at.siblings))) {
-    if (!checkNeeds(siblings, context)) continue
-    if (!checkCycles(siblings, context)) checkReach(siblings, context)
+    const areNeedsThere = checkNeeds(siblings, context)
+    if (!checkCycles(siblings, context) && areNeedsThere) checkReach(siblings, context)
   }
 }
 

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type * as Croner from 'croner'
-import type { FlowTrigger } from '../control/flows/config.ts'
+import { type FlowTrigger, unsettledAlarm } from '../control/flows/config.ts'
 import { isNumeric, scalarType } from './check-values.ts'
 import { suggestion } from './did-you-mean.ts'
 import { type FlowContext, knownTag, report } from './flow-context.ts'
@@ -27,7 +27,7 @@ function checkTrigger(trigger: FlowTrigger, path: Path, context: FlowContext): v
       if (trigger.kind === 'event') checkEvent(trigger.event, [...path, 'event'], context)
       return
     case 'alarm':
-      checkAlarm(trigger.alarm, [...path, 'alarm'], context)
+      if (!isOfRuns(trigger.alarm, context)) checkAlarm(trigger.alarm, [...path, 'alarm'], context)
       return
     case 'cron':
       checkCron(trigger, path, context)
@@ -67,6 +67,11 @@ function checkEvent(event: string, path: Path, context: FlowContext): void {
     severity: 'warning',
   } as const
   report({ path }, finding, context)
+}
+
+/** The alarm that the gateway itself raises where a run is left to a person. */
+function isOfRuns(alarm: string, { site }: FlowContext): boolean {
+  return [...site.flows.keys(), 'pipeline'].some((flow) => alarm === unsettledAlarm(flow))
 }
 
 export function checkAlarm(alarm: string, path: Path, context: FlowContext): void {

@@ -1,5 +1,5 @@
 import { type Deed, type FlowTestCase, type FlowTestFile, flowTestSchema } from '../control/flow-tests/config.ts'
-import type { FlowDefinition, FlowStep } from '../control/flows/config.ts'
+import { allSteps, type FlowDefinition } from '../control/flows/config.ts'
 import { suggestion } from './did-you-mean.ts'
 import { listTestFiles, readTextFile } from './files.ts'
 import { flowTestJsonSchema } from './json-schemas.ts'
@@ -118,26 +118,6 @@ class Names {
   }
 
   #stepsBelow(flow: string): readonly string[] {
-    const idsOf = (steps: readonly FlowStep[]): readonly string[] =>
-      steps.flatMap((step) => [
-        step.id,
-        ...idsOf(step.undo),
-        ...(typeof step.onFailure === 'object' ? idsOf(step.onFailure) : []),
-        ...idsOf(innerSteps(step)),
-      ])
-    return idsOf(this.#flows.get(flow)?.steps ?? [])
-  }
-}
-
-function innerSteps(step: FlowStep): readonly FlowStep[] {
-  switch (step.kind) {
-    case 'switch':
-      return [...step.cases.flatMap(({ steps }) => steps), ...step.otherwise]
-    case 'parallel':
-      return step.branches.flatMap(({ steps }) => steps)
-    case 'each':
-      return step.steps
-    default:
-      return []
+    return allSteps(this.#flows.get(flow)?.steps ?? []).map(({ id }) => id)
   }
 }

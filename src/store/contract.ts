@@ -157,8 +157,9 @@ export interface OutgoingMessage {
   readonly subject: string
   readonly body: string
   readonly timeMs: EpochMs
-  /** Absent: `events`. */
+  /** `stream`: `events` where absent. `key`: the same however often the message is sent, each time with another number. */
   readonly stream?: StreamClass
+  readonly key?: string
 }
 
 export interface OutboxRow extends OutgoingMessage {
@@ -203,10 +204,9 @@ export interface OutboxStatus {
   readonly streams: readonly StreamStatus[]
 }
 
-/** The books of one stream, since its ledger began. Each number that was given is in one of them. */
+/** The books of one stream, since its ledger began. Each number that was given (`accepted`) is in one of them. */
 export interface StreamStatus {
   readonly stream: StreamClass
-  /** Numbers given. */
   readonly accepted: number
   /** Acknowledged by the upstream broker. */
   readonly sent: number

@@ -16,6 +16,7 @@ interface RowColumns {
   readonly time_ms: number
   readonly class: number
   readonly seq: number
+  readonly key: string | null
 }
 
 export interface OutboxReading {
@@ -32,7 +33,7 @@ export function openReading(db: Db, states: WaitingStates): OutboxReading {
   const stream = db.prepare<[string], StreamColumns>('SELECT * FROM streams WHERE upstream = ?')
   const nextOf = (filter: string) =>
     db.prepare<[number, number, number], RowColumns>(
-      `SELECT id, kind, subject, body, time_ms, class, seq FROM outbox WHERE stream = ? AND id > ? ${filter} ORDER BY id LIMIT ?`,
+      `SELECT id, kind, subject, body, time_ms, class, seq, key FROM outbox WHERE stream = ? AND id > ? ${filter} ORDER BY id LIMIT ?`,
     )
   const surveyOf = (filter: string) =>
     db.prepare<[number, number, number], { readonly id: number; readonly subject: string }>(
@@ -69,11 +70,12 @@ function rowsOf(
   const rows: OutboxRow[] = []
   const { upstream, ledger } = stream
   let chars = 0
-  for (const { id, kind, subject, body, time_ms, class: number, seq } of columns) {
+  for (const { id, kind, subject, body, time_ms, class: number, seq, key } of columns) {
     chars += body.length + subject.length
     if (rows.length > 0 && chars > answerCharsMax) break
     if (number === classNumber.state && states?.get(subject) === id) states.delete(subject)
-    rows.push({ id, upstream, kind, subject, body, timeMs: epochMs(time_ms), stream: classes[number] ?? 'events', seq, ledger })
+    const row = { id, upstream, kind, subject, body, timeMs: epochMs(time_ms), stream: classes[number] ?? 'events', seq, ledger }
+    rows.push(key === null ? row : { ...row, key })
   }
   return rows
 }

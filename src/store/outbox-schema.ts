@@ -44,6 +44,7 @@ export const outboxSchema: Schema = {
        thinned_to INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (stream, class)
      ) STRICT, WITHOUT ROWID;
      INSERT INTO ledgers (stream, class, accepted, waiting) SELECT stream, 0, count(*), count(*) FROM outbox GROUP BY stream;`,
+    'ALTER TABLE outbox ADD COLUMN key TEXT;',
   ],
 }
 

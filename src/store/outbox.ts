@@ -102,8 +102,8 @@ type Write = (stream: StreamColumns, rows: Rows, nowMs: number) => Written
 
 /** Numbers the rows of each class on from the last and inserts them; a state takes the place of the one that waits, if nobody has read that. */
 function openWriting(db: Db, states: WaitingStates): Write {
-  const insert = db.prepare<[number, string, string, string, number, number, number, number, number]>(
-    'INSERT INTO outbox (stream, kind, subject, body, time_ms, accepted_ms, bytes, class, seq) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+  const insert = db.prepare<[number, string, string, string, number, number, number, number, number, string | null]>(
+    'INSERT INTO outbox (stream, kind, subject, body, time_ms, accepted_ms, bytes, class, seq, key) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)',
   )
   const books = openBooks(db)
   const replace = openReplacing(db)
@@ -117,7 +117,7 @@ function openWriting(db: Db, states: WaitingStates): Write {
       const first = books.next(stream.id, number)
       let seq = first
       for (const { row, bytes } of group) {
-        const { subject, body, timeMs, kind } = row
+        const { subject, body, timeMs, kind, key = null } = row
         const old = number === classNumber.state ? waiting.get(subject) : undefined
         const freed = old === undefined ? undefined : replace({ id: old, stream: stream.id, row, bytes, nowMs })
         bytesMore += bytes - (freed ?? 0)
@@ -125,7 +125,7 @@ function openWriting(db: Db, states: WaitingStates): Write {
           lastId = Math.max(lastId, old)
           continue
         }
-        const id = Number(insert.run(stream.id, kind, subject, body, timeMs, nowMs, bytes, number, seq).lastInsertRowid)
+        const id = Number(insert.run(stream.id, kind, subject, body, timeMs, nowMs, bytes, number, seq, key).lastInsertRowid)
         if (number === classNumber.state) waiting.set(subject, id)
         lastId = Math.max(lastId, id)
         seq += 1
@@ -157,13 +157,13 @@ function openReplacing(db: Db): (what: Replacement) => number | undefined {
   const old = db.prepare<[number, number, string], { readonly bytes: number }>(
     'SELECT bytes FROM outbox WHERE id = ? AND stream = ? AND class = 1 AND subject = ?',
   )
-  const replace = db.prepare<[string, string, number, number, number, number]>(
-    'UPDATE outbox SET kind = ?, body = ?, time_ms = ?, accepted_ms = ?, bytes = ? WHERE id = ?',
+  const replace = db.prepare<[string, string, number, number, number, string | null, number]>(
+    'UPDATE outbox SET kind = ?, body = ?, time_ms = ?, accepted_ms = ?, bytes = ?, key = ? WHERE id = ?',
   )
   return ({ id, stream, row, bytes, nowMs }) => {
     const found = old.get(id, stream, row.subject)
     if (found === undefined) return undefined
-    replace.run(row.kind, row.body, row.timeMs, nowMs, bytes, id)
+    replace.run(row.kind, row.body, row.timeMs, nowMs, bytes, row.key ?? null, id)
     return found.bytes
   }
 }

@@ -72,7 +72,9 @@ export function messageRows(messages: readonly OutgoingMessage[]): Sized<SizedRo
   const rows = messages.map((row, place) => {
     if (row.kind !== 'sample' && row.kind !== 'message') throw invalid(place, `its kind is "${String(row.kind)}"`)
     if (row.stream !== undefined) oneOf(row.stream, ['events', 'state', 'trends'], place)
-    const bytes = nameBytes('upstream', row.upstream, place) + nameBytes('subject', row.subject, place) + textBytes('body', row.body, place)
+    const keyBytes = row.key === undefined ? 0 : nameBytes('key', row.key, place)
+    const bytes =
+      nameBytes('upstream', row.upstream, place) + nameBytes('subject', row.subject, place) + textBytes('body', row.body, place) + keyBytes
     return { row: { ...row, timeMs: moment(row.timeMs, place) } as OutgoingMessage, bytes: bytes + rowOverheadBytes }
   })
   return withinCall(rows, (row) => row.bytes)

@@ -227,3 +227,10 @@ describe('the way to a gateway', () => {
     expect(out).toContain(`$ lineside ${command}`)
   })
 })
+
+describe('lineside flows stats', () => {
+  it('says that it counts on the gateway itself, where another one is named', async () => {
+    const { code, error } = await lineside(['flows', 'stats', '--url', 'http://127.0.0.1:9'])
+    expect([code, error]).toEqual([2, expect.stringContaining('(usage.url)')])
+  })
+})

@@ -83,6 +83,12 @@ describe('lineside replay', () => {
     )
   })
 
+  it('finds runs alike that tell their own ids', async () => {
+    const tell = "  - id: tell\n    publish: { topic: told, payload: { run: '${run.id}' }, key: id }\n"
+    const { code, out } = await replay(peaks, { now: flow(2, 210, tell), was: flow(1, 210, tell) })
+    expect([code, out]).toEqual([0, expect.stringContaining('watch version 2 once; 1 run alike.')])
+  })
+
   it('shows where another version would have started, and the old one did not', async () => {
     const { code, out } = await replay(peaks, { now: flow(5, 200), was: flow(4, 210) })
     expect(code).toBe(1)

@@ -162,7 +162,7 @@ describe('a breaker', () => {
     breaker.succeeded()
     expect([breaker.state, told.map(({ type, subject }) => `${type} ${subject}`)]).toEqual([
       'closed',
-      ['breaker.opened service mes', 'breaker.closed service mes'],
+      ['breaker.opened service mes', 'breaker.half-open service mes', 'breaker.closed service mes'],
     ])
   })
 

@@ -62,6 +62,17 @@ const wrongSteps: readonly (readonly [string, Files, string])[] = [
     flow(steps('{ id: a, each: { in: [1], steps: [{ id: c, needs: [b], log: { text: x } }] } }', '{ id: b, log: { text: x } }')),
     '4:56 flow.need-unknown',
   ],
+  [
+    'a cycle beside a step that needs one which is not there',
+    flow(
+      steps(
+        '{ id: a, needs: [b], log: { text: x } }',
+        '{ id: b, needs: [a], log: { text: x } }',
+        '{ id: c, needs: [no], log: { text: x } }',
+      ),
+    ),
+    '4:21 flow.cycle',
+  ],
   ['a cycle', flow(steps('{ id: a, needs: [b], log: { text: x } }', '{ id: b, needs: [a], log: { text: x } }')), '4:21 flow.cycle'],
   ['a step after an end', flow(steps('{ id: a, end: {} }', '{ id: b, log: { text: x } }')), '5:5 flow.unreachable'],
   [
@@ -197,6 +208,8 @@ const wrongSteps: readonly (readonly [string, Files, string])[] = [
   ['an item outside of each', flow(steps('{ id: a, log: { text: "${item}" } }')), '4:30 expression.invalid'],
   ['an own event of the gateway', flow(steps('{ id: a, emit: { event: device.lost } }')), '4:29 site.value'],
   ['a topic of a tag', flow(steps('{ id: a, publish: { topic: press-07/lamp/set, payload: 1 } }')), '4:32 flow.topic-of-tag'],
+  ['a key in a payload without room for it', flow(steps('{ id: a, publish: { topic: x, payload: 1, key: id } }')), '4:52 site.value'],
+  ['a key in place of a value', flow(steps('{ id: a, publish: { topic: x, payload: { id: 7 }, key: id } }')), '4:60 site.value'],
   [
     'an undo of an undo',
     flow(steps(`{ ${write.replace('[]', '{ write: { press-07/lamp: false }, undo: [] }')} }`)),

@@ -146,7 +146,7 @@ describe('a stream of the outbox', () => {
       const db = new Database(join(folder.path, 'outbox.db'))
       db.exec(
         `DROP INDEX outbox_state; DROP INDEX outbox_trends; DROP TABLE ledgers; ALTER TABLE outbox DROP COLUMN class;
-         ALTER TABLE outbox DROP COLUMN seq; ALTER TABLE streams DROP COLUMN ledger; PRAGMA user_version = 1`,
+         ALTER TABLE outbox DROP COLUMN seq; ALTER TABLE outbox DROP COLUMN key; ALTER TABLE streams DROP COLUMN ledger; PRAGMA user_version = 1`,
       )
       db.close()
     }

@@ -21,6 +21,23 @@ describe('the outbox', () => {
     ])
   })
 
+  it('keeps the key of a message that has one, and of a state the key of the latest', async () => {
+    using folder = makeStateFolder()
+    {
+      await using store = await openTestStore(folder.path)
+      await store.accept([message('a'), { ...message('b'), key: 'r1/tell' }])
+      await store.accept([{ ...message('c'), subject: 's', stream: 'state', key: 'r2/tell' }])
+      await store.accept([{ ...message('d'), subject: 's', stream: 'state', key: 'r3/tell' }])
+    }
+    await using store = await openTestStore(folder.path)
+    const rows = await store.nextUnsent({ upstream: 'plant', afterId: 0, rowsMax: 9 })
+    expect(rows.map(({ body, key }) => [body, key])).toEqual([
+      ['a', undefined],
+      ['b', 'r1/tell'],
+      ['d', 'r3/tell'],
+    ])
+  })
+
   it('drops the oldest when full, and says how many, also after a restart', async () => {
     using folder = makeStateFolder()
     const outbox = { plant: { ...roomy, sizeBytesMax: 10_000 }, cloud: roomy }

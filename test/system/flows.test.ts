@@ -3,6 +3,7 @@ import { describe, expect, it, vi } from 'vitest'
 import { DaemonProcess, plcFile } from '../support/daemon-process.ts'
 import { lineside } from '../support/lineside-program.ts'
 import { startModbusDevice } from '../support/modbus-device.ts'
+import { startOpcuaClient } from '../support/opcua-client-process.ts'
 
 const slow = 120_000
 
@@ -31,6 +32,15 @@ steps:
     undo: []
 `,
 }
+
+const scada = `flow: scada
+on: [{ start: operator }]
+input: { heat: { type: number, range: [0, 90] } }
+steps:
+  - id: heat
+    write: { oven/setpoint: "\${input.heat}" }
+    undo: []
+`
 
 interface RunRow {
   readonly run: string
@@ -142,5 +152,23 @@ describe('the flows of a gateway', () => {
     )
     await vi.waitFor(() => expect(topic).toContain('"state":"idle"'), 10_000)
     await client.endAsync()
+  })
+
+  it('are methods for an OPC UA client, whose inputs they check and whose run goes on', { timeout: slow }, async () => {
+    await using oven = await startModbusDevice()
+    await using daemon = await DaemonProcess.start({ devices: { oven: plcFile('oven', oven.port) }, flows: { scada }, hasOpcua: true })
+    await vi.waitFor(async () => expect(await daemon.tag('oven/setpoint')).toMatchObject({ quality: 'good' }), 10_000)
+    await using client = startOpcuaClient()
+    await client.ask('connect', { url: `opc.tcp://127.0.0.1:${daemon.opcuaPort}/lineside` })
+    const start = (heat: number): Promise<{ readonly status: string; readonly outputs: readonly unknown[] }> =>
+      client.ask('call', { nodes: ['ns=1;s=#flows', 'ns=1;s=#flows/scada'], inputs: [['Double', heat]] })
+    expect((await start(95)).status).toBe('BadInvalidArgument')
+    const begun = await start(62)
+    expect(begun).toMatchObject({ status: 'Good', outputs: [expect.any(String)] })
+    await vi.waitFor(async () => expect((await daemon.tag('oven/setpoint')).value).toBe(62), 10_000)
+    const run = async (): Promise<unknown> => await (await fetch(`${daemon.url}/api/v1/runs/${begun.outputs[0]}`)).json()
+    await vi.waitFor(async () => expect(await run()).toMatchObject({ flow: 'scada', state: 'completed' }), 10_000)
+    const listed = (await (await fetch(`${daemon.url}/api/v1/runs?flow=scada`)).json()) as { readonly items: readonly unknown[] }
+    expect(listed.items).toHaveLength(1)
   })
 })

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises'
 import Database from 'better-sqlite3'
+import { connectAsync } from 'mqtt'
 import { describe, expect, it, vi } from 'vitest'
 import { type BrokerAbove, startBrokerAbove } from '../support/broker-above.ts'
 import { DaemonProcess, plcFile } from '../support/daemon-process.ts'
@@ -189,6 +190,21 @@ describe('a run whose daemon is killed', () => {
     await line.above.start()
     await vi.waitFor(() => expect(line.notices(6).length).toBeGreaterThan(0), 20_000) // at least once
     expect([line.heats(6), line.writes(writesCoil).length]).toEqual([1, 1])
+  })
+
+  it('when its message has just been sent: sends it again, if at all, under the same key', { timeout: slow }, async () => {
+    await using line = await Line.start()
+    const keys: unknown[] = []
+    const watcher = await connectAsync(line.above.url, { protocolVersion: 5 })
+    await using _watcher = { [Symbol.asyncDispose]: () => watcher.endAsync(true) }
+    watcher.on('message', (_topic, _payload, { properties }) => {
+      if (keys.push(properties?.userProperties?.['idempotency-key']) === 1) line.kill()
+    })
+    await watcher.subscribeAsync('acme/test/line-1/notices', { qos: 1 })
+    await line.trigger(6)
+    await line.revive()
+    expect(line.runs()).toMatchObject([{ state: 'completed' }])
+    expect(new Set(keys)).toEqual(new Set([`${line.runs()[0]?.run}/tell`]))
   })
 
   it('at any moment, again and again: is finished, with no write done twice and no message lost', { timeout: slow }, async () => {

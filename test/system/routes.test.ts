@@ -80,25 +80,34 @@ describe('a route between protocols', () => {
     server.set('Double', 300)
     server.set('Double', 7)
     await vi.waitFor(async () => expect(await daemon.tag('oven/setpoint')).toMatchObject({ value: 7.5 }), 20_000)
+    server.set('Double', 99.9) // with the half more than the setpoint takes
+    await vi.waitFor(async () => expect(await daemon.metric('lineside_route_items_total', 'outcome="dropped"')).toBe(1), 20_000)
     expect(await daemon.metric('lineside_route_items_total', 'outcome="dead"')).toBe(0)
+    const site = ['--site', join(daemon.folder, 'site')]
+    expect((await lineside(['routes', ...site])).out).toMatch(/follow .* 1 dropped.*\(command\.range\)/)
+    expect((await lineside(['events', '--type', 'route.*', ...site])).out).toContain('route.dropped  follow')
   })
 
   it('carries an MQTT message to an OPC UA node', { timeout: slow }, async () => {
     await using server = await startOpcuaPeer()
     const extra = `routes:
-  - { route: set-level, from: { topic: cell/+/wanted }, where: trigger.payload.unit == "mm", map: trigger.payload.level, to: { tag: boiler/level } }
+  - { route: set-level, from: { topic: acme/test/line-1/cell/+/wanted }, where: trigger.payload.unit == "mm", map: trigger.payload.level, to: { tag: boiler/level } }
 `
     await using daemon = await DaemonProcess.start({ extra, devices: { boiler: boiler(server.url) } })
     await vi.waitFor(async () => expect(await daemon.tag('boiler/level')).toMatchObject({ value: 21.5 }), 20_000)
-    await publish(daemon, 'cell/7/wanted', ['{"level":99,"unit":"inch"}', '{"level":123.5,"unit":"mm"}'])
+    await publish(daemon, 'acme/test/line-1/cell/7/wanted', ['{"level":99,"unit":"inch"}', '{"level":123.5,"unit":"mm"}'])
     await vi.waitFor(async () => expect(await daemon.tag('boiler/level')).toMatchObject({ value: 123.5 }), 20_000)
-    await publish(daemon, 'cell/7/wanted', ['{"level":501,"unit":"mm"}']) // more than the tag takes
+    await publish(daemon, 'acme/test/line-1/cell/7/wanted', ['{"level":501,"unit":"mm"}']) // more than the tag takes
     const dead = await vi.waitFor(async () => {
       const { code, out } = await lineside(['events', 'dead', '--json', '--site', join(daemon.folder, 'site')])
       expect(code).toBe(1)
       return JSON.parse(out) as object
     }, 20_000)
-    expect(dead).toMatchObject({ route: 'set-level', code: 'command.range', event: { type: 'mqtt.message', subject: 'cell/7/wanted' } })
+    expect(dead).toMatchObject({
+      route: 'set-level',
+      code: 'command.range',
+      event: { type: 'mqtt.message', subject: 'acme/test/line-1/cell/7/wanted' },
+    })
   })
 })
 
@@ -182,7 +191,8 @@ describe('lineside events', () => {
     timeout: slow,
   }, async () => {
     await using press = await startModbusDevice()
-    await using daemon = await DaemonProcess.start({ devices: { press: plcFile('press', press.port) } })
+    const noticed = 'flow: noticed\non: [{ event: command.done }]\nsteps: [{ id: note, log: { text: "${trigger.subject}" } }]\n'
+    await using daemon = await DaemonProcess.start({ devices: { press: plcFile('press', press.port) }, flows: { noticed } })
     const site = ['--site', join(daemon.folder, 'site')]
     await using following = startProgram(process.execPath, [
       main,
@@ -213,6 +223,12 @@ describe('lineside events', () => {
       expect(await lineside(replay)).toMatchObject({ code: 0, error: '1 event replayed.\n' })
       expect(played.lines.join()).toContain(shown[1]?.id)
     }, 20_000)
+    for (const _ of ['once', 'again']) {
+      const replay = ['events', 'replay', '--from', '1h', '--to', 'flow:noticed', '--type', 'command.*', ...site]
+      expect(await lineside(replay)).toMatchObject({ code: 0, error: '2 events replayed, 1 of them to noticed.\n' })
+    }
+    const triggers = (await lineside(['events', '--type', 'flow.started', ...site])).out.trim().split('\n')
+    expect(triggers.map((line) => line.includes('"replayedBy":"local"'))).toEqual([false, true])
     await vi.waitFor(() => expect(following.lines.join('\n')).toMatch(/device\.online(.|\n)*command\.done/), 20_000)
     await daemon.end('SIGTERM')
     const later = await lineside(filtered)

@@ -1,7 +1,7 @@
 import type { TagMeta } from '../../model/tag.ts'
+import { allSteps } from '../flows/all-steps.ts'
 import type { CompiledFlow } from '../flows/compiled.ts'
 import type { FlowDefinition } from '../flows/definition.ts'
-import { allSteps } from '../flows/flow-facts.ts'
 import type { FlowsData } from '../flows/ports.ts'
 import type { FlowTestFile } from './definition.ts'
 

@@ -170,7 +170,9 @@ class Replay {
       })
     }
     const { step, fault } = JSON.parse(run.outcome ?? '{}') as Partial<RunEnd>
-    const intents = run.records.flatMap((record) => (record.kind === 'intent' ? [`${record.step}: ${record.data}`] : []))
+    // Its id is made up, and says nothing of what it would have done.
+    const named = (data: string): string => data.replaceAll(run.run, 'RUN')
+    const intents = run.records.flatMap((record) => (record.kind === 'intent' ? [`${record.step}: ${named(record.data)}`] : []))
     this.#runs.push({
       beganMs: run.begunMs,
       trigger: startOf(run).trigger,

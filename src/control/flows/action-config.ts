@@ -38,6 +38,17 @@ const inputs = z
   .refine((map) => Object.keys(map).length <= 50, 'a flow has at most 50 inputs')
   .default({})
 
+const keyField = z.string().regex(/^[\p{L}_][\p{L}\p{N}_-]{0,63}$/u, 'a field is named with letters, digits, _ and -')
+
+/** A payload whose shape is only known in the run is looked at there. */
+function keyHasRoom({ payload, key }: { readonly payload: unknown; readonly key?: string | undefined }, context: z.RefinementCtx): void {
+  if (key === undefined || (typeof payload === 'string' && hasExpression(payload))) return
+  const isMap = typeof payload === 'object' && payload !== null && !Array.isArray(payload)
+  if (!isMap) context.addIssue({ code: 'custom', path: ['key'], message: 'only a payload that is a map has room for a key' })
+  else if (Object.hasOwn(payload, key))
+    context.addIssue({ code: 'custom', path: ['key'], message: `the payload has a \`${key}\` of its own` })
+}
+
 /** What a header of HTTP may be called. */
 const headers = z
   .record(z.string().regex(/^[A-Za-z0-9-]{1,64}$/, 'a header is named with letters, digits and -'), templateText)
@@ -67,7 +78,9 @@ export const actionShape = {
       topic: topicText.describe('Below the path of the site.'),
       payload: jsonValue.describe('Any JSON value; each ${…} in its strings is an expression.'),
       retain: z.boolean().default(false).describe('Whether the broker keeps it for those who subscribe later.'),
+      key: keyField.optional().describe('A field of the payload that takes RUN/STEP, the same however often the message comes.'),
     })
+    .superRefine(keyHasRoom)
     .describe('A message on the embedded broker and to the upstreams that want it.'),
   emit: z
     .strictObject({

@@ -5,6 +5,7 @@ import { errorFields } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import type { KeptRun } from '../../store/contract.ts'
+import type { PastEvent, StartAsk } from '../contract.ts'
 import { History } from '../history/query.ts'
 import { wantedTags } from '../history/wanted.ts'
 import { type CompiledFlow, compileFlow } from './compiled.ts'
@@ -14,6 +15,7 @@ import { inputFor } from './inputs.ts'
 import { definitionOf } from './kept.ts'
 import { LiveRuns } from './live-runs.ts'
 import { type FlowsOptions, stepPorts, untilAnswered } from './ports.ts'
+import { Replayed } from './replayed.ts'
 import type { RunEnd } from './run-end.ts'
 import { askService } from './services.ts'
 import { StartRate } from './starts.ts'
@@ -41,6 +43,7 @@ export class AllFlows {
   readonly watchers: Watchers
   readonly triggers: Triggers
   readonly history: History
+  readonly #replayed = new Replayed()
   readonly #options: FlowsOptions
   readonly #life: AbortSignal
   readonly byName: ReadonlyMap<string, OneFlow>
@@ -120,6 +123,17 @@ export class AllFlows {
     if (await this.#isBegun(id)) return
     const { uid: _, timeMs, ...told } = event
     await this.startFlow(name, input, { kind: 'route', route, ...told, time: isoTime(timeMs) }, id).kept
+  }
+
+  /** What happened before begins one run by this way, however often it is given. */
+  async replay(ask: StartAsk & { readonly event: PastEvent }): Promise<{ readonly run: string }> {
+    const { flow: name, event } = ask
+    const flow = this.byName.get(name)
+    if (flow === undefined) throw unknownFlow(name, [...this.byName.keys()])
+    const trigger = this.#replayed.triggerFor(flow.compiled.definition, ask)
+    const run = idFrom(`replay ${name} ${event.uid}`)
+    if (!(await this.#isBegun(run))) await this.startFlow(name, {}, trigger, run).kept
+    return { run }
   }
 
   metrics(): readonly Metric[] {

@@ -6,7 +6,9 @@ import type { Concurrency, FlowDefinition, FlowInput } from './definition.ts'
 import { inOrder, stepSchema, stepsSchema } from './step-config.ts'
 import { triggerSchema } from './trigger-config.ts'
 
+export { allSteps } from './all-steps.ts'
 export type { FlowDefinition, FlowInput, FlowStep, FlowTrigger, StepKind, StepOf } from './definition.ts'
+export { unsettledAlarm } from './unsettled.ts'
 export { identifierSchema, inOrder, stepSchema, triggerSchema }
 
 export const inputSchema = z

@@ -104,7 +104,14 @@ export type StepAction =
   | WriteAction
   /** result: { 'DEVICE/TAG': value }. Fresh: asked of the device, not taken from the table. */
   | { readonly kind: 'read'; readonly tags: readonly string[]; readonly isFresh: boolean }
-  | { readonly kind: 'publish'; readonly topic: string; readonly payload: unknown; readonly isRetained: boolean }
+  | {
+      readonly kind: 'publish'
+      readonly topic: string
+      readonly payload: unknown
+      readonly isRetained: boolean
+      /** The field of the payload that takes the idempotency key. */
+      readonly keyField?: string
+    }
   | { readonly kind: 'emit'; readonly event: string; readonly subject?: string; readonly data: unknown }
   /** Either `forMs`, or `until` with or without `untilMs`, its timeout. */
   | { readonly kind: 'wait'; readonly forMs?: number; readonly until?: string; readonly untilMs?: number }

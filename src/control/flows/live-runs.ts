@@ -46,6 +46,7 @@ const pressedRecords = 5_000
 
 /** All runs that have begun and not ended. */
 export class LiveRuns {
+  readonly keep: KeepRuns
   readonly telling: Telling
   readonly journal: RunJournal
   readonly starts: Starts
@@ -69,7 +70,8 @@ export class LiveRuns {
       await store.call('recordRuns', { records })
       for (const event of events) note(event)
     }
-    this.journal = new RunJournal({ append: options.keepRuns ?? keepRuns, clock, log, stop: life })
+    this.keep = options.keepRuns ?? keepRuns
+    this.journal = new RunJournal({ append: this.keep, clock, log, stop: life })
     this.starts = new Starts({ clock, pressure: () => this.#pressure(), cancel: (run) => this.#replace(run) })
     this.failure = this.#bug.promise
     this.failure.catch(() => {}) // seen by whoever watches the room
@@ -133,7 +135,7 @@ export class LiveRuns {
       breakers: isShadow ? this.#shadowBreakers : this.#options.breakers,
       turn: this.#turn,
       tell: (type, run, data) => this.telling.say(type, run, data),
-      toldAtEnd: (run, end) => [this.telling.end(run, end)],
+      toldAtEnd: (run, end) => this.telling.end(run, end),
       log,
       life,
     })

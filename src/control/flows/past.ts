@@ -190,6 +190,6 @@ export class Past {
 }
 
 /** Of a key such as `open/0`, `open@2.0` (in the third round of an each) or `open~close` (an undo step of it). */
-function stepIdOf(key: string): string {
+export function stepIdOf(key: string): string {
   return /^[^@/~]+/.exec(key)?.[0] ?? key
 }

@@ -19,6 +19,8 @@ export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
   return {
     flows: async () => [...flows.byName.values()].map((flow) => rowOf(flow, flows)),
     startFlow: async (ask) => {
+      const { event } = ask
+      if (event !== undefined) return await flows.replay({ ...ask, event })
       const { run, kept } = flows.startFlow(ask.flow, ask.input, startTrigger(ask, flows, isoTime(clock.now())))
       await kept
       return { run }

@@ -18,7 +18,7 @@ import type { CompiledFlow } from './compiled.ts'
 import type { FlowDefinition } from './definition.ts'
 import type { PipelineStep } from './pipeline-step.ts'
 import type { KeepRuns } from './run-journal.ts'
-import type { DeviceChoice, StepPorts } from './step-ports.ts'
+import type { DeviceChoice, FlowMessage, StepPorts } from './step-ports.ts'
 import type { Watchers } from './watchers.ts'
 
 export interface FlowsOptions {
@@ -29,7 +29,7 @@ export interface FlowsOptions {
   readonly road: { write(command: Command): Promise<CommandResult>; readonly recent: Pick<RecentCommands, 'find'> }
   readonly store: Door<StoreCalls>
   readonly north: Door<NorthCalls>
-  readonly outbox: { acceptMessage(topic: string, payload: string): Promise<void> }
+  readonly outbox: { acceptMessage(topic: string, payload: string, key?: string): Promise<void> }
   readonly breakers: BreakerPool
   readonly record: (event: SiteEvent) => void
   /** Where to be told that the journal has grown. */
@@ -119,11 +119,11 @@ function choices(
 }
 
 async function publish(
-  { topic, payload, isRetained }: { readonly topic: string; readonly payload: string; readonly isRetained: boolean },
+  { topic, payload, isRetained, key }: FlowMessage,
   { data, outbox, messages, clock, log, life }: FlowsOptions & { readonly messages: MessageBatch; readonly life: AbortSignal },
 ): Promise<void> {
   const fullTopic = topic.startsWith('/') ? topic.slice(1) : `${data.site}/${topic}`
-  await outbox.acceptMessage(fullTopic, payload)
+  await outbox.acceptMessage(fullTopic, payload, key)
   const limit = clock.elapsed() + publishMs
   const what = 'The broker does not answer; a flow waits for it.'
   const ask = (): Promise<void> => messages.publish({ topic: fullTopic, payload, qos: 1, isRetained })

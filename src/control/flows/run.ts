@@ -183,7 +183,8 @@ export class Run {
   async skip(key: string, by: By): Promise<void> {
     await this.keep({ kind: 'decision', step: key, data: JSON.stringify({ order: 'skip', ...by } satisfies Decision) })
     const verdict = { verdict: 'done', ...by } as const
-    this.#asked.get(key)?.answer(verdict)
+    // A write asks at each of its tags: `open/0`.
+    for (const [place, asked] of this.#asked) if (place === key || place.startsWith(`${key}/`)) asked.answer(verdict)
   }
 
   async answer(key: string, answer: Answer): Promise<void> {

@@ -1,14 +1,16 @@
 import type { Clock } from '../../base/clock.ts'
 import type { Door } from '../../base/door.ts'
 import { Fault } from '../../base/fault.ts'
+import type { SiteEvent } from '../../model/event.ts'
 import { type Role, roleAllows } from '../../model/tag.ts'
 import type { KeptRun, StoreCalls } from '../../store/contract.ts'
 import type { RunInfo, SteerAct, SteerAsk } from '../contract.ts'
+import { allSteps } from './all-steps.ts'
 import type { CompiledFlow, StepList } from './compiled.ts'
-import { allSteps } from './flow-facts.ts'
 import type { LiveRun, LiveRuns } from './live-runs.ts'
-import type { By, Decision } from './past.ts'
+import { type By, type Decision, stepIdOf } from './past.ts'
 import { infoOf, keptInfo } from './run-info.ts'
+import { unsettledAlarm } from './unsettled.ts'
 
 export interface SteeringOptions {
   readonly runs: LiveRuns
@@ -78,17 +80,26 @@ function family(live: LiveRun, runs: LiveRuns): readonly LiveRun[] {
 }
 
 async function answer({ run }: LiveRun, ask: SteerAsk): Promise<void> {
-  const asked = run.questions.find(({ key }) => key === ask.step)
+  const asked = questionAt(run.questions, ask.step ?? '')
   if (asked === undefined)
     throw notNow(ask, run.questions.length === 0 ? 'it asks nothing' : `it asks at ${run.questions.map(({ key }) => key).join(', ')}`)
   checkRole(ask, asked.role)
   const allowed = asked.kind === 'approve' ? ['approved', 'rejected'] : ['done', 'failed', 'repeat']
   if (ask.verdict === undefined || !allowed.includes(ask.verdict)) throw notNow(ask, `the answer is one of ${allowed.join(', ')}`)
+  // The first one counts, also after a power cut that comes before the run has gone on.
+  if (run.past.answer(asked.key) !== undefined) throw notNow(ask, 'somebody has just answered it')
   await run.answer(asked.key, { verdict: ask.verdict, ...byOf(ask) })
 }
 
+/** By its place in the run, or by the step alone where that asks once. */
+function questionAt<Asked extends { readonly key: string }>(questions: readonly Asked[], step: string): Asked | undefined {
+  const known = questions.find(({ key }) => key === step)
+  const own = questions.filter(({ key }) => stepIdOf(key) === step)
+  return known ?? (own.length === 1 ? own[0] : undefined)
+}
+
 async function steerEnded(kept: KeptRun, ask: SteerAsk, options: SteeringOptions): Promise<RunInfo> {
-  const { store, clock } = options
+  const { store, clock, runs } = options
   const { act, run } = ask
   if (act !== 'retry' && act !== 'settle') throw notNow(ask, `it has ended ${kept.state}`)
   checkRole(ask, roles[act])
@@ -96,16 +107,27 @@ async function steerEnded(kept: KeptRun, ask: SteerAsk, options: SteeringOptions
   const decision = (data: Decision) => ({ kind: 'decision', run, step: '*', timeMs, data: JSON.stringify(data) }) as const
   if (act === 'settle') {
     if (kept.state !== 'unsettled') throw notNow(ask, `it has ended ${kept.state}`)
-    await store.call('recordRuns', { records: [decision({ order: 'settle', ...byOf(ask) }), { kind: 'settled', run, timeMs }] })
+    const news: SiteEvent = { type: 'flow.settled', subject: kept.flow, timeMs, data: { run, ...byOf(ask) } }
+    const records = [decision({ order: 'settle', ...byOf(ask) }), { kind: 'settled', run, timeMs } as const]
+    await runs.keep(records, [news, ...(await allClear(kept, options))])
     return { ...keptInfo(kept), state: 'settled' }
   }
   const flow = options.compiled(kept.definition ?? '')
   if (flow === undefined || kept.state === 'completed' || kept.state === 'settled') throw notNow(ask, `it has ended ${kept.state}`)
   const steps = stepsFrom(flow.steps, stepOf(ask, flow))
-  await store.call('recordRuns', { records: [{ kind: 'reopened', run, timeMs }, decision({ order: 'retry', steps, ...byOf(ask) })] })
+  const records = [{ kind: 'reopened', run, timeMs } as const, decision({ order: 'retry', steps, ...byOf(ask) })]
+  await runs.keep(records, await allClear(kept, options))
   const reopened = await store.call('run', { run })
   if (reopened === null) throw unknownRun(run)
-  return infoOf(options.runs.resume(reopened, flow))
+  return infoOf(runs.resume(reopened, flow))
+}
+
+/** What is told when of this flow nobody must settle anything any more. */
+async function allClear({ run, flow, state }: KeptRun, { store, clock }: SteeringOptions): Promise<readonly SiteEvent[]> {
+  if (state !== 'unsettled') return []
+  const open = await store.call('runs', { flow, state, rowsMax: 2 })
+  if (open.some((other) => other.run !== run)) return []
+  return [{ type: 'alarm.cleared', subject: unsettledAlarm(flow), timeMs: clock.now(), data: { flow, run } }]
 }
 
 /** A step of the first level, all that need it, and all that stands below them. */

@@ -185,7 +185,10 @@ function actionOf(fields: Fields): StepAction {
     return { kind: 'write', writes, isConfirmed: confirm !== false, ...(typeof confirm === 'number' ? { confirmMs: confirm } : {}) }
   }
   if (read !== undefined) return { kind: 'read', tags: read.tags, isFresh: read.fresh }
-  if (publish !== undefined) return { kind: 'publish', topic: publish.topic, payload: publish.payload, isRetained: publish.retain }
+  if (publish !== undefined) {
+    const { topic, payload, retain, key } = publish
+    return { kind: 'publish', topic, payload, isRetained: retain, ...present({ keyField: key }) }
+  }
   if (emit !== undefined) return { kind: 'emit', ...present(emit), data: emit.data }
   if (wait !== undefined) return { kind: 'wait', ...present({ forMs: wait.for, until: wait.until, untilMs: wait.timeout }) }
   if (set !== undefined) return { kind: 'set', variables: set }

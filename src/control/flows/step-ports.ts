@@ -28,7 +28,7 @@ export interface StepPorts {
   /** Asked of the devices, in engineering units. Rejects where one does not answer; undefined where a value is not good. */
   readFresh(tags: readonly TagId[], stop: AbortSignal): Promise<readonly (TagValue | undefined)[]>
   /** Resolves when the message is kept for every upstream that wants it, and the broker has it. */
-  publish(message: { readonly topic: string; readonly payload: string; readonly isRetained: boolean }): Promise<void>
+  publish(message: FlowMessage): Promise<void>
   record(event: SiteEvent): void
   call(device: string, call: MethodCall, stop: AbortSignal): Promise<CallOutcome>
   request(ask: ServiceRequest, stop: AbortSignal): Promise<ServiceAnswer>
@@ -37,6 +37,14 @@ export interface StepPorts {
   runFlow(ask: ChildRun, stop: AbortSignal): Promise<RunEnd | undefined>
   /** Devices with a capability, in the order of the site. */
   devicesWith(capability: string): readonly DeviceChoice[]
+}
+
+export interface FlowMessage {
+  readonly topic: string
+  readonly payload: string
+  readonly isRetained: boolean
+  /** The same however often this message is sent. */
+  readonly key: string
 }
 
 export interface ServiceRequest {

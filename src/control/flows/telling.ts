@@ -3,12 +3,16 @@ import type { Metric } from '../../base/metric.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import type { Run } from './run.ts'
 import type { RunEnd } from './run-end.ts'
+import { unsettledAlarm } from './unsettled.ts'
 
 /** Steps of a second of which the beginning and the end are told as events; the journal of runs holds all of them. */
 const stepEventsPerSecond = 100
 const stepEventsAtOnce = 400
 /** Between two events of one kind about what was refused: each says how many there were. */
 const refusalPauseMs = 1_000
+
+/** As OPC UA counts them, to 1,000. */
+const unsettledSeverity = 800
 
 export interface TellingOptions {
   readonly record: (event: SiteEvent) => void
@@ -45,11 +49,16 @@ export class Telling {
   }
 
   /** To be kept and told with the end. */
-  end(run: Run, end: RunEnd): SiteEvent {
+  end(run: Run, end: RunEnd): readonly SiteEvent[] {
     const { state, ...rest } = end
-    const nowMs = this.#options.clock.now()
-    const data = { ...ofRun(run), ...rest, tookMs: Math.max(0, nowMs - run.begunMs) }
-    return { type: `flow.${state}`, subject: run.flow.name, timeMs: nowMs, data }
+    const timeMs = this.#options.clock.now()
+    const { name } = run.flow
+    const data = { ...ofRun(run), ...rest, tookMs: Math.max(0, timeMs - run.begunMs) }
+    const told: SiteEvent = { type: `flow.${state}`, subject: name, timeMs, data }
+    if (state !== 'unsettled') return [told]
+    const text = `A run of ${name} could not be undone at ${(end.left ?? []).join(', ')}: somebody must look.`.slice(0, 500)
+    const alarm = { severity: unsettledSeverity, text, flow: name, run: run.id }
+    return [told, { type: 'alarm.raised', subject: unsettledAlarm(name), timeMs, data: alarm }]
   }
 
   /** That a start was refused: at once, and then at most once a second, for it may be a flood. */

@@ -1,6 +1,6 @@
 import { matchesFilter } from '../../model/topic.ts'
+import { allSteps } from '../flows/all-steps.ts'
 import type { FlowDefinition } from '../flows/definition.ts'
-import { allSteps } from '../flows/flow-facts.ts'
 
 /** Tags with a history at most: each costs memory in the control room, and a page of the disk now and then. */
 const historyTagsMax = 1_000

@@ -38,7 +38,7 @@ export class Route {
   readonly #options: RouteOptions
   readonly #judge: (event: RoutedEvent) => Verdict
   readonly #delivery: Delivery
-  readonly #counts = { taken: 0, passedOver: 0, delivered: 0, retried: 0, overtaken: 0, unknown: 0, dead: 0, looped: 0 }
+  readonly #counts = { taken: 0, passedOver: 0, delivered: 0, retried: 0, overtaken: 0, unknown: 0, dead: 0, dropped: 0, looped: 0 }
   readonly #incoming: Offered[] = []
   readonly #latest = new Map<string, Offered>()
   /** Items taken and not ended. */
@@ -160,13 +160,20 @@ export class Route {
   }
 
   async #end(items: readonly Offered[], ending: Ending): Promise<void> {
-    this.#counts[ending.outcome] += items.length
+    // Of a tag whose latest value alone counts nothing is kept: there will be another.
+    const isKept = items.some(({ place }) => place !== undefined)
+    this.#counts[ending.outcome === 'dead' && !isKept ? 'dropped' : ending.outcome] += items.length
     if (ending.outcome === 'delivered') this.#last = { ...this.#last, delivered: this.#options.clock.now() }
     if (ending.outcome !== 'dead') return await this.#finish(items)
     const { fault, attempts } = ending
     this.#last = { ...this.#last, fault }
     this.#untold += items.length
-    this.#tellOf('route.dead-letter', { code: fault.code, reason: fault.message, remedy: fault.remedy, attempts })
+    this.#tellOf(isKept ? 'route.dead-letter' : 'route.dropped', {
+      code: fault.code,
+      reason: fault.message,
+      remedy: fault.remedy,
+      attempts,
+    })
     await this.#finish(items, { fault, attempts })
   }
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import { isoTime } from '../../base/clock.ts'
+import { epochMs, isoTime, parseIsoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
-import type { FlowCalls, PipelineInfo, RunDetail, RunInfo, SteerAct } from '../../control/contract.ts'
+import type { FlowCalls, PastEvent, PipelineInfo, RunDetail, RunInfo, SteerAct } from '../../control/contract.ts'
 import type { Asker } from '../../model/command.ts'
 
 /** Loaded with the first question about flows: a gateway that nobody asks does not need it. */
@@ -15,7 +15,18 @@ const rowsPreset = 100
 const states = ['open', 'completed', 'failed', 'cancelled', 'unsettled', 'settled'] as const
 const acts: readonly SteerAct[] = ['pause', 'resume', 'cancel', 'skip', 'retry', 'answer', 'settle']
 
-const startSchema = z.strictObject({ input: z.record(z.string(), z.json()).default({}) })
+const eventSchema = z
+  .object({
+    id: z.string().min(1).max(200),
+    type: z.string().min(1).max(200),
+    subject: z.string().min(1).max(4_000),
+    time: z.iso.datetime({ offset: true }),
+    data: z.record(z.string(), z.json()).default({}),
+  })
+  .transform(({ id, time, ...told }): PastEvent => ({ ...told, uid: id, timeMs: parseIsoTime(time) ?? epochMs(0) }))
+const startSchema = z
+  .strictObject({ input: z.record(z.string(), z.json()).optional(), event: eventSchema.optional() })
+  .refine(({ input, event }) => input === undefined || event === undefined, 'a start has an input, or an event of the past')
 const steerSchema = z.strictObject({
   step: z.string().min(1).max(200).optional().describe('Of skip, retry and answer.'),
   why: z.string().min(1).max(1_000).optional().describe('Kept in the journal.'),
@@ -31,8 +42,8 @@ export async function startFlow(
   flows: FlowPort,
   ask: { readonly flow: string; readonly body: unknown; readonly by: Asker },
 ): Promise<unknown> {
-  const { input } = parsed(startSchema, ask.body ?? {})
-  return await flows.startFlow({ flow: ask.flow, input, by: ask.by })
+  const { input = {}, event } = parsed(startSchema, ask.body ?? {})
+  return await flows.startFlow({ flow: ask.flow, by: ask.by, ...(event === undefined ? { input } : { event }) })
 }
 
 export async function runRows(

@@ -21,7 +21,7 @@ export interface TagTopicsOptions {
   readonly tags: LiveTags
   readonly commands: CommandRoad
   /** Filters of messages that somebody here listens to, the site's own topics among them. */
-  readonly flowTopics?: readonly string[]
+  readonly openTopics?: readonly string[]
   readonly clock: Clock
   readonly log: Log
 }
@@ -111,11 +111,11 @@ class Writes {
     return 'passOn'
   }
 
-  /** What a flow begins with, where it is nobody's value. */
+  /** What a flow or a route begins with, where it is nobody's value. */
   #isWanted({ topic, by }: ReceivedMessage): boolean {
-    const { site, tags, flowTopics = [] } = this.#options
+    const { site, tags, openTopics = [] } = this.#options
     const [device] = topic.slice(site.length + 1).split('/')
-    const isListenedTo = flowTopics.some((filter) => matchesFilter(topic, filter))
+    const isListenedTo = openTopics.some((filter) => matchesFilter(topic, filter))
     return isListenedTo && roleAllows(by.role, 'operator') && !tags.metas.some((meta) => meta.device === device)
   }
 

@@ -25,6 +25,7 @@ export class World {
   /** In order: `write filler/gate true`, `publish rejects {…}`, … */
   readonly effects: string[] = []
   readonly requestKeys: string[] = []
+  readonly messageKeys: string[] = []
   /** The place in the run of each write and call that was carried out. */
   readonly done: string[] = []
   readonly events: SiteEvent[] = []
@@ -212,7 +213,7 @@ export class Life {
       outcomeOf: async ({ id }) => world.results.get(id),
       readsNow: async (tag, value) => world.value(tag) === value,
       readFresh: async (tags) => tags.map((tag) => world.value(tag) ?? undefined),
-      publish: ({ topic, payload }) => act(`publish ${topic} ${payload}`),
+      publish: ({ topic, payload, key }) => act(`publish ${topic} ${payload}`, () => void world.messageKeys.push(key)),
       record: (event) => this.#record(event),
       call: async (device, { method, args }) => {
         const name = `call ${device} ${method} ${JSON.stringify(args)}`

@@ -1,6 +1,6 @@
 import { expect } from 'vitest'
+import { allSteps } from '../../../src/control/flows/all-steps.ts'
 import type { FlowDefinition } from '../../../src/control/flows/definition.ts'
-import { allSteps } from '../../../src/control/flows/flow-facts.ts'
 import type { RunEnd } from '../../../src/control/flows/run-end.ts'
 import type { TagValue } from '../../../src/model/tag.ts'
 import type { RunRecord } from '../../../src/store/contract.ts'
@@ -138,12 +138,13 @@ function provesNothingTwice({ done }: World): void {
   expect(forward).toEqual([...new Set(forward)])
 }
 
-/** It has all been done, requests each under its own one key. */
+/** It has all been done, requests and messages each under its own one key. */
 function provesWhole(proof: Proof, { cut, world, whole }: { readonly cut: Cut; readonly world: World; readonly whole: World }): void {
   expect({ cut, commands: inOrder(proof, commands(world)) }).toEqual({ cut, commands: inOrder(proof, commands(whole)) })
   expect({ cut, effects: new Set(world.effects) }).toEqual({ cut, effects: new Set(whole.effects) })
   expect({ cut, told: told(world) }).toEqual({ cut, told: told(whole) })
   expect(new Set(world.requestKeys)).toEqual(new Set(whole.requestKeys))
+  expect(new Set(world.messageKeys)).toEqual(new Set(whole.messageKeys))
 }
 
 /** What takes an effect back; without it, there is nothing to take back. */

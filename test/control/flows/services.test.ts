@@ -64,7 +64,7 @@ describe('the breaker before a partner of flows', () => {
     expect(pool.open()).toEqual(['device press-07'])
     await clock.advance(1_100)
     expect(await ask(async () => 1)).toBe(1)
-    expect(events.map(({ type }) => type)).toEqual(['breaker.opened', 'breaker.closed'])
+    expect(events.map(({ type }) => type)).toEqual(['breaker.opened', 'breaker.half-open', 'breaker.closed'])
   })
 
   it('lets a single one try while it is half open, and waits twice as long when that fails', async () => {
@@ -81,7 +81,7 @@ describe('the breaker before a partner of flows', () => {
     expect(await ask(async () => 1)).toMatchObject({ code: 'flow.breaker-open' })
     await clock.advance(1_000)
     expect(await ask(async () => 1)).toBe(1)
-    expect(events.map(({ type }) => type)).toEqual(['breaker.opened', 'breaker.closed'])
+    expect(events.map(({ type }) => type)).toEqual(['breaker.opened', 'breaker.half-open', 'breaker.closed'])
   })
 
   it('is one for each device, service and topic', () => {

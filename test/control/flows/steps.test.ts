@@ -145,6 +145,21 @@ describe('a step', () => {
     expect(world.effects).toHaveLength(2)
   })
 
+  it('sends a message again under the key that it had, which its payload holds where the step says so', async () => {
+    const flow = flowOf(chain({ ...publish('told', { weight: 480 }, 'it'), keyField: 'id' }))
+    const world = new World()
+    const first = new Life({ flow, world, cut: { at: 'effect', place: 0, when: 'after' } })
+    await first.end()
+    await new Life({ flow, world, past: first.kept }).end()
+    const message = 'publish told {"weight":480,"id":"r1/it"}'
+    expect([world.effects, world.messageKeys]).toEqual([
+      [message, message],
+      ['r1/it', 'r1/it'],
+    ])
+    const textual = await run(chain({ ...publish('told', "${'a ' + 'text'}", 'it'), keyField: 'id' }))
+    expect(textual).toMatchObject({ end: { state: 'failed', fault: { code: 'flow.no-room-for-key' } }, effects: [] })
+  })
+
   it('asks a person, and goes on with the answer, also after a power cut', async () => {
     const flow = flowOf(
       chain(

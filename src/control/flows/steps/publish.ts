@@ -10,24 +10,37 @@ interface Message {
   readonly payload: string
 }
 
-/** A message may come twice, but must not be missing: at least once. `${run.id}` in it makes the second one known as such. */
+/**
+ * A message may come twice, but must not be missing: at least once. Each attempt, in whatever life of the daemon, has the same key: an upstream gets
+ * it beside the message where its protocol has room for it, and everybody in the payload where the step names a field.
+ */
 export function publishEffect(step: StepOf<'publish'>, at: Compiling): Effect {
   const topic = at.template(step.topic)
   const payload = at.template(step.payload)
   return effect<Message | string>({
     intent: 'firm',
-    plan: ({ scope }) => ({
+    plan: ({ scope, run, key }) => ({
       topic: plainTopic(String(evaluated(topic, scope, { step: at.id, what: 'its topic' })), at.id),
-      payload: payloadText(evaluated(payload, scope, { step: at.id, what: 'its payload' })),
+      payload: payloadText(keyed(evaluated(payload, scope, { step: at.id, what: 'its payload' }), step, `${run.id}/${key}`)),
     }),
-    act: async (what, { ports }) => {
+    act: async (what, { ports, run, key }) => {
       // Journals of before hold the payload alone.
       const message = typeof what === 'string' ? { topic: step.topic, payload: what } : what
-      await ports.publish({ ...message, isRetained: step.isRetained })
+      await ports.publish({ ...message, isRetained: step.isRetained, key: `${run.id}/${key}` })
     },
     inDoubt: 'repeat',
     partner: (what) => `topic ${typeof what === 'string' ? step.topic : what.topic}`,
   })
+}
+
+function keyed(payload: unknown, { id, keyField }: StepOf<'publish'>, key: string): unknown {
+  if (keyField === undefined) return payload
+  if (typeof payload === 'object' && payload !== null && !Array.isArray(payload)) return { ...payload, [keyField]: key }
+  throw failed(
+    'flow.no-room-for-key',
+    `The payload of ${id} is no map, and \`key: ${keyField}\` has no place in it.`,
+    'Let the payload be a map, or leave `key` out.',
+  )
 }
 
 function plainTopic(topic: string, step: string): string {
