@@ -33,7 +33,7 @@ export function runEffect(step: StepOf<'run'>, at: Compiling): Effect {
       if (end.state === 'completed') return end.output
       throw new StepFailure('failed', {
         code: `flow.run-${end.state}`,
-        message: `The run ${id} of ${step.flow} ended ${end.state}${end.fault === undefined ? '' : `: ${end.fault.message}`}.`,
+        message: `The run ${id} of ${step.flow} ended ${end.state}${end.fault === undefined ? '' : `: ${end.fault.message.replace(/\.$/, '')}`}.`,
         remedy: end.fault?.remedy ?? 'Look at that run.',
         isRetryable: false,
       })
