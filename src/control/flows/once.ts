@@ -64,8 +64,18 @@ function again(effect: Effect, what: unknown, place: StepPlace): unknown {
 }
 
 function keepOutcome(effect: Effect, result: unknown, { run, place }: Attempt): void {
-  const data = result === undefined ? '{}' : bounded(effect.gives === 'vars' ? { vars: result } : { result }, place)
+  const data = result === undefined ? '{}' : outcomeText(effect, result, place)
   run.note({ kind: 'outcome', step: place.key, status: 'done', data })
+}
+
+/** What has been done to the world and cannot be told of is to be undone, or looked at: `failed` would say that nothing was done. */
+function outcomeText({ gives, intent }: Effect, result: unknown, place: StepPlace): string {
+  try {
+    return bounded(gives === 'vars' ? { vars: result } : { result }, place)
+  } catch (error) {
+    if (intent === 'firm' && error instanceof StepFailure) throw new StepFailure('unknown', error.fault)
+    throw error
+  }
 }
 
 function bounded(value: unknown, { key }: StepPlace): string {

@@ -26,6 +26,8 @@ export class World {
   readonly effects: string[] = []
   readonly requestKeys: string[] = []
   readonly messageKeys: string[] = []
+  /** What methods give. */
+  outputs: readonly TagValue[] = [42]
   /** The place in the run of each write and call that was carried out. */
   readonly done: string[] = []
   readonly events: SiteEvent[] = []
@@ -218,7 +220,7 @@ export class Life {
       call: async (device, { method, args }) => {
         const name = `call ${device} ${method} ${JSON.stringify(args)}`
         await act(name, () => void world.done.push(name))
-        return { outcome: 'done', values: [42] }
+        return { outcome: 'done', values: world.outputs }
       },
       request: async ({ service, method, path, headers }) => {
         await act(`request ${method} ${service}${path}`)

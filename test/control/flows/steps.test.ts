@@ -160,6 +160,18 @@ describe('a step', () => {
     expect(textual).toMatchObject({ end: { state: 'failed', fault: { code: 'flow.no-room-for-key' } }, effects: [] })
   })
 
+  it('that was done, and gives more than can be kept, is undone', async () => {
+    const world = new World(tags)
+    world.outputs = ['x'.repeat(70_000)]
+    const undo = [step({ ...write('line/valve', false), id: 'back' })]
+    const it = { id: 'it', kind: 'call', device: 'robot', method: 'Home', inputs: [] } as const
+    const { end, effects } = await run(chain({ ...it, undo }), { world })
+    expect(end).toMatchObject({ state: 'failed', step: 'it', fault: { code: 'flow.too-large' } })
+    expect(effects).toEqual(['call robot Home []', 'write line/valve false'])
+    world.effects.length = 0
+    expect(await run(chain(it), { world })).toMatchObject({ end: { state: 'unsettled', left: ['it'] } })
+  })
+
   it('asks a person, and goes on with the answer, also after a power cut', async () => {
     const flow = flowOf(
       chain(

@@ -48,6 +48,28 @@ describe('a clock that begins flows', () => {
     expect(timed.told).toEqual(['1T06:00'])
   })
 
+  it.each([
+    ['once', '* * * * *', ['2026-03-04T00:00']],
+    ['all', '* * * * *', ['2026-03-03T22:21', '2026-03-04T00:00']],
+    ['all', '30 6 1 1,12 *', ['1990-12-01T06:30', '2026-01-01T06:30']],
+    ['all', '* * * * * *', ['2026-03-03T23:58', '2026-03-04T00:00']],
+    ['all', '* * * 1 1 *', ['2026-01-01T23:58', '2026-01-01T23:59']],
+  ] as const)(
+    'finds the last that it missed in many years without going through all of them, for missed: %s of %s',
+    {
+      timeout: 60_000,
+    },
+    async (missed, cron, [first, last = first]) => {
+      const clock = startManualClock()
+      clock.setWall(at('4T00:00'))
+      const told: string[][] = []
+      const doneMs = epochMs(Date.parse('1990-06-01T00:00:00Z'))
+      const trigger = { kind: 'cron', cron, zone: 'UTC', missed } as const
+      await using _running = await startTimed({ trigger, clock, doneMs, fire: (moments) => told.push(moments.map((ms) => isoTime(ms))) })
+      expect([told[0]?.at(0)?.slice(0, 16), told[0]?.at(-1)?.slice(0, 16)]).toEqual([first, last])
+    },
+  )
+
   it('makes up for no more than the last hundred', async () => {
     await using timed = await startAt('5T00:00', { kind: 'interval', everyMs: 60_000, missed: 'all' }, '1T00:00')
     expect(timed.told.map((told) => told.split(' ').length)).toEqual([100])

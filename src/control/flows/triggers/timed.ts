@@ -15,6 +15,9 @@ export interface TimedOptions {
 
 /** Moments that passed while nobody was there and are caught up at once, at most. */
 const missedMax = 100
+/** How much is gone through at once in looking for them, and how long a time is looked at first. */
+const walkedMax = 500
+const firstLookMs = 3_600_000
 /** The wall clock may jump: it is looked at again this often. */
 const lookEveryMs = 30_000
 /** What comes later than this was missed: the machine slept, or its clock was wrong and has been set right. */
@@ -23,7 +26,7 @@ const lateMsMax = 2 * lookEveryMs
 /** Tells each moment that a cron text or an interval names. Of those that have passed unseen, as many as the trigger declares. */
 export async function startTimed({ trigger, clock, doneMs, fire }: TimedOptions): Promise<Running> {
   const next = await momentsOf(trigger)
-  const missed = doneMs === undefined ? [] : missedOf(trigger.missed, passed(next, doneMs, clock.now()))
+  const missed = doneMs === undefined ? [] : missedOf(trigger.missed, next, { fromMs: doneMs, untilMs: clock.now() })
   if (missed.length > 0) fire(missed)
   return startLoop(async (signal) => {
     for (let dueMs = next(clock.now()); dueMs !== undefined; dueMs = next(epochMs(Math.max(dueMs, clock.now())))) {
@@ -32,7 +35,8 @@ export async function startTimed({ trigger, clock, doneMs, fire }: TimedOptions)
         if (clock.now() < dueMs - 2 * lookEveryMs) dueMs = next(clock.now()) ?? dueMs // the clock was set back
       }
       const isLate = clock.now() - dueMs > lateMsMax
-      const moments = isLate ? missedOf(trigger.missed, [dueMs, ...passed(next, dueMs, clock.now())]) : [dueMs]
+      const span = { fromMs: epochMs(dueMs - 1), untilMs: clock.now() }
+      const moments = isLate ? missedOf(trigger.missed, next, span) : [dueMs]
       if (moments.length > 0) fire(moments)
     }
     await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
@@ -53,26 +57,47 @@ async function momentsOf(trigger: TimedTrigger): Promise<Moments> {
   }
 }
 
-function passed(next: Moments, fromMs: EpochMs, untilMs: EpochMs): readonly EpochMs[] {
-  const moments: EpochMs[] = []
-  for (let dueMs = next(fromMs); dueMs !== undefined && dueMs <= untilMs; dueMs = next(dueMs)) {
-    moments.push(dueMs)
-    if (moments.length > missedMax) moments.shift()
-    if (moments.length === missedMax && untilMs - dueMs > 86_400_000 * 366) break // the clock was never set: no year is gone through
-  }
-  return moments
+interface Span {
+  readonly fromMs: EpochMs
+  readonly untilMs: EpochMs
 }
 
-function missedOf(missed: Missed, moments: readonly EpochMs[]): readonly EpochMs[] {
+/** Those that a trigger wants made up for, of all after `fromMs` and up to `untilMs`. */
+function missedOf(missed: Missed, next: Moments, span: Span): readonly EpochMs[] {
   switch (missed) {
     case 'skip':
       return []
     case 'once':
-      return moments.slice(-1)
+      return lastOf(next, span, 1)
     case 'all':
-      return moments.slice(-missedMax)
+      return lastOf(next, span, missedMax)
     default:
       missed satisfies never
       return []
   }
+}
+
+/**
+ * The last of them, looked for from the end: there may be a million behind a summer in which the gateway was off or its clock was wrong, and to find
+ * the next moment of a cron takes a tenth of a millisecond, in which no poll is made.
+ */
+function lastOf(next: Moments, { fromMs, untilMs }: Span, most: number): readonly EpochMs[] {
+  let tooShortMs = 0
+  let tooLongMs = Number.POSITIVE_INFINITY
+  for (let lengthMs = firstLookMs; ; ) {
+    const beginMs = epochMs(Math.max(fromMs, untilMs - lengthMs))
+    const moments = passed(next, { fromMs: beginMs, untilMs })
+    if (moments.length <= walkedMax && (moments.length >= most || beginMs === fromMs)) return moments.slice(-most)
+    if (moments.length > walkedMax) tooLongMs = lengthMs
+    else tooShortMs = lengthMs
+    lengthMs = Math.floor(tooLongMs === Number.POSITIVE_INFINITY ? lengthMs * 4 : (tooShortMs + tooLongMs) / 2)
+  }
+}
+
+function passed(next: Moments, { fromMs, untilMs }: Span): readonly EpochMs[] {
+  const moments: EpochMs[] = []
+  for (let dueMs = next(fromMs); dueMs !== undefined && dueMs <= untilMs; dueMs = next(dueMs)) {
+    if (moments.push(dueMs) > walkedMax) break
+  }
+  return moments
 }
