@@ -21,7 +21,7 @@ export const siteFileSchema = z.strictObject({
   api: apiConfigSchema.prefault({}).describe('HTTP: API, metrics and health.'),
   upstreams: z
     .record(nameSchema, upstreamConfigSchema)
-    .refine((upstreams) => Object.keys(upstreams).length <= 16, 'a site has at most 16 upstreams')
+    .refine((upstreams) => Object.keys(upstreams).length <= 100, 'a site has at most 100 upstreams')
     .default({})
     .describe('The brokers above this gateway, by a name of your choice.'),
   services: z

@@ -1,6 +1,7 @@
 import type { IConnackPacket, MqttClient } from 'mqtt'
 import { Fault } from '../../base/fault.ts'
 import type { Running } from '../../base/running.ts'
+import { cannotConnect } from './cannot-connect.ts'
 import type { UpstreamConfig } from './config.ts'
 import { credentials } from './credentials.ts'
 import type { UpstreamFormat, UpstreamPacket } from './format.ts'
@@ -89,7 +90,7 @@ export async function connectUpstream(options: ConnectOptions, signal: AbortSign
   })
   client.on('close', () => {
     const isWrong = version === 5 && (reason === undefined ? isHungUp : isWrongVersion(reason))
-    connected.reject(isWrong ? wrongVersion(config) : cannotConnect(config, reason))
+    connected.reject(isWrong ? wrongVersion(config) : cannotConnect(`The upstream broker ${config.url}`, reason))
     lost.reject(wasLost(config, reason))
   })
   const stop = (): void => connected.reject(signal.reason)
@@ -189,15 +190,6 @@ function wrongVersion(config: UpstreamConfig): Fault {
   return new Fault('upstream.version', `The upstream broker ${config.url} does not take MQTT 5.`, {
     remedy: 'Nothing is lost. Set `version: 3.1.1` at this upstream, or leave `version` out: then 3.1.1 is tried by itself.',
     isRetryable: true,
-  })
-}
-
-function cannotConnect(config: UpstreamConfig, cause: unknown): Fault {
-  const why = cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : 'it does not answer'
-  return new Fault('upstream.cannot-connect', `The upstream broker ${config.url} cannot be reached: ${why}.`, {
-    remedy: 'Nothing is lost meanwhile. Check address, port, user and password, and whether a firewall lets this machine out.',
-    isRetryable: true,
-    cause,
   })
 }
 

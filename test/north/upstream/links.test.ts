@@ -141,6 +141,7 @@ describe('the link to an upstream', () => {
     await vi.waitFor(() => expect(wrong.upstream.status().lastFault?.message).toMatch(/certificate|issuer/i), { timeout: 10_000 })
     await using bare = await startLine(url, { tls: { ca: authority.ca, serverName: 'broker.plant.example' } })
     await vi.waitFor(() => expect(bare.upstream.status().lastFault).toBeDefined(), { timeout: 10_000 })
+    expect(bare.upstream.status().lastFault?.message).toMatch(/: no TLS connection comes about, [a-z0-9 ]*certificate required\.$/)
     expect(bare.metric('connected')).toBe(0)
     expect(far.received()).toEqual(['t/1'])
   })

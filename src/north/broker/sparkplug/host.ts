@@ -67,6 +67,8 @@ class Host {
   /** The last word of each topic; there are as many as nodes, devices and metrics. */
   readonly #unsaid = new Map<string, string>()
   readonly #writes: MetricWrites
+  /** The latest that anybody has said of us: edge nodes take no word that is older. */
+  #statedMs = 0
   #rebirths = 0
   #unreadable = 0
   #left = 0
@@ -85,7 +87,8 @@ class Host {
 
   async sayState({ isOnline }: { readonly isOnline: boolean }): Promise<void> {
     const { broker, config, clock } = this.#options
-    const payload = hostStatePayload({ isOnline, timestampMs: clock.now() })
+    this.#statedMs = Math.max(clock.now(), this.#statedMs + 1)
+    const payload = hostStatePayload({ isOnline, timestampMs: this.#statedMs })
     await broker.publish([{ topic: stateTopic(config.host), payload, qos: 1, isRetained: true }])
   }
 
@@ -138,7 +141,9 @@ class Host {
 
   /** Somebody, such as another host of the same id, says that we are gone. */
   #hearOwnState(payload: Uint8Array): void {
-    if (parseHostState(payload)?.isOnline === true) return
+    const state = parseHostState(payload)
+    if (state !== undefined && state.timestampMs < Number.MAX_SAFE_INTEGER) this.#statedMs = Math.max(this.#statedMs, state.timestampMs)
+    if (state?.isOnline === true) return
     // After that message has gone out, or it would be the last word.
     this.#options.clock.after(0, () => this.#send(this.sayState({ isOnline: true })))
   }

@@ -2,6 +2,7 @@ import type { MqttClient } from 'mqtt'
 import type { Clock, MonotonicMs } from '../../../base/clock.ts'
 import { Fault } from '../../../base/fault.ts'
 import { type Running, startLoop } from '../../../base/running.ts'
+import { cannotConnect } from '../cannot-connect.ts'
 import type { UpstreamConfig } from '../config.ts'
 import { credentials } from '../credentials.ts'
 import { type OwnDoor, refuseOwnBroker } from '../own-broker.ts'
@@ -57,7 +58,7 @@ export async function connectLink(options: LinkOptions, signal: AbortSignal): Pr
     reason ??= error
   })
   client.on('close', () => {
-    connected.reject(cannotConnect(options.url, reason))
+    connected.reject(cannotConnect(`The Sparkplug server ${options.url}`, reason))
     lost.reject(wasLost(options.url, reason))
     options.onChange()
   })
@@ -214,15 +215,6 @@ function end(client: MqttClient): Promise<void> {
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
-function cannotConnect(url: string, cause: unknown): Fault {
-  const why = cause instanceof Error ? cause.message || ('code' in cause ? String(cause.code) : cause.name) : 'it does not answer'
-  return new Fault('upstream.cannot-connect', `The Sparkplug server ${url} cannot be reached: ${why}.`, {
-    remedy: 'Nothing is lost meanwhile. Check address, port, user and password, and whether a firewall lets this machine out.',
-    isRetryable: true,
-    cause,
-  })
 }
 
 function wasLost(url: string, cause: unknown): Fault {

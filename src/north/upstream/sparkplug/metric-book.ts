@@ -27,6 +27,7 @@ export class MetricBook {
   readonly devices: ReadonlyMap<string, readonly TagIndex[]>
   readonly #options: MetricBookOptions
   /** By tag; 0: not in the last birth. */
+  readonly #lastCommands = new Map<string, { readonly result: string; readonly timestampMs: number }>()
   readonly #types: Uint8Array
   /** By tag: when the value was received that was last sent as the present one. */
   readonly #saidMs: Float64Array
@@ -96,7 +97,7 @@ export class MetricBook {
     return [
       ...flat.flatMap((tag) => this.#birthMetric(tag, { name: this.meta(tag).path, alias: tag + 1 })),
       ...[...instances].map((instance) => this.#birthInstance(instance)),
-      this.lastCommand(device, 'none yet', 0),
+      this.#commandMetric(device),
     ]
   }
 
@@ -156,8 +157,15 @@ export class MetricBook {
     return this.#saidMs[tag] ?? 0
   }
 
-  /** In the birth with its name, in DATA without. */
+  /** How the last command of a device ended; the births that follow tell it, too. */
   lastCommand(device: string, result: string, timestampMs: number): SparkplugMetric {
+    this.#lastCommands.set(device, { result, timestampMs })
+    return this.#commandMetric(device)
+  }
+
+  /** In the birth with its name, in DATA without. */
+  #commandMetric(device: string): SparkplugMetric {
+    const { result, timestampMs } = this.#lastCommands.get(device) ?? { result: 'none yet', timestampMs: 0 }
     const place = [...this.devices.keys()].indexOf(device)
     return {
       name: lastCommandName,

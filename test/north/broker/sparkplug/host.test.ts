@@ -15,6 +15,12 @@ describe('a Sparkplug host on the embedded broker', () => {
     await vi.waitFor(() => expect(late.got).toMatchObject([{ isRetained: true }]), waits)
     await late.mqtt.publishAsync('spBv1.0/STATE/line-1', '{"online":false,"timestamp":1}', { qos: 1, retain: true })
     await vi.waitFor(() => expect(JSON.parse(line.states().at(-1)?.payload ?? '')).toMatchObject({ online: true }), waits)
+    const farAheadMs = 9_999_999_999_999 // by a clock that is wrong: edge nodes would take none of our words any more that are older
+    await late.mqtt.publishAsync('spBv1.0/STATE/line-1', JSON.stringify({ online: false, timestamp: farAheadMs }), { qos: 1, retain: true })
+    await vi.waitFor(
+      () => expect(JSON.parse(line.states().at(-1)?.payload ?? '')).toEqual({ online: true, timestamp: farAheadMs + 1 }),
+      waits,
+    )
     await line.host[Symbol.asyncDispose]()
     await vi.waitFor(() => expect(JSON.parse(line.states().at(-1)?.payload ?? '')).toMatchObject({ online: false }), waits)
   })

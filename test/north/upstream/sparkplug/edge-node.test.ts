@@ -180,6 +180,13 @@ describe('a Sparkplug edge node', () => {
       code: 'write.not-confirmed',
       value: 41,
     })
+    await line.host.publish('spBv1.0/munich/NCMD/edge-07', commandBytes.rebirth)
+    const births = () => line.seen.filter(({ type, device }) => type === 'DBIRTH' && device === 'press-07')
+    await vi.waitFor(() => expect(births().length).toBeGreaterThan(1), waits)
+    const told = births()
+      .at(-1)
+      ?.payload.metrics.find(({ name }) => name === 'Device Control/Last Command')
+    expect(String(told?.value)).toContain('write.not-confirmed')
   })
 
   it('refuses commands where no role is given, and says so in its births', async () => {
