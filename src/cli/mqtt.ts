@@ -1,4 +1,5 @@
 import { Fault } from '../base/fault.ts'
+import { isSoundFilter } from '../model/topic.ts'
 import { type MqttPlace, openMqtt } from '../runtime/mqtt.ts'
 import { socketPathOf } from '../site/socket-path.ts'
 import { stateFolderOf } from '../site/state.ts'
@@ -27,6 +28,12 @@ export interface PubOptions extends BrokerChoice {
 
 /** `lineside mqtt sub`: writes what comes until it is stopped or has enough; 1 when the broker refuses a filter. */
 export async function mqttSub(filters: readonly string[], options: SubOptions, terminal: Terminal): Promise<number> {
+  const unsound = filters.find((filter) => !isSoundFilter(filter))
+  if (unsound !== undefined) {
+    throw new Fault('usage.topic', `"${unsound}" is no topic filter.`, {
+      remedy: 'A + stands for one whole level, and a # for all that follow, as the last one: acme/+/status, acme/#.',
+    })
+  }
   const stop = terminal.stop ?? stopSignal()
   const { count = Number.POSITIVE_INFINITY } = options
   const enough = Promise.withResolvers<void>()

@@ -59,7 +59,7 @@ async function dialled({ url, caFile }: Exclude<MqttPlace, { readonly socketPath
   const isEncrypted = parsed.protocol === 'mqtts:'
   const host = parsed.hostname.replace(/^\[|\]$/g, '')
   const port = parsed.port === '' ? (isEncrypted ? 8883 : 1883) : Number(parsed.port)
-  const ca = caFile === undefined ? {} : { ca: await readFile(caFile) }
+  const ca = caFile === undefined ? {} : { ca: await authorityIn(caFile) }
   const socket = isEncrypted ? (await import('node:tls')).connect({ host, port, servername: host, ...ca }) : connect({ host, port })
   using _timer = systemClock.after(connectMs, () => socket.destroy(new Error('it does not answer')))
   try {
@@ -70,10 +70,26 @@ async function dialled({ url, caFile }: Exclude<MqttPlace, { readonly socketPath
   }
 }
 
+async function authorityIn(file: string): Promise<Buffer> {
+  try {
+    return await readFile(file)
+  } catch (cause) {
+    throw new Fault('usage.ca', `The file ${file} cannot be read.`, {
+      remedy: 'Name the PEM file of who signed the certificate of that broker.',
+      cause,
+    })
+  }
+}
+
+/** What OpenSSL calls a certificate that it does not believe. */
+const doubted = /CERT|ISSUER|SIGNATURE|ALTNAME/
+
 function unreachable(name: string, cause: unknown): Fault {
   const why = cause instanceof Error ? ('code' in cause ? String(cause.code) : cause.message) : String(cause)
   return new Fault('daemon.unreachable', `Cannot reach ${name} (${why}).`, {
-    remedy: 'Start the gateway with `lineside run`, name the folder of its site with --site, or a broker with --url mqtt://HOST:1883.',
+    remedy: doubted.test(why)
+      ? 'Name the PEM file of who signed its certificate with --ca, and in --url the host as the certificate does.'
+      : 'Start the gateway with `lineside run`, name the folder of its site with --site, or a broker with --url mqtt://HOST:1883.',
     isRetryable: true,
     cause,
   })

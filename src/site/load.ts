@@ -16,6 +16,7 @@ import { checkRoutes } from './check-routes.ts'
 import { checkSecrets } from './check-secrets.ts'
 import { checkSparkplug } from './check-sparkplug.ts'
 import { checkTags } from './check-tags.ts'
+import { checkUpstreamRules } from './check-upstream-rules.ts'
 import { parseDevice } from './device-file.ts'
 import { isFolder, listYamlFiles, readTextFile } from './files.ts'
 import { flowParts } from './flow-templates.ts'
@@ -58,6 +59,7 @@ export async function loadSite(folder: string, options: LoadOptions = {}): Promi
   checkRoutes(parts, problems)
   checkPorts(parts, problems)
   checkUpstreams(parts, problems)
+  checkUpstreamRules(parts, problems)
   checkSparkplug(parts, problems)
   checkSecrets(parts, { problems, environment })
   checkExposure(parts, problems)

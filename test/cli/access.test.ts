@@ -6,6 +6,7 @@ import { runProgram } from '../../src/cli/program.ts'
 import { startPrivateSocket } from '../../src/north/api/private-socket.ts'
 import { connectClient, startGateway, site as topics } from '../north/broker/gateway.ts'
 import { freePort, startProgram } from '../north/support/program.ts'
+import { startAuthority } from '../support/certificates.ts'
 import { DaemonProcess, plcFile } from '../support/daemon-process.ts'
 import { makeStateFolder } from '../support/state-folder.ts'
 
@@ -130,6 +131,18 @@ describe('lineside mqtt', () => {
     expect(await lineside(['mqtt', 'pub', 'a/#', 'x', '--url', url])).toMatchObject({ code: 2 })
     const sys = await lineside(['mqtt', 'sub', '$SYS/#', '--url', url, '--user', 'anna'], good.around)
     expect(sys).toMatchObject({ code: 1, error: expect.stringContaining('mqtt.not-subscribed') })
+  })
+
+  it('says of a filter that it is none, and of a certificate whom to name', async () => {
+    await using authority = await startAuthority()
+    const { cert, key } = await authority.issue('server', { names: 'DNS:localhost' })
+    await using site = await startSite({ anonymous: { role: 'operator' }, tls: { port: 0, cert, key } })
+    const url = `mqtts://localhost:${site.gateway.broker.tlsPort}`
+    const pub = (...more: readonly string[]) => lineside(['mqtt', 'pub', 'a', 'x', '--url', url, ...more])
+    expect(await lineside(['mqtt', 'sub', 'a/#/b', '--url', url])).toMatchObject({ code: 2, error: expect.stringContaining('usage.topic') })
+    expect(await pub()).toMatchObject({ code: 3, error: expect.stringContaining('--ca') })
+    expect(await pub('--ca', `${cert}.none`)).toMatchObject({ code: 2, error: expect.stringContaining('usage.ca') })
+    expect(await pub('--ca', authority.ca)).toMatchObject({ code: 0 })
   })
 
   it('reads from mosquitto, too', async () => {

@@ -86,3 +86,31 @@ describe('an upstream', () => {
     expect(await codesOf(mqtt, url)).toEqual([])
   })
 })
+
+describe('the rules of an upstream', () => {
+  const foundIn = async (...upstreams: readonly string[]): Promise<readonly string[]> => {
+    const lines = upstreams.map((keys, place) => `  u${place}: { url: "mqtts://plant.example", ${keys} }\n`).join('')
+    const { problems } = await loadFiles({ 'lineside.yaml': `${siteYaml}upstreams:\n${lines}` })
+    return problems.map(({ code, line, severity }) => `${line} ${code} ${severity}`)
+  }
+  const root = /^site: (\S+)/m.exec(siteYaml)?.[1] ?? ''
+
+  it.each([root, `${root}/press-07`, 'lineside', 'lineside/edge-07/x'])('publish nothing into the own topics: %s', async (into) => {
+    expect(await foundIn(`receive: [{ from: "a/#", do: publish, into: "${into}" }]`)).toEqual(['3 upstream.into-own error'])
+  })
+
+  it.each([
+    ['{ from: a, to: x }, { from: a/b, to: y }', ['3 upstream.map-overlap warning']],
+    ['{ from: a, to: x }, { from: a, to: y }', ['3 upstream.map-overlap warning']],
+    ['{ from: a, to: x }, { from: b, to: x/b }', ['3 upstream.map-overlap warning']],
+    ['{ from: a/b, to: y }, { from: a, to: x }, { from: ab, to: xb }', []],
+  ])('are warned of where a mapping never counts, or two meet: %s', async (map, found) => {
+    expect(await foundIn(`map: [${map}]`)).toEqual(found)
+  })
+
+  it('are warned of where a file is not there, and where two are one client', async () => {
+    expect(await foundIn('tls: { ca: /nowhere/ca.pem }')).toEqual(['3 upstream.certificate-missing warning'])
+    expect(await foundIn('client: c', 'client: c')).toEqual(['4 upstream.client-twin warning'])
+    expect(await foundIn('client: c', 'client: d', 'send: ["#"]', 'receive: [{ from: "a/#", do: publish, into: b }]')).toEqual([])
+  })
+})

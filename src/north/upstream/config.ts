@@ -169,6 +169,10 @@ export const upstreamConfigSchema = z
     path: ['sparkplug'],
   })
   .refine(({ tls, url }) => tls === undefined || url.startsWith('mqtts:'), { message: 'tls needs a url of mqtts://', path: ['tls'] })
+  .refine(({ version, ledger }) => version !== '3.1.1' || ledger !== 'property', {
+    message: 'MQTT 3.1.1 has no properties: write `ledger: payload`, or leave it out',
+    path: ['ledger'],
+  })
   .superRefine((config, context) => {
     if (config.format !== 'sparkplug') return
     for (const [key, isUsed, message] of unfitForSparkplug(config)) {

@@ -32,4 +32,10 @@ describe('an upstream', () => {
     expect(upstreamConfigSchema.parse({ url })).toMatchObject({ ledger: 'property', inflightMax: 100, canaryMs: 10_000 })
     expect(upstreamConfigSchema.parse({ url, ledger: false, canary: false })).toMatchObject({ ledger: 'off' })
   })
+
+  it('has no ledger in properties where it speaks 3.1.1, which knows none', () => {
+    const parsed = upstreamConfigSchema.safeParse({ url, version: '3.1.1', ledger: 'property' })
+    expect(parsed.error?.issues).toMatchObject([{ path: ['ledger'], message: expect.stringContaining('no properties') }])
+    expect(upstreamConfigSchema.safeParse({ url, version: '3.1.1', ledger: 'payload' }).success).toBe(true)
+  })
 })
