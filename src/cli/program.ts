@@ -77,8 +77,12 @@ function addDaemonCommands(program: Command, take: (result: Result) => Promise<v
     .addOption(new Option('--log-level <level>', 'what to log').choices(['debug', 'info', 'warn', 'error', 'silent']).default('info'))
     .addHelpText('after', example('lineside run /etc/lineside'))
     .action(async (site: string, options: { logLevel: LogLevel }) => {
+      // The site takes longer to load than all of our code, so its process is on its way first.
+      const { loadSiteApart } = await import('../site/load-apart.ts')
+      const loading = loadSiteApart(site)
+      loading.catch(() => {}) // met where it is awaited
       const { run } = await import('./run.ts')
-      await take(run(site, options))
+      await take(run(loading, { ...options, folder: site }))
     })
   program
     .command('demo')

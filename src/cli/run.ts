@@ -5,26 +5,27 @@ import { errorFields, type Log, type LogLevel, openLog } from '../base/log.ts'
 import { type Daemon, startDaemon } from '../runtime/daemon.ts'
 import { roomData, roomEntries, savesMemory } from '../runtime/rooms.ts'
 import { startWatchdog } from '../runtime/watchdog.ts'
-import { loadSiteApart } from '../site/load-apart.ts'
+import type { LoadedSite } from '../site/load.ts'
 import type { Site } from '../site/site.ts'
 import { problemText } from './problem-text.ts'
 import { stopSignal } from './stop-signal.ts'
 
 export interface RunOptions {
+  /** The folder that is being loaded. */
+  readonly folder: string
   readonly logLevel?: LogLevel
 }
 
 /** `lineside run`: the daemon in the foreground until SIGTERM, SIGINT or SIGHUP; the exit code. */
-export async function run(folder: string, options: RunOptions = {}): Promise<number> {
-  const logLevel = options.logLevel ?? 'info'
+export async function run(loading: Promise<LoadedSite>, { folder, logLevel = 'info' }: RunOptions): Promise<number> {
   const log = openLog(logLevel).with({ room: 'runtime' })
   const onRunning = (site: Site): Promise<void> => greetFirstUser(site, log)
-  return await runSite(checkedSite(folder), { logLevel, log, stop: stopSignal(), onRunning })
+  return await runSite(checkedSite(loading, folder), { logLevel, log, stop: stopSignal(), onRunning })
 }
 
 /** The site, its warnings told; undefined, and why, where it has errors. */
-async function checkedSite(folder: string): Promise<Site | undefined> {
-  const { site, problems } = await loadSiteApart(folder)
+async function checkedSite(loading: Promise<LoadedSite>, folder: string): Promise<Site | undefined> {
+  const { site, problems } = await loading
   for (const problem of problems) process.stderr.write(`${problemText(problem, folder)}\n`)
   return site
 }

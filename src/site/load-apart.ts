@@ -8,7 +8,11 @@ import type { LoadedSite } from './load.ts'
  */
 export async function loadSiteApart(folder: string): Promise<LoadedSite> {
   const program = new URL('./load-process.ts', import.meta.url)
-  const child = fork(program, [folder], { serialization: 'advanced', stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = fork(program, [folder], {
+    execArgv: [...process.execArgv, '--max-semi-space-size=32'],
+    serialization: 'advanced',
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
   const loaded = Promise.withResolvers<LoadedSite>()
   child.once('message', (message) => loaded.resolve(message as unknown as LoadedSite))
   child.once('error', loaded.reject)
