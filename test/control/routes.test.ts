@@ -236,4 +236,22 @@ describe('a lane', () => {
     await clock.settle()
     expect([taken.at(-1), lane.cursor()]).toEqual([7, { lastId: 6, ahead: [] }])
   })
+
+  it('remembers nothing of what is done where that is taken away', async () => {
+    const clock = startManualClock()
+    const disk = [1, 2, 3].map(row)
+    await using lane = new Lane({
+      fetch: async (afterId) => ({ events: disk.filter(({ id }) => id > afterId), cursor: 3, isEnd: true }),
+      take: () => {},
+      room: () => 10,
+      clock,
+      log: keptLog(),
+    })
+    await clock.settle()
+    lane.done(3)
+    lane.done(2)
+    expect(lane.cursor()).toEqual({ lastId: 0, ahead: [] })
+    lane.done(1)
+    expect(lane.cursor()).toEqual({ lastId: 3, ahead: [] })
+  })
 })

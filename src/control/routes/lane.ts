@@ -11,8 +11,8 @@ export interface LanePage {
 }
 
 export interface LaneOptions {
-  /** Where it goes on; retried until it is known. */
-  readonly start: () => Promise<ConsumerCursor>
+  /** Where it goes on; retried until it is known. Absent: what is done is taken away, so that it begins with the first there is, and has no cursor. */
+  readonly start?: () => Promise<ConsumerCursor>
   readonly fetch: (afterId: number, rowsMax: number) => Promise<LanePage>
   readonly take: (events: readonly JournalEvent[]) => void
   /** How many more the route may hold in memory now. */
@@ -24,6 +24,10 @@ export interface LaneOptions {
 const fetchRowsMax = 500
 const retryPauseMs = 500
 
+async function fromTheFirst(): Promise<ConsumerCursor> {
+  return { lastId: 0, ahead: [] }
+}
+
 /**
  * What waits for a route on the disk, in its order, a bounded part of it in memory. What has just been written need not be read, as long as nothing
  * lies before it.
@@ -32,9 +36,9 @@ export class Lane implements Running {
   readonly failure: Promise<never>
   readonly #options: LaneOptions
   readonly #loop: Running
-  /** Taken and not done, in their order. */
-  readonly #open = new Set<number>()
-  /** Done, and something before them is not. */
+  /** Taken and not done, in their order, which is that of their numbers. */
+  readonly #open: number[] = []
+  /** Done, and something before them is not. Only where there is a cursor to tell it. */
   readonly #ahead = new Set<number>()
   #takenUpTo = 0
   #isCaughtUp = false
@@ -64,7 +68,9 @@ export class Lane implements Running {
 
   /** Rings for more where memory holds less than it may. */
   done(id: number): void {
-    if (this.#open.delete(id)) this.#ahead.add(id)
+    const place = this.#open.indexOf(id) // mostly among the first
+    if (place >= 0) this.#open.splice(place, 1)
+    if (place >= 0 && this.#options.start !== undefined) this.#ahead.add(id)
     if (!this.#isCaughtUp) this.#bell.resolve()
   }
 
@@ -82,7 +88,8 @@ export class Lane implements Running {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { lastId, ahead } = await this.#untilAnswered(() => this.#options.start(), signal)
+    const { start = fromTheFirst } = this.#options
+    const { lastId, ahead } = await this.#untilAnswered(start, signal)
     this.#takenUpTo = lastId
     const doneBefore = new Set(ahead)
     for (const id of ahead) this.#ahead.add(id)
@@ -105,7 +112,7 @@ export class Lane implements Running {
 
   #take(events: readonly JournalEvent[], upTo: number): void {
     const fresh = events.filter(({ id }) => id > this.#takenUpTo)
-    for (const { id } of fresh) this.#open.add(id)
+    for (const { id } of fresh) this.#open.push(id)
     this.#takenUpTo = Math.max(this.#takenUpTo, upTo)
     if (fresh.length > 0) this.#options.take(fresh)
   }

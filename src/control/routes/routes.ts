@@ -150,7 +150,6 @@ function openLanes(route: Route, { store, clock, log }: RoutesOptions): Omit<Ope
     return opened
   }
   const inbox = lane('inbox', {
-    start: async () => ({ lastId: 0, ahead: [] }),
     fetch: async (afterId, rowsMax) => {
       const events = await store.call('inbox', { consumer, afterId, rowsMax })
       return { events, cursor: events.at(-1)?.id ?? afterId, isEnd: events.length < rowsMax }
