@@ -1,5 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import { Fault, faultOf, type PlainFault, plainFault } from './fault.ts'
+import { Slots } from './slots.ts'
 
 /**
  * The door between two rooms: typed calls over a MessagePort, each answered once. An answer is also the acknowledgement, so back-pressure,
@@ -60,10 +61,9 @@ export function createDoor<Theirs extends Calls<Theirs>, Ours extends Calls<Ours
 class PortDoor<Theirs extends Calls<Theirs>> implements Door<Theirs> {
   readonly #handlers: Readonly<Record<string, (ask: never) => unknown>>
   readonly #options: DoorOptions
-  readonly #pending = new Map<number, Pending>()
+  readonly #pending = new Slots<Pending>()
   readonly #attachListeners: (() => void)[] = []
   #port: MessagePort | undefined
-  #lastId = 0
 
   constructor(handlers: Readonly<Record<string, (ask: never) => unknown>>, options: DoorOptions) {
     this.#handlers = handlers
@@ -86,10 +86,8 @@ class PortDoor<Theirs extends Calls<Theirs>> implements Door<Theirs> {
     const port = this.#port
     if (port === undefined) return Promise.reject(closed(this.#options.name))
     if (this.#pending.size >= this.#options.unansweredMax) return Promise.reject(busy(this.#options))
-    this.#lastId += 1
-    const id = this.#lastId
     return new Promise((resolve, reject) => {
-      this.#pending.set(id, { resolve, reject })
+      const id = this.#pending.add({ resolve, reject })
       port.postMessage({ kind: 'call', id, name, ask } satisfies Message, transfer)
     })
   }
@@ -117,9 +115,7 @@ class PortDoor<Theirs extends Calls<Theirs>> implements Door<Theirs> {
   close(): void {
     this.#port?.close()
     this.#port = undefined
-    const lost = [...this.#pending.values()]
-    this.#pending.clear()
-    for (const pending of lost) pending.reject(closed(this.#options.name))
+    for (const pending of this.#pending.takeAll()) pending.reject(closed(this.#options.name))
   }
 
   #receive(port: MessagePort, message: Message): void {
@@ -131,20 +127,14 @@ class PortDoor<Theirs extends Calls<Theirs>> implements Door<Theirs> {
         this.#serve(port, message)
         return
       case 'answer':
-        this.#settle(message.id)?.resolve(message.answer as never)
+        this.#pending.take(message.id)?.resolve(message.answer as never)
         return
       case 'fault':
-        this.#settle(message.id)?.reject(faultOf(message.fault))
+        this.#pending.take(message.id)?.reject(faultOf(message.fault))
         return
       default:
         message satisfies never
     }
-  }
-
-  #settle(id: number): Pending | undefined {
-    const pending = this.#pending.get(id)
-    this.#pending.delete(id)
-    return pending
   }
 
   /** There is nobody to be told of a failure: it is a bug, and ends this room. */

@@ -176,10 +176,12 @@ function inTurn(client: ConnectedClient, tapped: Promise<void> | undefined, goOn
   client.lastTapped = turn
 }
 
+const nothing = Buffer.alloc(0)
+
 /** Nobody gets the message. aedes acknowledges it all the same, as MQTT 3.1.1 wants it of what is refused. */
 export function divert(packet: PublishPacket): void {
   packet.topic = nowhere
-  packet.payload = Buffer.alloc(0)
+  packet.payload = nothing
   packet.retain = false
 }
 

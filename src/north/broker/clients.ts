@@ -5,6 +5,7 @@ import type { Metric } from '../../base/metric.ts'
 import { isSoundFilter } from '../../model/topic.ts'
 import { type Acceptance, divert } from './acceptance.ts'
 import { lower, qosFor, subscriptionsOf, unsubscribe, willOf } from './aedes-client.ts'
+import { AedesWay } from './aedes-way.ts'
 import { watchBreaches } from './breaches.ts'
 import type { MqttConfig } from './config.ts'
 import { ConnectedClient } from './connected-client.ts'
@@ -41,6 +42,7 @@ export class Clients {
   /** Also those that have gone, as long as aedes speaks of them: their wills come last. */
   readonly #known = new WeakMap<Client, ConnectedClient>()
   readonly #connected = new Set<ConnectedClient>()
+  readonly #way = new AedesWay()
   readonly #entry: Entry
   readonly #ownership = new Ownership()
   readonly #delivery: Delivery
@@ -96,13 +98,13 @@ export class Clients {
         const connected = client === null ? undefined : this.#known.get(client)
         if (client === null || connected === undefined) return done(null)
         const { acceptance } = this.#options
-        if (packet.qos === 1) connected.inAedes.add(packet)
+        if (packet.qos === 1) this.#way.enter(connected, packet)
         if (acceptance.refuses(connected, packet, done)) return
         if (!acceptance.isRepeated(connected, packet)) this.#publish(connected, packet)
         acceptance.admit(connected, packet, done)
       },
       published: (packet, client, done) => {
-        if (client !== null) this.#known.get(client)?.inAedes.delete(packet)
+        if (client !== null) this.#way.leave(this.#known.get(client), packet)
         done()
       },
       authorizeSubscribe: (client, subscription, done) => done(null, this.#maySubscribe(client, subscription) ? subscription : null),

@@ -31,7 +31,7 @@ export class ConnectedClient {
   /** Messages that are on their way to it through aedes. */
   underway = 0
   /** QoS 1 messages of it that are on their way through aedes. */
-  readonly inAedes = new Set<object>()
+  inAedes = 0
   /** Where it was last seen to be allowed to publish. */
   lastOpen = { topic: '', generation: -1 }
   /** Messages that it has got and not acknowledged. */

@@ -38,7 +38,7 @@ export class Lanes {
     const { acceptance, router, counts } = this.#options
     if (isRetained || !this.#isOpen(client, topic)) return false
     // One that aedes still has must not be overtaken, nor its acknowledgement.
-    if (qos === 1 && (packetId === 0 || client.inAedes.size > 0 || !acceptance.isFree(client, topic))) return false
+    if (qos === 1 && (packetId === 0 || client.inAedes > 0 || !acceptance.isFree(client, topic))) return false
     if (!router.pass(topic, bytes)) return false
     counts.received += 1
     counts.receivedBytes += bytes.end - bytes.topicEnd - (bytes.hasId ? 2 : 0)

@@ -15,6 +15,11 @@ export interface Waiting {
   readonly reject: (fault: Fault) => void
 }
 
+interface Queued extends Waiting {
+  /** Where somebody may give it up while it waits. */
+  readonly unlisten?: () => void
+}
+
 export interface RequestQueueOptions {
   readonly peer: string
   readonly timeoutMs: number
@@ -33,8 +38,7 @@ const deadlineOfOthersMs = 1_000
 /** What goes over a line next: writes before reads before polls, and of the polls the one whose period ends first. No poll is starved: later ones have later deadlines. */
 export class RequestQueue {
   readonly #options: RequestQueueOptions
-  readonly #waiting: Readonly<Record<Urgency, Waiting[]>> = { write: [], read: [], poll: [] }
-  readonly #listening = new Map<Waiting, () => void>()
+  readonly #waiting: Readonly<Record<Urgency, Queued[]>> = { write: [], read: [], poll: [] }
   #urgentRun = 0
   #loss: Fault | undefined
 
@@ -59,7 +63,7 @@ export class RequestQueue {
   take(isHeld?: (unit: number) => boolean): Waiting | undefined {
     const { units, counts } = this.#options
     for (let next = this.#next(isHeld); next !== undefined; next = this.#next(isHeld)) {
-      this.#unlisten(next)
+      next.unlisten?.()
       const down = units?.claim(next.ask.unit)
       if (down === undefined) return next
       counts.spared += 1
@@ -72,7 +76,7 @@ export class RequestQueue {
   end(loss: Fault): void {
     this.#loss ??= loss
     for (const waiting of Object.values(this.#waiting).flatMap((queue) => queue.splice(0))) {
-      this.#unlisten(waiting)
+      waiting.unlisten?.()
       waiting.reject(lostWith(loss, false))
     }
   }
@@ -86,40 +90,32 @@ export class RequestQueue {
 
   #push(waiting: Waiting, { urgency, signal }: AskOptions): void {
     const queue = this.#waiting[urgency]
-    if (urgency === 'poll') insert(queue, waiting)
-    else queue.push(waiting)
-    if (signal === undefined) return
     const stop = (): void => {
-      this.#listening.delete(waiting)
-      queue.splice(queue.indexOf(waiting), 1)
+      queue.splice(queue.indexOf(queued), 1)
       waiting.reject(abandoned(this.#options.peer))
     }
-    signal.addEventListener('abort', stop, { once: true })
-    this.#listening.set(waiting, () => signal.removeEventListener('abort', stop))
+    signal?.addEventListener('abort', stop, { once: true })
+    const queued: Queued = signal === undefined ? waiting : { ...waiting, unlisten: () => signal.removeEventListener('abort', stop) }
+    if (urgency === 'poll') insert(queue, queued)
+    else queue.push(queued)
   }
 
-  #next(isHeld?: (unit: number) => boolean): Waiting | undefined {
+  #next(isHeld?: (unit: number) => boolean): Queued | undefined {
     const { write, read, poll } = this.#waiting
     const polled = this.#urgentRun >= urgentRunMax ? pull(poll, isHeld) : undefined
     const urgent = polled === undefined ? (pull(write, isHeld) ?? pull(read, isHeld)) : undefined
     this.#urgentRun = urgent === undefined ? 0 : this.#urgentRun + 1
     return polled ?? urgent ?? pull(poll, isHeld)
   }
-
-  #unlisten(waiting: Waiting): void {
-    if (this.#listening.size === 0) return
-    this.#listening.get(waiting)?.()
-    this.#listening.delete(waiting)
-  }
 }
 
 /** Behind those of the same deadline; mostly that is the end. */
-function insert(queue: Waiting[], waiting: Waiting): void {
+function insert(queue: Queued[], waiting: Queued): void {
   const before = queue.findLastIndex(({ deadline }) => deadline <= waiting.deadline)
   queue.splice(before + 1, 0, waiting)
 }
 
-function pull(queue: Waiting[], isHeld?: (unit: number) => boolean): Waiting | undefined {
+function pull(queue: Queued[], isHeld?: (unit: number) => boolean): Queued | undefined {
   if (isHeld === undefined) return queue.shift()
   const place = queue.findIndex(({ ask }) => !isHeld(ask.unit))
   return place < 0 ? undefined : queue.splice(place, 1)[0]

@@ -44,11 +44,11 @@ export async function connectTcp(options: TcpClientOptions): Promise<TcpClient> 
 }
 
 interface Sent extends Waiting {
+  readonly transaction: number
   readonly sentAt: MonotonicMs
 }
 
 interface Match {
-  readonly transaction: number
   readonly sent: Sent
   readonly answer: Answer
 }
@@ -63,8 +63,8 @@ class TcpClient implements Line {
   readonly #lose: (fault: Fault) => void
   readonly #queue: RequestQueue
   readonly #reader = new FrameReader()
-  /** By transaction id, oldest first. */
-  readonly #sent = new Map<number, Sent>()
+  /** Oldest first: a few, which are searched sooner than a Map is filled and emptied a thousand times a second. */
+  #sent: Sent[] = []
   readonly #quarantine = new Set<number>()
   readonly #socket: Socket
   #loss: Fault | undefined
@@ -136,14 +136,14 @@ class TcpClient implements Line {
   }
 
   #pump(): void {
-    if (this.#loss !== undefined || this.#queue.size === 0 || this.#sent.size >= this.inflightMax || this.#waitsForPause()) return
+    if (this.#loss !== undefined || this.#queue.size === 0 || this.#sent.length >= this.inflightMax || this.#waitsForPause()) return
     const sentAt = this.#options.clock.elapsed()
     const frames = []
-    while (this.#sent.size < this.inflightMax) {
+    while (this.#sent.length < this.inflightMax) {
       const next = this.#queue.take()
       if (next === undefined) break
       const transaction = this.#nextTransaction()
-      this.#sent.set(transaction, { ...next, sentAt })
+      this.#sent.push({ ...next, transaction, sentAt })
       frames.push({ transaction, unit: next.ask.unit, pdu: next.ask.pdu })
     }
     if (frames.length === 0) return
@@ -168,7 +168,7 @@ class TcpClient implements Line {
   #nextTransaction(): number {
     do {
       this.#lastTransaction = (this.#lastTransaction + transactionStep) & transactionMax
-    } while (this.#sent.has(this.#lastTransaction) || this.#quarantine.has(this.#lastTransaction))
+    } while (this.#find(this.#lastTransaction) !== undefined || this.#quarantine.has(this.#lastTransaction))
     return this.#lastTransaction
   }
 
@@ -181,7 +181,7 @@ class TcpClient implements Line {
   /** One timer for all: for the request whose time is up first. */
   #watch(now: MonotonicMs): void {
     let firstMs = Number.POSITIVE_INFINITY
-    for (const { sentAt, timeoutMs } of this.#sent.values()) firstMs = Math.min(firstMs, sentAt + timeoutMs - now)
+    for (const { sentAt, timeoutMs } of this.#sent) firstMs = Math.min(firstMs, sentAt + timeoutMs - now)
     if (firstMs >= this.#deadlineInMs(now)) return
     this.#deadlineTimer?.[Symbol.dispose]()
     this.#deadlineAt = (now + firstMs) as MonotonicMs
@@ -195,15 +195,16 @@ class TcpClient implements Line {
   #expire(): void {
     if (this.#loss !== undefined || this.#deadlineTimer !== undefined) return
     const now = this.#options.clock.elapsed()
-    for (const [transaction, sent] of this.#sent) if (sent.sentAt + sent.timeoutMs <= now) this.#giveUp(transaction, sent)
+    for (const sent of [...this.#sent]) if (sent.sentAt + sent.timeoutMs <= now) this.#giveUp(sent)
     this.#watch(now)
     if (this.#socket.writableLength > 0) this.#end(notTaken(this.peer))
     else this.#planPump()
   }
 
-  #giveUp(transaction: number, { ask, reject, timeoutMs }: Sent): void {
+  #giveUp(sent: Sent): void {
+    const { transaction, ask, reject, timeoutMs } = sent
     this.counts.timeouts += 1
-    this.#sent.delete(transaction)
+    this.#remove(sent)
     this.#quarantine.add(transaction)
     if (this.#quarantine.size > quarantineMax) {
       const [oldest] = this.#quarantine
@@ -225,7 +226,7 @@ class TcpClient implements Line {
     } catch (error) {
       if (!(error instanceof FrameViolation)) throw error
       // Where an answer was cut short, the next one fills it up: what came before a violation in the same breath is no truer than it is.
-      for (const { transaction, sent } of matches) this.#sent.set(transaction, sent)
+      this.#sent = [...this.#sent, ...matches.map(({ sent }) => sent)]
       this.#end(noModbus(this.peer, error.message))
       return false
     }
@@ -251,15 +252,23 @@ class TcpClient implements Line {
       return
     }
     if (unit !== sent.ask.unit) throw new FrameViolation(`unit ${unit} answers for unit ${sent.ask.unit}`)
-    matches.push({ transaction, sent, answer: readAnswer(sent.ask, pdu) })
-    this.#sent.delete(transaction)
+    matches.push({ sent, answer: readAnswer(sent.ask, pdu) })
+    this.#remove(sent)
   }
 
   /** undefined where the answer is too late. */
   #expect(transaction: number): Sent | undefined {
-    const sent = this.#sent.get(transaction)
+    const sent = this.#find(transaction)
     if (sent !== undefined || this.#quarantine.has(transaction)) return sent
     throw new FrameViolation(`transaction ${transaction}, which nobody asked for`)
+  }
+
+  #find(transaction: number): Sent | undefined {
+    return this.#sent.find((sent) => sent.transaction === transaction)
+  }
+
+  #remove(sent: Sent): void {
+    this.#sent.splice(this.#sent.indexOf(sent), 1)
   }
 
   #settled(): void {
@@ -267,7 +276,7 @@ class TcpClient implements Line {
     const now = clock.elapsed()
     if (pauseMs > 0) this.#openAt = (now + pauseMs) as MonotonicMs
     if (this.#busySince !== undefined) this.counts.busy(now - this.#busySince)
-    this.#busySince = this.#sent.size > 0 ? now : undefined
+    this.#busySince = this.#sent.length > 0 ? now : undefined
   }
 
   /** The connection is of no more use. Everything that waits is told at once. */
@@ -283,8 +292,7 @@ class TcpClient implements Line {
     this.#loss = loss
     this.#pauseTimer?.[Symbol.dispose]()
     this.#deadlineTimer?.[Symbol.dispose]()
-    for (const { reject } of this.#sent.values()) reject(lostWith(loss, true))
-    this.#sent.clear()
+    for (const { reject } of this.#sent.splice(0)) reject(lostWith(loss, true))
     this.#queue.end(loss)
   }
 }
