@@ -79,6 +79,8 @@ export class Subscription {
   /** Only that of the source: reading a second time of 100,000 values a second costs 3 % of a core. */
   #timestamps = TimestampsToReturn.Source
   readonly #monitored = new Map<NumberedItem, number>()
+  /** Items that are asked for just now: their numbers come with the answer, and their first values may be there before it is looked at. */
+  readonly #creating = new Set<Promise<unknown>>()
   /** ms, of the items that the server samples more rarely than was asked for. */
   readonly #slower = new Map<NumberedItem, number>()
 
@@ -121,6 +123,16 @@ export class Subscription {
 
   /** Asks for reports of these items; the status code of each, 0 where it will be reported. */
   async monitor(items: readonly NumberedItem[], limit: number): Promise<readonly number[]> {
+    const monitored = this.#monitor(items, limit)
+    this.#creating.add(monitored)
+    try {
+      return await monitored
+    } finally {
+      this.#creating.delete(monitored)
+    }
+  }
+
+  async #monitor(items: readonly NumberedItem[], limit: number): Promise<readonly number[]> {
     const results = await this.#create(items.map(requestOf), limit)
     for (const [at, item] of items.entries()) {
       const result = results[at]
@@ -140,6 +152,7 @@ export class Subscription {
   async askServerTime(limit: number): Promise<void> {
     if (this.#timestamps === TimestampsToReturn.Both) return
     this.#timestamps = TimestampsToReturn.Both
+    await Promise.allSettled(this.#creating)
     await this.#options.requests.chunked([...this.#monitored], {
       what: 'monitored items with another time',
       limit,

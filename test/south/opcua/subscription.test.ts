@@ -1,8 +1,13 @@
-import type { ClientSession, PublishResponse } from 'node-opcua-client'
+import { type ClientSession, type PublishResponse, resolveNodeId, StatusCodes, TimestampsToReturn } from 'node-opcua-client'
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
 import { Requests } from '../../../src/south/opcua/requests.ts'
 import { Subscription } from '../../../src/south/opcua/subscription.ts'
+
+interface Modifying {
+  readonly itemsToModify: readonly { readonly monitoredItemId: number }[]
+  readonly timestampsToReturn: TimestampsToReturn
+}
 
 interface Waiting {
   readonly timeoutMs: number
@@ -13,7 +18,14 @@ interface Waiting {
 /** A server that answers publish requests when it is told to, oldest first. */
 async function subscribed(parts: AsyncDisposableStack) {
   const waiting: Waiting[] = []
+  const created = Promise.withResolvers<object>()
+  const modified: unknown[] = []
   const session = {
+    createMonitoredItems: async () => await created.promise,
+    modifyMonitoredItems: async ({ itemsToModify, timestampsToReturn }: Modifying) => {
+      for (const { monitoredItemId } of itemsToModify) modified.push({ monitoredItemId, timestampsToReturn })
+      return { results: itemsToModify }
+    },
     createSubscription: async () => ({ subscriptionId: 7, revisedPublishingInterval: 100, revisedMaxKeepAliveCount: 2 }),
     publish: ({ requestHeader: { timeoutHint } }: { readonly requestHeader: { readonly timeoutHint: number } }) =>
       new Promise<PublishResponse>((resolve, reject) => waiting.push({ timeoutMs: timeoutHint, resolve, reject })),
@@ -27,6 +39,8 @@ async function subscribed(parts: AsyncDisposableStack) {
   let sequenceNumber = 0
   const settled = () => new Promise((resolve) => setImmediate(resolve))
   return {
+    created,
+    modified,
     waiting,
     lost,
     subscription,
@@ -62,6 +76,18 @@ describe('a subscription', () => {
     expect(lost).not.toHaveBeenCalled()
     // Where nothing changes, the server answers one of them a heartbeat: none of them may be given up before its turn.
     expect(waiting.at(-1)?.timeoutMs).toBeGreaterThan(20 * subscription.heartbeatMs)
+  })
+
+  it("asks for the server's own time also where an item brings its first value before its number", async () => {
+    await using parts = new AsyncDisposableStack()
+    const { subscription, created, modified } = await subscribed(parts)
+    const item = { node: resolveNodeId('ns=1;i=1'), tags: [0], samplingMs: 100, queue: 1, handle: 1 }
+    const monitored = subscription.monitor([item], 100)
+    const asked = subscription.askServerTime(100)
+    created.resolve({ results: [{ statusCode: StatusCodes.Good, monitoredItemId: 5, revisedSamplingInterval: 100 }] })
+    expect(await monitored).toEqual([0])
+    await asked
+    expect(modified).toEqual([{ monitoredItemId: 5, timestampsToReturn: TimestampsToReturn.Both }])
   })
 
   it('keeps no more than the server takes, however much that has to say', async () => {
