@@ -87,6 +87,7 @@ function addValues({ namespace, line }: RichContext): void {
     UInt32: new Variant({ dataType: DataType.UInt32, value: 4_294_967_295 }),
     Bytes: new Variant({ dataType: DataType.ByteString, value: Buffer.from([1, 2, 3]) }),
     Guid: new Variant({ dataType: DataType.Guid, value: '72962B91-FA75-4AE6-8D28-B404DC7DAF63' }),
+    Xml: new Variant({ dataType: DataType.XmlElement, value: '<a/>' }),
     Label: new Variant({ dataType: DataType.LocalizedText, value: { text: 'Presse', locale: 'de' } }),
     Code: new Variant({ dataType: DataType.StatusCode, value: StatusCodes.BadDeviceFailure }),
     Name: new Variant({ dataType: DataType.QualifiedName, value: { name: 'Name', namespaceIndex: 1 } }),

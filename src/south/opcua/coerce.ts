@@ -1,4 +1,4 @@
-import { coerceLocalizedText, coerceNodeId, coerceQualifiedName, DataType, StatusCodes, Variant, VariantArrayType } from 'node-opcua-client'
+import { coerceLocalizedText, coerceNodeId, DataType, QualifiedName, StatusCodes, Variant, VariantArrayType } from 'node-opcua-client'
 import { parseIsoTime } from '../../base/clock.ts'
 import type { Scalar, TagValue } from '../../model/tag.ts'
 import { isNarrowInteger, narrowInteger, pairOf } from '../../model/wide.ts'
@@ -97,12 +97,22 @@ function named(value: string, type: DataType): unknown {
     case DataType.Guid:
       return guid.test(value) ? value : undefined
     case DataType.QualifiedName:
-      return readingAs(value, coerceQualifiedName)
+      return readingAs(value, qualifiedName)
     case DataType.NodeId:
       return readingAs(value, coerceNodeId)
     default:
       return undefined
   }
+}
+
+const qualified = /^(?:(?<namespace>[1-9]\d{0,4}):)?(?<name>.+)$/s
+const namespaceMax = 0xffff
+
+/** `1:Name`, or the name alone, which may hold colons of its own as long as no number is before the first. */
+function qualifiedName(text: string): QualifiedName | undefined {
+  const { namespace = '0', name } = qualified.exec(text)?.groups ?? {}
+  if (name === undefined || Number(namespace) > namespaceMax || (namespace === '0' && /^\d+:/.test(name))) return undefined
+  return new QualifiedName({ namespaceIndex: Number(namespace), name })
 }
 
 /** What reads back as another text is not what was meant. */

@@ -25,6 +25,22 @@ const text: Holds = (value) => (typeof value === 'string' ? value : undefined)
 const never: Holds = () => undefined
 const isMoment = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const isGuid = /^[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}$/
+/** Those of the codes below that OPC 10000-6, annex A, gives a name. */
+const codes: ReadonlySet<unknown> = new Set([0, 0x4000_0000, 0x8000_0000, 0x808b_0000])
+const namespaceMax = 65_535
+const isNumberedName = /^(\d+):(.*)$/s
+/** As reading writes them: any other spelling would come back as another text. */
+const ids = [
+  'ns=0;i=85',
+  'ns=1;i=5',
+  'ns=1;i=4294967295',
+  'ns=1;s=abc',
+  'ns=65535;s=x;y=z',
+  'ns=1;g=72962B91-FA75-4AE6-8D28-B404DC7DAF63',
+  'ns=1;b=YWJj',
+]
+const noIds = ['i=85x', 'ns=1;i=4294967296', 'ns=1;i=-1', 'ns=65536;s=abc', 'ns=1;g=72962B91', 'ns=1;x=5', 'nsu=urn:x;i=5', 'ns=-1;i=5']
+const qualified = ['1:Name', '65535:Name', '65536:Name', '0:Name', '01:Name', '1:', '1:a:b', ':Name', 'a:b', '99999999999:x']
 
 const scalars: Readonly<Record<string, Holds>> = {
   Bool: (value) => (typeof value === 'boolean' ? value : undefined),
@@ -44,6 +60,15 @@ const scalars: Readonly<Record<string, Holds>> = {
     typeof value === 'string' && isMoment.test(value) && value > '1601-01-01T00:00:00.000Z' && value < '9999-12-31' ? value : undefined,
   Bytes: (value) => (value instanceof Uint8Array ? value : undefined),
   Guid: (value) => (typeof value === 'string' && isGuid.test(value) ? value : undefined),
+  Xml: text,
+  Code: (value) => (typeof value === 'number' && codes.has(value) ? value : undefined),
+  Name: (value) => {
+    if (typeof value !== 'string' || value === '') return undefined // the null name: nobody asks for that by writing it
+    const [, namespace, name] = isNumberedName.exec(value) ?? []
+    if (namespace === undefined) return value
+    return name !== '' && /^[1-9]/.test(namespace) && Number(namespace) <= namespaceMax ? value : undefined
+  },
+  Id: (value) => (ids.includes(value as string) ? value : undefined),
   Press: never,
 }
 const arrays: Readonly<Record<string, { readonly holds: Holds; readonly length?: number }>> = {
@@ -66,6 +91,8 @@ const scalar: fc.Arbitrary<Scalar> = fc.oneof(
   fc.uint8Array(),
   fc.uuid().map((uuid) => uuid.toUpperCase()),
   fc.date({ min: new Date('1601-01-02'), max: new Date('9999-12-30'), noInvalidDate: true }).map((date) => date.toISOString()),
+  fc.constantFrom(...ids, ...noIds, ...qualified),
+  fc.constantFrom(...(codes as ReadonlySet<number>), 0x0123_4567, 0x8fff_0000, 0xffff_ffff, 2 ** 32, -1, 0.5),
   fc.constantFrom('', '5', '2024', '2024-01-01', '1500-01-01T00:00:00.000Z', 'true', '1e3', '0001-01-01T00:00:00.000Z'),
 )
 const values: fc.Arbitrary<TagValue> = fc.oneof(
