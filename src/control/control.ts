@@ -7,7 +7,7 @@ import { firstFailure, type Running, startLoop } from '../base/running.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { AnyEvent, SiteEvent } from '../model/event.ts'
 import { packChanges } from '../model/packed-changes.ts'
-import type { ChangeBatch, Sample } from '../model/sample.ts'
+import type { Change, ChangeBatch } from '../model/sample.ts'
 import type { TagIndex, TagMeta } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import type { StoreCalls } from '../store/contract.ts'
@@ -216,25 +216,21 @@ function openFeeds({
   readonly places: ReadonlyMap<string, DevicePlace>
   readonly north: Door<NorthCalls>
 }): Feeds {
-  const changes = new Feed<TagIndex, Sample>({
+  const changes = new Feed<TagIndex, Change>({
     ...changesInflight,
+    keyOf: ({ tag }) => tag,
     tell: (batch) => north.tell('changes', packChanges(batch)),
     deliver: (batch) => north.call('changes', packChanges(batch)),
   })
   const statuses = new Feed<string, DeviceStatus>({
     inflightMax: 1,
     answerEvery: 1,
-    tell: (batch) => north.tell('devices', [...batch.values()]),
-    deliver: (batch) => north.call('devices', [...batch.values()]),
+    keyOf: ({ device }) => device,
+    tell: (batch) => north.tell('devices', batch),
+    deliver: (batch) => north.call('devices', batch),
   })
-  const take = (batch: ChangeBatch): void => {
-    for (const { tag, sample } of batch) changes.push(tag, sample)
-    changes.send()
-  }
-  const status = (told: DeviceStatus): void => {
-    statuses.push(told.device, told)
-    statuses.send()
-  }
+  const take = (batch: ChangeBatch): void => changes.take(batch)
+  const status = (told: DeviceStatus): void => statuses.take([told])
   north.onAttach(() => {
     take(table.snapshot())
     for (const { device } of places.values()) status(device.status())
@@ -247,7 +243,7 @@ function openFeeds({
   return { take, status, retry, metrics: () => feedMetrics(changes, statuses) }
 }
 
-function feedMetrics(changes: Feed<TagIndex, Sample>, statuses: Feed<string, DeviceStatus>): readonly Metric[] {
+function feedMetrics(changes: Feed<TagIndex, Change>, statuses: Feed<string, DeviceStatus>): readonly Metric[] {
   const taken = 'Values that north has taken in.'
   const overtaken = 'Values that north did not see because newer ones came.'
   const rejected = 'Deliveries that north did not take, because it was away or had no room; what was in them is sent again.'

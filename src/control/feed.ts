@@ -1,10 +1,11 @@
 import { KeepLatestQueue } from '../base/queue.ts'
 
 export interface FeedOptions<Key, Item> {
+  readonly keyOf: (item: Item) => Key
   /** Resolves when the far side has taken in this batch, and with it all that were told before. */
-  readonly deliver: (batch: Map<Key, Item>) => Promise<unknown>
+  readonly deliver: (batch: readonly Item[]) => Promise<unknown>
   /** Sends a batch of which nothing will be heard; false where nobody is there. */
-  readonly tell: (batch: Map<Key, Item>) => boolean
+  readonly tell: (batch: readonly Item[]) => boolean
   /** Batches under way at once. */
   readonly inflightMax: number
   /** Of so many batches one is answered for all: each answer wakes a thread up on both sides. At most `inflightMax`. */
@@ -43,21 +44,34 @@ export class Feed<Key, Item> {
     return this.#rejected
   }
 
-  push(key: Key, item: Item): void {
-    this.#waiting.push(key, item)
+  /** What has come, at most one of a key: sent at once where nothing waits and the far side has room. */
+  take(batch: readonly Item[]): void {
+    if (batch.length > 0 && this.#waiting.size === 0 && this.#hasRoom()) {
+      this.#send(batch)
+      return
+    }
+    for (const item of batch) this.#waiting.push(this.#options.keyOf(item), item)
+    this.send()
   }
 
   /** Sends what waits, if the far side has room. */
   send(): void {
-    const { tell, inflightMax, answerEvery } = this.#options
-    if (this.#waiting.size === 0 || this.#inflight >= inflightMax) return
-    const batch = this.#waiting.takeAll()
-    if (this.#told.batches + 1 >= answerEvery) this.#deliver(batch)
-    else if (tell(batch)) this.#tellOne(batch.size)
-    else {
-      this.#rejected += 1
-      this.#waiting.restore(batch)
-    }
+    if (this.#waiting.size > 0 && this.#hasRoom()) this.#send([...this.#waiting.takeAll().values()])
+  }
+
+  #hasRoom(): boolean {
+    return this.#inflight < this.#options.inflightMax
+  }
+
+  #send(batch: readonly Item[]): void {
+    if (this.#told.batches + 1 >= this.#options.answerEvery) this.#deliver(batch)
+    else if (this.#options.tell(batch)) this.#tellOne(batch.length)
+    else this.#takeBack(batch)
+  }
+
+  #takeBack(batch: readonly Item[]): void {
+    this.#rejected += 1
+    this.#waiting.restore(new Map(batch.map((item) => [this.#options.keyOf(item), item])))
   }
 
   #tellOne(items: number): void {
@@ -66,9 +80,9 @@ export class Feed<Key, Item> {
     this.#told.items += items
   }
 
-  #deliver(batch: Map<Key, Item>): void {
+  #deliver(batch: readonly Item[]): void {
     const batches = this.#told.batches + 1
-    const items = this.#told.items + batch.size
+    const items = this.#told.items + batch.length
     this.#told.batches = 0
     this.#told.items = 0
     this.#inflight += 1
@@ -85,9 +99,8 @@ export class Feed<Key, Item> {
   }
 
   /** Nobody there, or too busy: what was on its way waits again, unless something newer came. Whoever attaches next, or looks again, calls `send`. */
-  #failed(batches: number, batch: Map<Key, Item>): void {
+  #failed(batches: number, batch: readonly Item[]): void {
     this.#inflight -= batches
-    this.#rejected += 1
-    this.#waiting.restore(batch)
+    this.#takeBack(batch)
   }
 }

@@ -24,7 +24,10 @@ export class TagTable {
   readonly #refreshed: readonly number[]
   readonly #listeners = new Set<ChangeListener>()
   /** What the listeners are told next, in this order; mostly there is one round. */
-  #rounds: Map<TagIndex, Sample>[] = []
+  #rounds: Change[][] = []
+  /** By tag: the last of these rounds that it is in, from 1 on (0: none), and its place there. */
+  readonly #roundOf: Uint32Array
+  readonly #placeInRound: Uint32Array
   #isFlushPlanned = false
   #passedOn = 0
 
@@ -35,6 +38,8 @@ export class TagTable {
     this.#samples = metas.map(() => ({ value: null, quality: 'bad', status: waitingForInitialData, sourceMs: nowMs, receivedMs: nowMs }))
     this.#heardMs = new Float64Array(metas.length)
     this.#passedOnMs = new Float64Array(metas.length)
+    this.#roundOf = new Uint32Array(metas.length)
+    this.#placeInRound = new Uint32Array(metas.length)
     this.#indexById = new Map(metas.map((meta, place) => [meta.id, asTagIndex(place)]))
     this.#refreshed = metas.flatMap((meta, place) => (meta.refreshMs === undefined ? [] : [place]))
   }
@@ -119,7 +124,7 @@ export class TagTable {
   #set(place: number, sample: Sample): void {
     this.#samples[place] = sample
     this.#passedOnMs[place] = sample.receivedMs
-    this.#roundOf(asTagIndex(place), sample).set(asTagIndex(place), sample)
+    this.#tellNext(place, { tag: asTagIndex(place), sample })
     if (this.#isFlushPlanned) return
     this.#isFlushPlanned = true
     setImmediate(() => this.flush())
@@ -130,21 +135,27 @@ export class TagTable {
     this.#isFlushPlanned = false
     const rounds = this.#rounds
     this.#rounds = []
-    for (const round of rounds) {
-      this.#passedOn += round.size
-      const batch: Change[] = []
-      for (const [tag, sample] of round) batch.push({ tag, sample })
+    for (const batch of rounds) for (const { tag } of batch) this.#roundOf[tag] = 0
+    for (const batch of rounds) {
+      this.#passedOn += batch.length
       for (const listener of this.#listeners) listener(batch)
     }
   }
 
   /** A tag that changes twice in one turn (good, then stale at once) is passed on as it ended; two measurements of it (a server's queue) are passed on one after the other. */
-  #roundOf(tag: TagIndex, { sourceMs }: Sample): Map<TagIndex, Sample> {
-    const last = this.#rounds.findLastIndex((round) => round.has(tag))
-    const place = last >= 0 && this.#rounds[last]?.get(tag)?.sourceMs !== sourceMs ? last + 1 : Math.max(0, last)
-    const round = this.#rounds[place] ?? new Map<TagIndex, Sample>()
-    this.#rounds[place] = round
-    return round
+  #tellNext(place: number, change: Change): void {
+    const last = this.#roundOf[place] ?? 0
+    const batch = this.#rounds[last - 1]
+    const at = this.#placeInRound[place] ?? 0
+    if (batch !== undefined && batch[at]?.sample.sourceMs === change.sample.sourceMs) {
+      batch[at] = change
+      return
+    }
+    const next = this.#rounds[last] ?? []
+    this.#rounds[last] = next
+    this.#roundOf[place] = last + 1
+    this.#placeInRound[place] = next.length
+    next.push(change)
   }
 }
 

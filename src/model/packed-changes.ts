@@ -13,19 +13,18 @@ export interface PackedChanges {
 const numbersPerChange = 5
 const qualities = ['good', 'uncertain', 'bad', 'stale'] as const satisfies readonly Quality[]
 
-export function packChanges(changes: ReadonlyMap<TagIndex, Sample>): PackedChanges {
-  const numbers = new Float64Array(changes.size * numbersPerChange)
-  const values: (TagValue | null)[] = []
+export function packChanges(changes: ChangeBatch): PackedChanges {
+  const numbers = new Float64Array(changes.length * numbersPerChange)
   let at = 0
-  for (const [tag, { value, quality, status, sourceMs, receivedMs }] of changes) {
+  const values = changes.map(({ tag, sample: { value, quality, status, sourceMs, receivedMs } }) => {
     numbers[at] = tag
     numbers[at + 1] = qualities.indexOf(quality)
     numbers[at + 2] = sourceMs
     numbers[at + 3] = receivedMs
     numbers[at + 4] = status ?? Number.NaN
-    values.push(value)
     at += numbersPerChange
-  }
+    return value
+  })
   return { numbers, values }
 }
 

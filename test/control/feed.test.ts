@@ -1,11 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { Feed } from '../../src/control/feed.ts'
 
+interface Item {
+  readonly key: string
+  readonly item: number
+}
+
 function openFeed({ inflightMax = 4, answerEvery = 2 } = {}) {
-  const told: Map<string, number>[] = []
-  const asked: { readonly batch: Map<string, number>; readonly answer: PromiseWithResolvers<void> }[] = []
+  const told: (readonly Item[])[] = []
+  const asked: { readonly batch: readonly Item[]; readonly answer: PromiseWithResolvers<void> }[] = []
   const state = { isThere: true }
-  const feed = new Feed<string, number>({
+  const feed = new Feed<string, Item>({
+    keyOf: ({ key }) => key,
     inflightMax,
     answerEvery,
     tell: (batch) => {
@@ -19,8 +25,7 @@ function openFeed({ inflightMax = 4, answerEvery = 2 } = {}) {
     },
   })
   const give = (key: string, item: number): void => {
-    feed.push(key, item)
-    feed.send()
+    feed.take([{ key, item }])
   }
   return { feed, told, asked, state, give }
 }
@@ -37,7 +42,7 @@ describe('a feed', () => {
     for (const item of [1, 2, 3, 4, 5, 6]) give('a', item)
     expect([told.length, asked.length, feed.overtaken]).toEqual([2, 2, 1])
     asked[0]?.answer.resolve()
-    await expect.poll(() => told.at(-1)?.get('a')).toBe(6)
+    await expect.poll(() => told.at(-1)).toEqual([{ key: 'a', item: 6 }])
     expect(feed.delivered).toBe(2)
   })
 
@@ -48,10 +53,10 @@ describe('a feed', () => {
     state.isThere = true
     give('b', 2)
     expect(told).toEqual([
-      new Map([
-        ['a', 1],
-        ['b', 2],
-      ]),
+      [
+        { key: 'a', item: 1 },
+        { key: 'b', item: 2 },
+      ],
     ])
     give('c', 3)
     asked[0]?.answer.reject(new Error('closed'))
@@ -60,7 +65,22 @@ describe('a feed', () => {
         feed.send()
         return told.at(-1)
       })
-      .toEqual(new Map([['c', 3]]))
+      .toEqual([{ key: 'c', item: 3 }])
+  })
+
+  it('sends nothing for an empty batch, and puts what comes behind what waits', async () => {
+    const { feed, told, asked, give } = openFeed({ inflightMax: 1, answerEvery: 1 })
+    feed.take([])
+    expect([told.length, asked.length]).toEqual([0, 0])
+    for (const item of [1, 2]) give('a', item)
+    give('b', 3)
+    asked[0]?.answer.resolve()
+    await expect
+      .poll(() => asked[1]?.batch)
+      .toEqual([
+        { key: 'a', item: 2 },
+        { key: 'b', item: 3 },
+      ])
   })
 
   it('counts what the far side did not take', async () => {
