@@ -1,4 +1,4 @@
-import type { Clock } from '../../base/clock.ts'
+import type { Clock, MonotonicMs } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import type { OutboxRow } from '../../store/contract.ts'
@@ -35,6 +35,8 @@ export interface SendingOptions {
   readonly log: Log
 }
 
+type RowName = Pick<OutboxRow, 'id' | 'subject'>
+
 /** Looks into the outbox even if nobody rang: a store that was restarted tells of nothing older. */
 const lookPauseMs = 5_000
 const retryPauseMs = 500
@@ -44,6 +46,10 @@ const pacePauseMs = 5
 /** Rows remembered as sent and not acknowledged: those that were dropped meanwhile are never heard of again. */
 const underwayMax = 10_000
 const quotaExceeded = 0x97
+const notAuthorized = 0x87
+/** So many that are forbidden, or for so long, and none that was taken: then it is the client that is unwelcome, and not its messages. */
+const forbiddenMax = 5_000
+const forbiddenMs = { whileMoreGoes: 5_000, whileNothingGoes: 1_000 } as const
 /** Of a PUBLISH beside topic and payload: header, packet id, properties. */
 const packetOverheadBytes = 200
 
@@ -53,6 +59,10 @@ export class Sending {
   readonly #bell: Bell
   /** Sent over an earlier connection, and not acknowledged there. */
   readonly #sentBefore: ReadonlySet<number>
+  /** Forbidden, as long as this connection has not brought anything else up. */
+  readonly #forbidden: { readonly row: RowName; readonly why: string }[] = []
+  #forbiddenAt: MonotonicMs | undefined
+  #hasBroughtAny = false
   #isOver = false
   #isFailing = false
   #lost: unknown
@@ -91,7 +101,8 @@ export class Sending {
       if (row !== undefined) this.#send(row)
       else if (!(await this.#fill(signal))) break
     }
-    await this.#rest(lanes.isApart ? pacePauseMs : Math.min(lookPauseMs, silenceMs / 4), signal)
+    const idleMs = this.#forbidden.length > 0 ? forbiddenMs.whileNothingGoes : Math.min(lookPauseMs, silenceMs / 4)
+    await this.#rest(lanes.isApart ? pacePauseMs : idleMs, signal)
   }
 
   async #rest(ms: number, signal: AbortSignal): Promise<void> {
@@ -136,14 +147,32 @@ export class Sending {
     tally.underway.add(row.id)
     this.#publish(packet, (refusal) => {
       tally.underway.delete(row.id)
-      if (refusal !== undefined) return this.#refuse(row, refusal.message)
+      if (refusal !== undefined) return this.#refused(row, refusal)
       tally.acknowledged += 1
       acknowledged.add(row.id)
+      this.#hasBroughtAny = true
+      for (const { row, why } of this.#forbidden.splice(0)) this.#refuse(row, why)
     })
   }
 
+  /** Who may publish nothing at all has been given no rights yet, or lost them by mistake: his rows wait until that is mended. */
+  #refused(row: OutboxRow, { code, message }: Refusal): void {
+    if (code !== notAuthorized || this.#hasBroughtAny) this.#refuse(row, message)
+    else {
+      this.#forbidden.push({ row: { id: row.id, subject: row.subject }, why: message })
+      this.#forbiddenAt ??= this.#options.clock.elapsed()
+    }
+  }
+
+  #isForbidden(): boolean {
+    const { tally, clock } = this.#options
+    if (this.#forbidden.length === 0 || this.#forbiddenAt === undefined) return false
+    const patienceMs = tally.inflight === 0 ? forbiddenMs.whileNothingGoes : forbiddenMs.whileMoreGoes
+    return this.#forbidden.length >= forbiddenMax || clock.elapsed() - this.#forbiddenAt >= patienceMs
+  }
+
   /** What the far broker will never take must not stand in the way of the rest for ever. */
-  #refuse(row: OutboxRow, why: string): void {
+  #refuse(row: RowName, why: string): void {
     const { tally, refused, log } = this.#options
     tally.unsendable += 1
     if (tally.unsendable === 1 || tally.unsendable % 1_000 === 0) {
@@ -170,6 +199,7 @@ export class Sending {
   /** A half-open connection takes all and answers nothing; TCP itself would notice after a quarter of an hour. */
   #listen(): void {
     const { tally, clock, silenceMs, lanes } = this.#options
+    if (this.#isForbidden()) throw forbidden(this.#forbidden[0]?.why ?? '')
     const quietMs = clock.elapsed() - tally.heardAt
     if (quietMs > lookPauseMs || this.#isFailing) lanes.wake()
     if (tally.inflight === 0 || quietMs < silenceMs) return
@@ -187,6 +217,13 @@ export class Sending {
 function tooLarge({ topic, payload }: UpstreamPacket, bytesMax: number): string | undefined {
   const bytes = Buffer.byteLength(topic) + Buffer.byteLength(payload) + packetOverheadBytes
   return bytes > bytesMax ? `it has about ${bytes} bytes, and that broker takes ${bytesMax} at most` : undefined
+}
+
+function forbidden(why: string): Fault {
+  return new Fault('upstream.forbidden', `The upstream broker takes nothing from this gateway: ${why}.`, {
+    remedy: 'Nothing is lost; it is tried again. Give its user or client there the right to publish what `send` names.',
+    isRetryable: true,
+  })
 }
 
 /** Not lost: it is sent again after a pause. */

@@ -113,6 +113,25 @@ describe('the link to an upstream', () => {
     await rm(rules)
   })
 
+  it('keeps what is forbidden as long as nothing at all is taken, says so, and brings it up when that is mended', {
+    timeout: 30_000,
+  }, async () => {
+    const rules = join(tmpdir(), `lineside-acl-3-${process.pid}`)
+    await writeFile(rules, 'topic readwrite lineside/#\n')
+    await using far = new FarBroker(await freePort(), `acl_file ${rules}\n`)
+    await far.start()
+    await using line = await startLine(far.url)
+    await line.accept({ subject: 'forbidden/1' }, { subject: 't/1' }, { subject: 't/2' })
+    await vi.waitFor(() => expect(line.upstream.status().lastFault).toMatchObject({ code: 'upstream.forbidden' }), { timeout: 15_000 })
+    expect(await line.books()).toMatchObject([{ sent: 0, refused: 0, waiting: 3 }])
+    await writeFile(rules, 'topic readwrite lineside/#\ntopic readwrite t/#\n')
+    await far.stop('SIGKILL')
+    await far.start()
+    await vi.waitFor(async () => expect(await line.waiting()).toBe(0), { timeout: 15_000 })
+    expect(await line.books()).toMatchObject([{ accepted: 3, sent: 2, refused: 1, missing: 0 }])
+    await rm(rules)
+  })
+
   it('keeps to the number of messages that the far broker lets be under way', { timeout: 20_000 }, async () => {
     await using far = new FarBroker(await freePort(), 'max_inflight_messages 3\n')
     await far.start()
