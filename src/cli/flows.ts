@@ -1,5 +1,6 @@
 import { systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
+import { inputOf } from './flow-input.ts'
 import { type Gateway, type GatewayChoice, reachGateway } from './gateway.ts'
 import { shownAge, shownValue, tableText } from './tag-row.ts'
 import type { Terminal } from './terminal.ts'
@@ -61,22 +62,10 @@ function flowCells({ flow, version, title = '', mode, running, waiting, ended }:
 /** `lineside start`: begins a run; 1 where it may not begin. */
 export async function start(flow: string, options: StartOptions, terminal: Terminal): Promise<number> {
   const gateway = await reachGateway(options, terminal)
-  const input = Object.fromEntries((options.input ?? []).map(pairOf))
+  const input = await inputOf(gateway, flow, options.input ?? [])
   const answer = (await gateway.post(`/api/v1/workflows/${encodeURIComponent(flow)}/runs`, { input })) as { readonly run: string }
   terminal.out(options.json === true ? `${JSON.stringify(answer)}\n` : `${flow} was started: ${answer.run}\n`)
   return 0
-}
-
-/** `speed=200`, `name=peach`: JSON where it is JSON, else text. */
-export function pairOf(text: string): readonly [string, unknown] {
-  const at = text.indexOf('=')
-  if (at < 1) throw new Fault('usage.input', `"${text}" is no input.`, { remedy: 'Give it as NAME=VALUE.' })
-  const value = text.slice(at + 1)
-  try {
-    return [text.slice(0, at), JSON.parse(value)]
-  } catch {
-    return [text.slice(0, at), value]
-  }
 }
 
 /** `lineside cancel`, `pause`, `resume`, and `lineside runs settle|retry|skip|answer`. */

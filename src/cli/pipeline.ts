@@ -1,7 +1,7 @@
 import { systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
-import { pairOf } from './flows.ts'
-import { type GatewayChoice, reachGateway } from './gateway.ts'
+import { inputOf } from './flow-input.ts'
+import { type Gateway, type GatewayChoice, reachGateway } from './gateway.ts'
 import { shownAge, shownValue, tableText } from './tag-row.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -34,14 +34,14 @@ export async function pipeline(act: string | undefined, options: PipelineOptions
     })
   }
   const gateway = await reachGateway(options, terminal)
-  if (act !== undefined) await gateway.post(`/api/v1/pipeline/${act}`, bodyOf(act, options))
+  if (act !== undefined) await gateway.post(`/api/v1/pipeline/${act}`, await bodyOf(act, options, gateway))
   const row = (await gateway.get('/api/v1/pipeline')) as PipelineRow
   terminal.out(options.json === true ? `${JSON.stringify(row, null, 2)}\n` : glance(row))
   return 0
 }
 
-function bodyOf(act: string, { input = [], why, undo }: PipelineOptions): object {
-  if (act === 'start') return { input: Object.fromEntries(input.map(pairOf)) }
+async function bodyOf(act: string, { input = [], why, undo }: PipelineOptions, gateway: Gateway): Promise<object> {
+  if (act === 'start') return { input: await inputOf(gateway, 'pipeline', input) }
   return { ...(why === undefined ? {} : { why }), ...(act === 'cancel' && undo === false ? { undo: false } : {}) }
 }
 

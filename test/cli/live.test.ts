@@ -234,3 +234,19 @@ describe('lineside flows stats', () => {
     expect([code, error]).toEqual([2, expect.stringContaining('(usage.url)')])
   })
 })
+
+describe('lineside start', () => {
+  it('gives each input as what the flow asks for: digits are a text where it wants one', async () => {
+    await using gateway = await startGateway()
+    const start = (...input: readonly string[]) => lineside(['start', 'change-over', '--site', gateway.site, '--input', ...input])
+    expect((await start('product=2026', 'speed=180', 'note={"by":1}')).code).toBe(0)
+    expect((await start('product=true')).code).toBe(0)
+    expect((await start('product="7"', 'speed=fast')).code).toBe(0)
+    expect(gateway.started.map(({ input }) => input)).toEqual([
+      { product: '2026', speed: 180, note: { by: 1 } },
+      { product: 'true' },
+      { product: '7', speed: 'fast' },
+    ])
+    expect((await start('product')).error).toContain('(usage.input)')
+  })
+})

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { epochMs, systemClock } from '../../../src/base/clock.ts'
+import type { FlowRow, StartAsk } from '../../../src/control/contract.ts'
 import type { CommandBatch, CommandResult } from '../../../src/model/command.ts'
 import type { DeviceStatus } from '../../../src/model/device.ts'
 import type { SiteEvent } from '../../../src/model/event.ts'
@@ -39,6 +40,11 @@ const good: Omit<Sample, 'value'> = {
 }
 const values = [42.5, true, 2n ** 60n, 'A\u001b[2J', new Uint8Array([1, 2]), [1, 2, 3], null]
 
+const changeOver: FlowRow = {
+  ...{ flow: 'change-over', version: 1, priority: 'normal', mode: 'live', running: 0, waiting: 0, ended: {}, refused: 0 },
+  inputs: { product: { type: 'text' }, speed: { type: 'number' }, note: { type: 'any' } },
+}
+
 /** The API over tags that stand still; it asks no control room, `asked` is what it would have asked and `answer` what it is told. */
 export async function startTestApi(
   options: { readonly anonymous?: AnonymousRule; readonly path?: (folder: string) => string; readonly own?: ApiConfig['anonymous'] } = {},
@@ -53,6 +59,7 @@ export async function startTestApi(
     })),
   )
   const asked: CommandBatch[] = []
+  const started: StartAsk[] = []
   const control = {
     answer: (batch: CommandBatch): readonly CommandResult[] => batch.commands.map(({ id }) => ({ id, status: 'done', tookMs: 3 })),
   }
@@ -90,8 +97,11 @@ export async function startTestApi(
       },
     },
     flows: {
-      flows: async () => [],
-      startFlow: async () => ({ run: 'r1' }),
+      flows: async () => [changeOver],
+      startFlow: async (ask) => {
+        started.push(ask)
+        return { run: 'r1' }
+      },
       runs: async () => [],
       run: async () => null,
       pipeline: async () => null,
@@ -105,6 +115,7 @@ export async function startTestApi(
   return {
     api,
     asked,
+    started,
     events,
     list,
     control,
