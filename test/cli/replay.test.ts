@@ -25,9 +25,15 @@ const begin = [pressure(0, 100), change(0, 'press-07/motor/running', false), cha
 
 async function replay(
   lines: readonly string[],
-  { now, was, args = [] }: { readonly now: string; readonly was?: string; readonly args?: readonly string[] },
+  {
+    now,
+    was,
+    args = [],
+    services = '{}',
+  }: { readonly now: string; readonly was?: string; readonly args?: readonly string[]; readonly services?: string },
 ) {
-  await using site = await siteFolder({ ...goodSite, 'flows/watch.yaml': now })
+  const siteFile = `${goodSite['lineside.yaml']}services: ${services}\n`
+  await using site = await siteFolder({ ...goodSite, 'lineside.yaml': siteFile, 'flows/watch.yaml': now })
   await using before = await siteFolder({ ...goodSite, 'flows/watch.yaml': was ?? now })
   const file = join(site.path, 'recording.jsonl')
   await writeFile(file, `${lines.join('\n')}\n`)
@@ -81,6 +87,12 @@ describe('lineside replay', () => {
       'watch version 1 would have started once; 9 changes were played.\n' +
         '  2026-01-05T00:00:30.000Z  press-07/hydraulics/pressure = 215  completed  lower/0: 100\n',
     )
+  })
+
+  it('takes a service for one that says yes, whatever the flow takes for a yes', async () => {
+    const ask = '  - id: ask\n    request: { service: mes, path: /x, expect: [204] }\n'
+    const { out } = await replay(peaks, { now: flow(1, 210, ask), services: '{ mes: { url: "http://127.0.0.1:9" } }' })
+    expect(out).toMatch(/= 215 {2}completed/)
   })
 
   it('finds runs alike that tell their own ids', async () => {

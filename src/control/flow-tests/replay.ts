@@ -131,7 +131,7 @@ class Replay {
       clock,
       stir: () => clock.stir(),
       compile: compileFlow,
-      request: async ({ method }) => ({ status: method === 'POST' ? 201 : 200, body: null }),
+      request: async ({ expect: [status = 200] }) => ({ status, body: null }),
       published: () => {},
       told: (event) => this.#told(event),
       broke: (error) => {

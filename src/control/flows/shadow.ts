@@ -10,7 +10,7 @@ export function shadowPorts(ports: StepPorts): StepPorts {
     publish: async () => {},
     record: () => {},
     call: async () => ({ outcome: 'done', values: [] }),
-    request: async ({ method }) => ({ status: method === 'POST' ? 201 : 200, body: null }),
+    request: async ({ expect: [status = 200] }) => ({ status, body: null }),
     runFlow: async () => undefined,
   }
 }

@@ -53,6 +53,8 @@ export interface ServiceRequest {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
+  /** The statuses that count as done. */
+  readonly expect: readonly number[]
 }
 
 export interface ServiceAnswer {

@@ -10,7 +10,7 @@ import type { SiteEvent } from '../../../src/model/event.ts'
 import { startManualClock } from '../../support/manual-clock.ts'
 import { chain, flowOf, step, write } from './life.ts'
 
-const ask = { service: 'mes', method: 'POST', path: '/shifts', headers: { 'idempotency-key': 'r1/send' }, body: '{"a":1}' }
+const ask = { service: 'mes', method: 'POST', path: '/shifts', headers: { 'idempotency-key': 'r1/send' }, body: '{"a":1}', expect: [201] }
 const never = new AbortController().signal
 
 async function startService() {

@@ -20,7 +20,7 @@ steps:
   - id: tell
     publish: { topic: told/${name}, payload: lowered }
   - id: ask
-    request: { service: mes, method: POST, path: /lowered, expect: [200, 201] }
+    request: { service: mes, method: POST, path: /lowered, expect: [204] }
   - id: alarm
     raise: { alarm: ${name}-high }
   - id: say
@@ -40,7 +40,7 @@ async function bothRun() {
     flow: 'watch',
     beside: ['watch-next'],
     tags: { 'press-07/hydraulics/pressure': 100, 'press-07/motor/running': false, 'press-07/recipe/setpoint': 0 },
-    services: { mes: { status: 200 } },
+    services: { mes: { status: 204 } },
     cases: [
       {
         name: 'both',

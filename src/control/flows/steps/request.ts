@@ -26,7 +26,7 @@ export function requestEffect(step: StepOf<'request'>, at: Compiling): Effect {
     act: async (what, { ports, run, key, stop }) => {
       const { service, method, expect } = step
       const withKey = { 'idempotency-key': `${run.id}/${key}`, ...what.headers }
-      const answer = await ports.request({ ...what, service, method, headers: withKey }, stop)
+      const answer = await ports.request({ ...what, service, method, headers: withKey, expect }, stop)
       if (!expect.includes(answer.status)) throw refused(step, answer.status)
       return answer
     },
