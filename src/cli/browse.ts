@@ -149,7 +149,7 @@ async function* deviceTexts(command: BrowseCommand, device: string, { tags, term
     else yield tagLine(path, fields, isWritable ? 'writable' : undefined)
   }
   if (taken === 0) yield '  {}\n'
-  terminal.error(`${taken} tags${left === 0 ? '' : `, ${left} variables left out`}.\n`)
+  terminal.error(`${taken} tags${left === 0 ? '' : `, ${left} ${left === 1 ? 'variable' : 'variables'} left out`}.\n`)
 }
 
 /** The server's own range is the least that a write has to keep to. */

@@ -8,11 +8,15 @@ interface DeviceOut {
 }
 
 /** A device file is soon edited by hand, and a second look at the device must not undo that. */
-export async function keepDeviceFile({ asDevice, out, force }: DeviceOut): Promise<void> {
-  if (asDevice === undefined || out === undefined || force === true) return
+export async function keepDeviceFile({ asDevice, out, force = false }: DeviceOut): Promise<void> {
+  if (asDevice !== undefined && out !== undefined && !force) await refuseExisting(out, 'device.exists')
+}
+
+/** Nothing that somebody has made is written over unasked. */
+export async function refuseExisting(out: string, code: string): Promise<void> {
   const isThere = await access(out).then(
     () => true,
     () => false,
   )
-  if (isThere) throw new Fault('device.exists', `${out} is there already.`, { remedy: 'Name another file, or write over it with --force.' })
+  if (isThere) throw new Fault(code, `${out} is there already.`, { remedy: 'Name another file, or write over it with --force.' })
 }

@@ -114,6 +114,7 @@ function addExport(program: Command, { terminal, take }: Wiring): void {
     .description('writes the tags of a device as a table, one row a tag')
     .argument('<device>', 'name of a device of the site')
     .option('--out <file>', 'write to this file')
+    .option('--force', 'write over a file that is there')
     .addOption(new Option('--delimiter <character>', 'between the cells; Excel in many languages wants ;').choices([',', ';']).default(','))
     .option('--bom', 'mark the file as UTF-8 for Excel')
     .option('--site <folder>', 'folder with lineside.yaml', '.')

@@ -23,6 +23,7 @@ tags:
 `
 
 interface Site extends AsyncDisposable {
+  readonly path: string
   run(...args: readonly string[]): Promise<Ran>
   device(): Promise<string>
 }
@@ -30,6 +31,7 @@ interface Site extends AsyncDisposable {
 async function site(csv: string, more: Files = {}): Promise<Site> {
   const folder = await siteFolder({ 'lineside.yaml': siteYaml, 'devices/press-07.yaml': deviceYaml, 'tags.csv': csv, ...more })
   return {
+    path: folder.path,
     run: (...args) => lineside([...args, '--site', folder.path]),
     device: () => readFile(join(folder.path, 'devices/press-07.yaml'), 'utf8'),
     [Symbol.asyncDispose]: () => folder[Symbol.asyncDispose](),
@@ -201,5 +203,16 @@ describe('lineside export', () => {
     ])
     const again = await imported(out, '--conflicts', 'replace')
     expect(again).toMatchObject({ code: 0, out: '0 added, 0 changed, 0 gone, 3 the same.\n', text: deviceYaml })
+  })
+  it('writes over nothing that is there, be it a table or the device file itself, unless it is told to', async () => {
+    await using folder = await site('')
+    const table = join(folder.path, 'press-07.csv')
+    expect(await folder.run('export', 'press-07', '--out', table)).toMatchObject({ code: 0 })
+    for (const out of [table, join(folder.path, 'devices/press-07.yaml')]) {
+      const { code, error } = await folder.run('export', 'press-07', '--out', out)
+      expect({ code, error }).toEqual({ code: 1, error: expect.stringContaining(`${out} is there already.  (table.exists)`) })
+    }
+    expect(await folder.device()).toBe(deviceYaml)
+    expect(await folder.run('export', 'press-07', '--out', table, '--force')).toMatchObject({ code: 0, error: '' })
   })
 })
