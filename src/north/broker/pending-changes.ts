@@ -22,8 +22,8 @@ export class PendingChanges {
   readonly #forgotten = new Set<string>()
   readonly #sessions = new Map<string, KeptSession>()
   readonly #subscriptions = new Map<string, KeptSubscription>()
-  readonly #queued = new Map<number, Numbered<Entry>>()
-  readonly #inFlight = new Map<number, InFlightMessage>()
+  #queued = new Map<number, Numbered<Entry>>()
+  #inFlight = new Map<number, InFlightMessage>()
   readonly #received = new Map<string, ReceivedPacketId>()
   readonly #retained = new Map<string, Numbered<RetainedItem>>()
   readonly #wills = new Map<string, { readonly row: KeptWill; readonly payload: Uint8Array }>()
@@ -111,13 +111,16 @@ export class PendingChanges {
       sessions: takeAll(this.#sessions),
       subscriptions: takeAll(this.#subscriptions),
       queued: pack(queued.map((entry) => ({ row: rowOf(entry), payload: bytesOf(entry.payload) }))),
-      inFlight: takeAll(this.#inFlight),
+      inFlight: [...this.#inFlight.values()],
       settled: this.#settled,
       received: takeAll(this.#received),
       retained: pack(retained.map(({ payload, ...row }) => ({ row, payload }))),
       wills: pack(takeAll(this.#wills)),
     }
     this.#settled = []
+    // Not the same ones, emptied: docs/decisions/0022-no-map-for-what-comes-and-goes.md
+    if (this.#queued.size === 0) this.#queued = new Map()
+    this.#inFlight = new Map()
     return { changes, upTo: Math.min(firstLeft(this.#queued), firstLeft(this.#retained), this.#number + 1) - 1 }
   }
 

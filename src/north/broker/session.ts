@@ -1,4 +1,5 @@
 import type { EpochMs } from '../../base/clock.ts'
+import { NumberMap } from '../../base/number-map.ts'
 
 /** The parts of an aedes packet that a queue keeps. */
 export interface QueuedPacket {
@@ -55,9 +56,10 @@ export interface SubscriptionRecord {
 export class Session {
   readonly client: string
   readonly subscriptions = new Map<string, SubscriptionRecord>()
-  readonly #entries = new Map<number, Entry>()
-  readonly #byNumber = new Map<number, Entry>()
-  readonly #byPacketId = new Map<number, Entry>()
+  /** By id: in the order in which they came. */
+  readonly #entries = new NumberMap<Entry>()
+  readonly #byNumber = new NumberMap<Entry>()
+  readonly #byPacketId = new NumberMap<Entry>()
   /** The connection it belongs to; undefined while its client is away. */
   #owner: object | undefined
   #awayMs: EpochMs | undefined
@@ -153,7 +155,7 @@ export class Session {
     this.#owner = owner
     this.#user = user
     this.#awayMs = undefined
-    this.#backlog = [...this.#entries.values()].filter(({ number }) => number !== undefined)
+    this.#backlog = this.#entries.values().filter(({ number }) => number !== undefined)
     for (const entry of this.#backlog) entry.isRepeat = entry.packetId !== undefined
   }
 
@@ -173,7 +175,7 @@ export class Session {
   *takeBacklog(): Iterable<OutgoingPacket> {
     const waiting = this.#backlog
     if (waiting === undefined) {
-      for (const entry of this.#entries.values()) yield outgoing(entry)
+      for (const entry of this.#entries.values()) if (!entry.isGone) yield outgoing(entry)
       return
     }
     for (const entry of waiting) if (!entry.isGone) yield outgoing(entry)

@@ -3,6 +3,7 @@ import { unpack } from '../../base/packed.ts'
 import type { QueuedMessage, SessionChanges } from '../../store/contract.ts'
 import type { MqttLimits } from './config.ts'
 import { Incoming } from './incoming.ts'
+import { bearEntries, entriesOf } from './kept-payload.ts'
 import { bytesOf, type PendingChanges } from './pending-changes.ts'
 import { type KeptPacket, Retained } from './retained.ts'
 import { type Entry, type OutgoingPacket, outgoing, type QueuedPacket, Session, type SubscriptionRecord } from './session.ts'
@@ -33,8 +34,6 @@ export class Sessions {
   readonly #options: SessionsOptions
   readonly #sessions = new Map<string, Session>()
   readonly all: ReadonlyMap<string, Session> = this.#sessions
-  /** Of messages that were kept before anybody was told of them, by payload: the one thing of a packet that stays the same object on its way through aedes. */
-  readonly #keptFirst = new WeakMap<object, readonly Entry[]>()
   readonly subscriptions = new SubscriptionIndex()
   readonly retained: Retained
   readonly incoming: Incoming
@@ -148,20 +147,20 @@ export class Sessions {
   keepFirst(packet: KeptPacket & { readonly payload: Uint8Array }, depending: readonly Subscriber[]): Change {
     const entries = this.#queueFor(depending, packet)
     const isStored = packet.retain === true && this.retained.store({ ...packet })
-    this.#keptFirst.set(packet.payload, entries)
+    bearEntries(packet.payload, entries)
     return entries.length > 0 || isStored ? 'changed' : 'unchanged'
   }
 
   retain(packet: KeptPacket): void {
-    const isStored = typeof packet.payload !== 'string' && this.#keptFirst.has(packet.payload)
+    const isStored = entriesOf(packet.payload) !== undefined
     if (!isStored) this.retained.store({ ...packet })
   }
 
   /** The message is on its way through aedes and has its number there. */
   enqueue(subscribers: readonly Subscriber[], packet: QueuedPacket): void {
-    const keptFirst = typeof packet.payload === 'string' ? undefined : this.#keptFirst.get(packet.payload)
     const number = { brokerId: packet.brokerId ?? this.broker.id, counter: packet.brokerCounter ?? 0 }
-    for (const entry of keptFirst ?? this.#queueFor(subscribers, packet)) this.#sessions.get(entry.client)?.show(entry, number)
+    for (const entry of entriesOf(packet.payload) ?? this.#queueFor(subscribers, packet))
+      this.#sessions.get(entry.client)?.show(entry, number)
   }
 
   /** A message, or the release of its identifier, is about to be written to its client. `changed`: QoS 2, and it must be on the disk first. */
