@@ -52,7 +52,7 @@ function addDead(events: Command, { terminal, take }: Wiring): void {
 
 function addReplay(events: Command, { terminal, take }: Wiring): void {
   onGateway(events.command('replay'))
-    .description('plays what happened to a topic or a file once more, oldest first, each event with its own id')
+    .description('plays what happened to a topic, a file or a flow once more, oldest first, each event with its own id')
     .requiredOption('--from <when>', '1h for an hour ago, or a moment like 2026-11-21T02:30:00Z')
     .requiredOption('--to <target>', 'topic:NAME of the embedded broker, file:PATH, or flow:NAME')
     .option('--until <when>', 'only what was before this moment')

@@ -118,7 +118,7 @@ function countIn(answer: unknown): number {
   return typeof answer === 'object' && answer !== null && 'letters' in answer ? Number(answer.letters) : 0
 }
 
-/** `lineside events replay`: plays what happened to a topic or a file once more, in order, each with its own id. */
+/** `lineside events replay`: plays what happened to a topic, a file or a flow once more, in order, each with its own id. */
 export async function replayEvents(options: ReplayOptions, terminal: Terminal): Promise<number> {
   await using target = await targetOf(options, terminal)
   await using source = await sourceOf(options, terminal)

@@ -48,7 +48,7 @@ export interface NorthData {
   readonly opcua?: OpcuaServerConfig
   readonly api: ApiConfig
   readonly upstreams: Readonly<Record<string, UpstreamConfig>>
-  /** Topic filters that flows begin with. */
+  /** Topic filters that flows begin with, and routes below the site: clients may publish there. */
   readonly openTopics: readonly string[]
   /** Topic filters: what routes and flows begin at. */
   readonly taps: readonly string[]
