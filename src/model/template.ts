@@ -115,7 +115,8 @@ function tagsOf(parts: readonly { readonly tags: readonly string[] }[]): readonl
   return [...new Set(parts.flatMap((part) => part.tags))]
 }
 
-function jsonSafe(value: unknown): unknown {
+/** The same with values as JSON carries them, however deep. */
+export function jsonSafe(value: unknown): unknown {
   if (typeof value === 'bigint' || typeof value === 'number' || value instanceof Uint8Array) return jsonValue(value as TagValue)
   if (Array.isArray(value)) return value.map(jsonSafe)
   if (typeof value !== 'object' || value === null) return value

@@ -28,19 +28,6 @@ export function fullFilter(topic: string, site: string): string {
   return topic.startsWith('/') ? topic.slice(1) : `${site}/${topic}`
 }
 
-/** Whether some topic matches both filters. */
-export function filtersMeet(one: string, other: string): boolean {
-  const ones = one.split('/')
-  const others = other.split('/')
-  for (const [place, level] of ones.entries()) {
-    const against = others[place]
-    if (level === '#' || against === '#') return true
-    if (against === undefined) return false
-    if (level !== '+' && against !== '+' && level !== against) return false
-  }
-  return others.length <= ones.length || others[ones.length] === '#'
-}
-
 const topicBytesMax = 65_535
 /** As mosquitto has it. */
 const levelsMax = 200

@@ -22,9 +22,12 @@ function checkTrigger(trigger: FlowTrigger, path: Path, context: FlowContext): v
       checkTagTrigger(trigger, path, context)
       return
     case 'topic':
+      checkTopic(trigger.topic, [...path, 'topic'], context)
+      if (trigger.where !== undefined) checkCondition(trigger.where, { path: [...path, 'where'], place: 'message' }, context)
+      return
     case 'event':
       if (trigger.where !== undefined) checkCondition(trigger.where, { path: [...path, 'where'], place: 'message' }, context)
-      if (trigger.kind === 'event') checkEvent(trigger.event, [...path, 'event'], context)
+      checkEvent(trigger.event, [...path, 'event'], context)
       return
     case 'alarm':
       if (!isOfRuns(trigger.alarm, context)) checkAlarm(trigger.alarm, [...path, 'alarm'], context)
@@ -51,6 +54,20 @@ function checkTagTrigger(trigger: Extract<FlowTrigger, { kind: 'tag' }>, path: P
     remedy: 'Remove `deadband`.',
   }
   report({ path: [...path, 'deadband'] }, finding, context)
+}
+
+/** What a tag has on its own topic comes from the gateway itself, and is no message. */
+function checkTopic(topic: string, path: Path, context: FlowContext): void {
+  const { parts } = context
+  const site = parts.site?.part.keys.site
+  const tag = site !== undefined && topic.startsWith(`/${site}/`) ? topic.slice(site.length + 2) : topic
+  if (!parts.tags.has(tag)) return
+  const finding = {
+    code: 'flow.topic-of-tag',
+    message: `${topic} is the topic of a tag, and what it tells is no message: this would never start the flow.`,
+    remedy: `Begin with the tag: \`{ tag: ${tag}, when: … }\`.`,
+  }
+  report({ path }, finding, context)
 }
 
 /** First words of what the gateway itself tells. */

@@ -1,5 +1,6 @@
 import { checkFlowCalls } from './check-flow-calls.ts'
 import { checkGraph } from './check-flow-graph.ts'
+import { checkFlowLoops } from './check-flow-loops.ts'
 import { checkSteps } from './check-flow-steps.ts'
 import { checkTriggers } from './check-flow-triggers.ts'
 import { type FlowContext, surroundingsOf } from './flow-context.ts'
@@ -20,4 +21,5 @@ export function checkFlows(parts: LoadedParts, problems: ProblemList): void {
     checkSteps(context)
   }
   checkFlowCalls(contexts)
+  checkFlowLoops(contexts, parts)
 }

@@ -1,6 +1,6 @@
 import type { RouteConfig, RouteSource } from '../control/routes/config.ts'
 import { pathGlob } from '../model/path-glob.ts'
-import { filtersMeet } from '../model/topic.ts'
+import { isOfType, levelsOf, meets } from './feeding.ts'
 
 /** Each circle of routes in which one may begin at what the one before it does, found once; the shortest that each route lies on. */
 export function routeLoops(routes: readonly RouteConfig[]): readonly (readonly RouteConfig[])[] {
@@ -43,7 +43,7 @@ function mayStart({ to }: RouteConfig, from: RouteSource): boolean {
         return ['command.asked', 'command.done'].some((type) => isOfType(type, from.event)) && isOfSubject(to.tag, from)
       return from.kind === 'tag' && (from.tag === to.tag || pathGlob(from.tag).matches(to.tag.split('/')))
     case 'topic':
-      return from.kind === 'topic' && filtersMeet(to.topic.replaceAll(/[^/]*\$\{[^}]*\}[^/]*/g, '+'), from.topic)
+      return from.kind === 'topic' && meets(levelsOf(to.topic), from.topic.split('/'))
     case 'flow':
       return (
         from.kind === 'event' && ['flow.started', 'flow.completed'].some((type) => isOfType(type, from.event)) && isOfSubject(to.flow, from)
@@ -54,10 +54,6 @@ function mayStart({ to }: RouteConfig, from: RouteSource): boolean {
     default:
       return to satisfies never
   }
-}
-
-function isOfType(type: string, pattern: string): boolean {
-  return pattern.endsWith('*') ? type.startsWith(pattern.slice(0, -1)) : type === pattern
 }
 
 function isOfSubject(subject: string, { subject: pattern }: Extract<RouteSource, { kind: 'event' }>): boolean {

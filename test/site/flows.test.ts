@@ -234,6 +234,8 @@ const wrongHeads: readonly (readonly [string, string, string])[] = [
   ['a deadband of a bool', 'on: [{ tag: press-07/lamp, when: value, deadband: 1 }]', '2:51 flow.deadband'],
   ['a wildcard within a level', 'on: [{ topic: a+/b }]', '2:15 site.value'],
   ['an event in capitals', 'on: [{ event: Device.lost }]', '2:15 site.value'],
+  ['the topic of a tag', 'on: [{ topic: press-07/lamp }]', '2:15 flow.topic-of-tag'],
+  ['the whole topic of a tag', 'on: [{ topic: /acme/munich/line-1/press-07/lamp }]', '2:15 flow.topic-of-tag'],
   ['an event that nobody tells', 'on: [{ event: devcie.lost }]', '2:15 flow.event-unknown'],
   ['an alarm that nothing raises', 'on: [{ alarm: high }]', '2:15 flow.alarm-unknown'],
   ['an unknown role', 'on: [{ start: boss }]', '2:15 site.choice'],

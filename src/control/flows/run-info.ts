@@ -1,3 +1,4 @@
+import { jsonSafe } from '../../model/template.ts'
 import type { KeptRun, RunRow } from '../../store/contract.ts'
 import type { RunDetail, RunInfo } from '../contract.ts'
 import { revive } from './frozen.ts'
@@ -58,7 +59,7 @@ export function detailOf(info: RunInfo, kept: KeptRun): RunDetail {
       step: record.step,
       what: record.kind === 'outcome' ? record.status : record.kind,
       timeMs: record.timeMs,
-      data: revive(record.data),
+      data: jsonSafe(revive(record.data)), // a 64-bit counter that a step has read
     })),
   }
 }
