@@ -51,7 +51,8 @@ export function whyNotGood({ tag, quality, status }: TagRow, devices: ReadonlyMa
   const device = devices.get(tag.split('/')[0] ?? '')
   const fault = device === undefined || device.state === 'online' ? undefined : device.lastFault
   const said = status === undefined ? undefined : (badReason(status) ?? `status 0x${status.toString(16).padStart(8, '0')}`)
-  if (quality === 'bad' && said !== undefined && status !== notReadYet) return said
+  // What is stale is so for its device; what is bad or uncertain, because of what the device says of this very tag.
+  if (quality !== 'stale' && said !== undefined && status !== notReadYet) return said
   return fault === undefined ? (said ?? 'its device was not heard for longer than it should be') : `${fault.message} (${fault.code})`
 }
 

@@ -15,7 +15,7 @@ import { BreakerPool } from './breaker-pool.ts'
 import { recoverCommands } from './command-recovery.ts'
 import { CommandRoad } from './command-road.ts'
 import type { BatchRoad, CommandRoad as CommandPort, NorthCalls } from './contract.ts'
-import { loadsSlowly } from './drivers.ts'
+import { loadsSlowly, sharingAcross } from './drivers.ts'
 import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
@@ -31,6 +31,7 @@ import { type OutboxSink, startOutboxSink, type Wanted } from './outbox-sink.ts'
 import type { RouteConfig } from './routes/config.ts'
 import { openRoutes, type RouteCalls } from './routes/open.ts'
 import type { ServiceConfig } from './routes/service-config.ts'
+import { SharedPlaces } from './shared-places.ts'
 import { TagTable } from './tag-table.ts'
 
 /** What the control room is told at birth. Plain data. */
@@ -82,7 +83,8 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const journal = (event: SiteEvent): Promise<void> => sinks.events.record(event)
   const record = (event: SiteEvent): void => void journal(event)
   const note = (event: SiteEvent): void => void sinks.events.note(event)
-  const road = new CommandRoad({ table, devices: places, journal, note, interlocks: compileInterlocks(table), clock, log })
+  const shared = new SharedPlaces(table, sharingAcross(data.devices))
+  const road = new CommandRoad({ table, devices: places, journal, note, interlocks: compileInterlocks(table, shared), clock, log })
   const events = (ask: { readonly type: string; readonly rowsMax: number }) => store.call('events', ask)
   const settling = parts.use(await recoverCommands({ road, table, devices: places, events, clock, log }))
   const breakers = new BreakerPool({ record, clock })
@@ -101,7 +103,7 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   for (const { config, first } of [...quick, ...slow]) {
     // Loading an OPC UA client holds this thread up for half a second: those that need none have their first values before it.
     if (config === slow[0]?.config && quick.length > 0) await clock.sleep(firstPollMs)
-    const device = parts.use(await openDevice({ config, first, data, ports, table, onStatus: feeds.status, record }))
+    const device = parts.use(await openDevice({ config, first, data, ports, table, shared, onStatus: feeds.status, record }))
     places.set(config.device, { device, first })
   }
   const devices = [...places.values()].map(({ device }) => device)

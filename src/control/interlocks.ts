@@ -1,5 +1,6 @@
 import { checkedExpression, type Expression } from '../model/expression.ts'
 import { asTagId, type TagIndex } from '../model/tag.ts'
+import { SharedPlaces } from './shared-places.ts'
 import type { TagTable } from './tag-table.ts'
 
 /** The interlock of every tag that has one, compiled once; names in it are tags of the tag's own device. */
@@ -19,27 +20,26 @@ export interface Interlocks {
 interface Interlock {
   readonly expression: Expression
   readonly placeOf: ReadonlyMap<string, TagIndex>
-  readonly operands: readonly TagIndex[]
-  readonly changers: readonly TagIndex[]
 }
 
-export function compileInterlocks(table: TagTable): Interlocks {
+/** Which tags are one place may be found out later, so it is looked up each time. */
+export function compileInterlocks(table: TagTable, shared: SharedPlaces = new SharedPlaces(table)): Interlocks {
   const compiled = new Map<number, Interlock>()
-  const watched = new Map<TagIndex, Set<TagIndex>>()
-  const writtenWith = (tag: TagIndex): readonly TagIndex[] => samePlace(tag, table).filter((one) => table.metas[one]?.write !== undefined)
+  const watched = new Set<TagIndex>()
+  const writtenWith = (tag: TagIndex): readonly TagIndex[] => shared.of(tag).filter((one) => table.metas[one]?.write !== undefined)
   for (const [place, { write, device }] of table.metas.entries()) {
     if (write?.interlock === undefined) continue
-    const interlock = compile(write.interlock, { device, table, writtenWith })
+    const interlock = compile(write.interlock, { device, table })
     compiled.set(place, interlock)
-    for (const operand of interlock.operands) {
-      for (const changer of writtenWith(operand)) watched.set(changer, (watched.get(changer) ?? new Set()).add(operand))
-    }
+    for (const operand of interlock.placeOf.values()) watched.add(operand)
   }
+  const operandsOf = (tag: TagIndex): readonly TagIndex[] =>
+    [...new Set(compiled.get(tag)?.placeOf.values())].filter((operand) => writtenWith(operand).length > 0)
   return {
     check: (tag, unknown) => {
       const interlock = compiled.get(tag)
       if (interlock === undefined) return true
-      const isUnknown = (operand: TagIndex): boolean => unknown !== undefined && samePlace(operand, table).some((one) => unknown.has(one))
+      const isUnknown = (operand: TagIndex): boolean => unknown !== undefined && shared.of(operand).some((one) => unknown.has(one))
       const { expression, placeOf } = interlock
       const value = expression.evaluate({
         tag: (path) => {
@@ -49,33 +49,24 @@ export function compileInterlocks(table: TagTable): Interlocks {
       })
       return typeof value === 'boolean' ? value : 'unknown'
     },
-    operandsOf: (tag) => compiled.get(tag)?.operands ?? [],
-    changersOf: (tag) => compiled.get(tag)?.changers ?? [],
-    changedBy: (tag) => [...(watched.get(tag) ?? [])],
+    operandsOf,
+    changersOf: (tag) => [...new Set(operandsOf(tag).flatMap(writtenWith))],
+    changedBy: (tag) => shared.of(tag).filter((one) => watched.has(one)),
     writtenWith,
   }
-}
-
-/** The tag first. */
-function samePlace(tag: TagIndex, table: TagTable): readonly TagIndex[] {
-  const { device, sharedWith } = table.metas[tag] ?? {}
-  if (sharedWith === undefined) return [tag]
-  return [tag, ...sharedWith.flatMap((path) => table.find(asTagId(`${device}/${path}`)) ?? [])]
 }
 
 interface Context {
   readonly device: string
   readonly table: TagTable
-  readonly writtenWith: Interlocks['writtenWith']
 }
 
-function compile(text: string, { device, table, writtenWith }: Context): Interlock {
+function compile(text: string, { device, table }: Context): Interlock {
   const expression = checkedExpression(text, 'device')
   const placeOf = new Map<string, TagIndex>()
   for (const path of expression.tags) {
     const operand = table.find(asTagId(`${device}/${path}`))
     if (operand !== undefined) placeOf.set(path, operand)
   }
-  const operands = [...placeOf.values()].filter((operand) => writtenWith(operand).length > 0)
-  return { expression, placeOf, operands, changers: [...new Set(operands.flatMap(writtenWith))] }
+  return { expression, placeOf }
 }

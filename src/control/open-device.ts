@@ -3,10 +3,12 @@ import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { SiteEvent } from '../model/event.ts'
+import { asTagIndex } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import { type Device, startDevice } from '../south/device.ts'
 import type { DeviceListener } from '../south/device-listener.ts'
 import { loadDriver } from './drivers.ts'
+import type { SharedPlaces } from './shared-places.ts'
 import type { TagTable } from './tag-table.ts'
 
 interface OpenDeviceOptions {
@@ -15,11 +17,12 @@ interface OpenDeviceOptions {
   readonly data: { readonly stateFolder: string; readonly siteFolder?: string }
   readonly ports: { readonly clock: Clock; readonly chance: Chance; readonly log: Log }
   readonly table: TagTable
+  readonly shared: SharedPlaces
   readonly onStatus: (status: DeviceStatus) => void
   readonly record: (event: SiteEvent) => void
 }
 
-export async function openDevice({ config, first, data, ports, table, onStatus, record }: OpenDeviceOptions): Promise<Device> {
+export async function openDevice({ config, first, data, ports, table, shared, onStatus, record }: OpenDeviceOptions): Promise<Device> {
   const driver = await loadDriver(config.driver)
   let state: DeviceStatus['state'] = 'connecting'
   const listener: DeviceListener = {
@@ -30,6 +33,7 @@ export async function openDevice({ config, first, data, ports, table, onStatus, 
       for (const event of events) record({ ...event, subject: config.device })
     },
     learnt: ({ sinceMs, ...note }) => record({ type: 'device.learnt', subject: config.device, timeMs: sinceMs, data: note }),
+    sharing: (tags) => shared.add(tags.map((tag) => asTagIndex(first + tag))),
     status: (status) => {
       onStatus(status)
       if (status.state === state) return

@@ -8,6 +8,8 @@ import type { TagTable } from './tag-table.ts'
 export interface OperandDoubtsOptions {
   readonly interlocks: Interlocks
   readonly table: TagTable
+  /** By name: an operand may be of another device file than what was written. */
+  readonly devices: ReadonlyMap<string, DevicePlace>
   readonly clock: Clock
 }
 
@@ -54,7 +56,9 @@ export class OperandDoubts {
     const operands = new Set(errands.flatMap(({ on }) => this.#options.interlocks.operandsOf(on.tag)))
     const doubted = [...operands].flatMap((tag) => this.#doubts.get(tag) ?? [])
     if (doubted.length === 0) return new Set()
-    await Promise.all([...Map.groupBy(doubted, ({ on }) => on.place)].map(([place, doubts]) => this.#look(place, doubts)))
+    const { table, devices } = this.#options
+    const placed = Map.groupBy(doubted, ({ operand }) => devices.get(table.metas[operand]?.device ?? ''))
+    await Promise.all([...placed].map(([place, doubts]) => place && this.#look(place, doubts)))
     return new Set([...operands].filter((tag) => this.#doubts.has(tag)))
   }
 

@@ -1,3 +1,4 @@
+import type { Tag } from '../model/tag.ts'
 import type { DeviceConfig } from '../south/config.ts'
 import { findDriver } from './drivers.ts'
 import type { From, LoadedParts } from './loaded.ts'
@@ -6,6 +7,7 @@ import type { ProblemList } from './problems.ts'
 /** What only all devices on one line together can show, such as that it has no time for them. */
 export function checkLines({ devices }: LoadedParts, problems: ProblemList): void {
   checkPeers(devices, problems)
+  checkPlaces(devices, problems)
   const lines = Map.groupBy(devices, lineKey)
   for (const members of lines.values()) {
     const driver = findDriver(members[0]?.part.driver)
@@ -41,4 +43,36 @@ function checkPeers(devices: readonly From<DeviceConfig>[], problems: ProblemLis
         },
       )
   }
+}
+
+/** One place that two files let somebody write: the rules of the one say nothing to who writes through the other. Told once for two files. */
+function checkPlaces(devices: readonly From<DeviceConfig>[], problems: ProblemList): void {
+  for (const [name, members] of Map.groupBy(devices, ({ part }) => part.driver)) {
+    const pairs = findDriver(name)?.sharingAcross?.(members.map(({ part }) => part)) ?? []
+    const written = pairs.filter(([one, other]) => one.write !== undefined && other.write !== undefined)
+    const ofFiles = Map.groupBy(written.map(inOrderOf(members)), ([one, other]) => `${one.device} ${other.device}`)
+    for (const [[one, other] = [], ...more] of ofFiles.values()) {
+      const source = members.find(({ part }) => part.device === other?.device)?.source
+      if (one === undefined || other === undefined || source === undefined) continue
+      const others = more.length === 0 ? '' : `, and so it is with ${more.length} more`
+      problems.add(
+        source,
+        { path: ['tags', other.path, 'write'], part: 'key' },
+        {
+          code: 'device.place-twice',
+          message: `${other.id} is the same place of the same device as ${one.id}, and both may be written${others}: each has rules of its own, and whoever writes the one goes past those of the other.`,
+          remedy: `Give the place \`write:\` in one of both files, ${one.device} or ${other.device}; the other one may read it.`,
+          severity: 'warning',
+        },
+      )
+    }
+  }
+}
+
+type Pair = readonly [Tag<unknown>, Tag<unknown>]
+
+/** The tag of the file that comes first, first. */
+function inOrderOf(members: readonly From<DeviceConfig>[]): (pair: Pair) => Pair {
+  const places = new Map(members.map(({ part }, place) => [part.device, place]))
+  return ([one, other]) => ((places.get(one.device) ?? 0) <= (places.get(other.device) ?? 0) ? [one, other] : [other, one])
 }

@@ -12,6 +12,7 @@ export interface SiteDriver {
   readonly address: z.ZodType
   check(config: unknown, tags: readonly Tag<unknown>[]): readonly (Finding & { readonly path: Path })[]
   sharing?(config: unknown, tags: readonly Tag<unknown>[]): readonly (readonly [number, number])[]
+  sharingAcross?(members: readonly Pick<DeviceConfig, 'config' | 'tags'>[]): readonly (readonly [Tag<unknown>, Tag<unknown>])[]
   lineOf?(config: unknown): string | undefined
   peerOf?(config: unknown): { readonly place: string; readonly speaks: string } | undefined
   checkLine?(

@@ -15,4 +15,6 @@ export interface DeviceListener {
   events?(events: readonly DeviceEvent[]): void
   /** Something new about the device was found out. */
   learnt?(note: LearntNote): void
+  /** These are one place of the device, though its file names them in different ways. */
+  sharing?(tags: readonly number[]): void
 }

@@ -169,6 +169,7 @@ class LiveDevice implements Device {
       ...(site === undefined ? {} : { trustedAs: { name: config.device, site } }),
       scanMs: config.scanMs,
       learnt: (note) => this.#learnt(note),
+      sharing: (tags) => this.#options.listener.sharing?.(tags),
     })
   }
 

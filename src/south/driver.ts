@@ -27,6 +27,8 @@ export interface DriverSchema<Config, Address> {
   check(config: Config, tags: readonly Tag<Address>[]): readonly Problem[]
   /** Pairs of tags (positions) that show the same place of the device, or parts of it: writing one changes the other. Pure. */
   sharing?(config: Config, tags: readonly Tag<Address>[]): readonly (readonly [number, number])[]
+  /** The same of tags in different device files of this driver, as far as one of the two may be written. Pure. */
+  sharingAcross?(members: readonly SharingMember<Config, Address>[]): readonly (readonly [Tag<Address>, Tag<Address>])[]
   /** Devices with the same answer share one line; without one a device has its own. */
   lineOf?(config: Config): string | undefined
   /** The host and port that it wants, and what it takes whoever answers there to speak. */
@@ -42,11 +44,14 @@ export interface Peer {
   readonly speaks: string
 }
 
-export interface LineMember<Config, Address> {
-  readonly device: string
+export interface SharingMember<Config, Address> {
   readonly config: Config
-  readonly scanMs: Readonly<Record<string, number>>
   readonly tags: readonly Tag<Address>[]
+}
+
+export interface LineMember<Config, Address> extends SharingMember<Config, Address> {
+  readonly device: string
+  readonly scanMs: Readonly<Record<string, number>>
 }
 
 /** A problem in the file of one of the devices. */
@@ -73,6 +78,8 @@ export interface ConnectContext {
   readonly scanMs?: Readonly<Record<string, number>>
   /** Called for what the driver has found out about the device by asking it; at a bounded rate. */
   readonly learnt?: (note: LearntNote) => void
+  /** Called with tags (positions) that turn out to be one place of the device, which only asking it could tell. */
+  readonly sharing?: (tags: readonly number[]) => void
 }
 
 /** What a driver has found out about a device that the device file does not say. */

@@ -186,3 +186,47 @@ describe('an interlock whose operand was written, and not seen since', () => {
     expect(await ask({ value: 1 })).toMatchObject({ status: 'done' })
   })
 })
+
+describe('an interlock whose operand another device file writes', () => {
+  /** oven/heat is the same register as press/speed. */
+  function startBoth() {
+    const started = startRoad({ interlock: "tags['speed'] < 10.0" }, {}, {}, [['oven/heat', 'press/speed']])
+    const { table, clock, plant, oven } = started
+    table.take(0, [{ tag: 2, value: 0, quality: 'good' }], clock.now())
+    const { write } = oven.device
+    oven.device.write = async (writes, signal) => {
+      if (oven.takesOver) plant.holds[2] = writes[0]?.value ?? 0
+      return await write(writes, signal)
+    }
+    return started
+  }
+
+  it('waits for that write, and is looked at in its own device before it counts', async () => {
+    const { ask, plant } = startBoth()
+    expect(await Promise.all([ask({ tag: heat, value: 50 }), ask()])).toMatchObject([{ status: 'done' }, notTrue])
+    expect({ calls: plant.calls, reads: plant.reads }).toEqual({ calls: [], reads: [[2]] })
+  })
+
+  it('is unknown while that write may still arrive', async () => {
+    const { ask, oven, clock } = startBoth()
+    Object.assign(oven, { outcome: lost, takesOver: false })
+    const lostWrite = ask({ tag: heat, value: 50 })
+    await clock.advance(3_000)
+    expect(await lostWrite).toMatchObject({ status: 'unknown' })
+    expect(await ask()).toMatchObject(inDoubt)
+    await clock.advance(10_000)
+    expect(await ask()).toMatchObject({ status: 'done' })
+  })
+
+  it('has its turn after that write where both ask for the one place', async () => {
+    const { ask, oven, plant } = startBoth()
+    const held = Promise.withResolvers<void>()
+    oven.hold = () => held.promise
+    const asked = [ask({ tag: heat, value: 5 }), ask({ tag: speed, value: 7 })]
+    await expect.poll(() => oven.calls.length).toBe(1)
+    expect(plant.calls).toEqual([])
+    held.resolve()
+    expect(await Promise.all(asked)).toMatchObject([{ status: 'done' }, { status: 'done' }])
+    expect(plant.calls).toHaveLength(1)
+  })
+})

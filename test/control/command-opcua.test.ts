@@ -7,6 +7,8 @@ import { startRealRoad } from './real-road.ts'
 // Each starts a server of its own: seconds on a quiet machine.
 vi.setConfig({ testTimeout: 60_000 })
 
+const pathOf = (name: string) => `/Objects/nsu=urn:test:plant;Line/nsu=urn:test:plant;${name}`
+
 async function startPlc(confirmMs: number, { opcua = {}, ...peering }: OpcuaPeerOptions & { readonly opcua?: object } = {}) {
   await using parts = new AsyncDisposableStack()
   const peer: OpcuaPeer = parts.use(await startOpcuaPeer(peering))
@@ -26,6 +28,8 @@ async function startPlc(confirmMs: number, { opcua = {}, ...peering }: OpcuaPeer
       rules: { confirmMs, max: 99.999, tolerance: 0 },
     },
     { path: 'any', address: at('Any'), rules: { confirmMs } },
+    { path: 'text', address: at('Text'), rules: { confirmMs, interlock: "tags['int16'] < 10.0" } },
+    { path: 'by-path', address: opcuaSchema.address.parse({ path: pathOf('Int16') }), rules: { confirmMs } },
   ]
   const road = parts.use(startRealRoad(opcuaDriver, config, tags))
   await expect.poll(() => road.quality('double'), { timeout: 10_000 }).toBe('good')
@@ -67,6 +71,13 @@ describe('a write to an OPC UA server', () => {
     expect(await line.ask('scaled', 99.999)).toMatchObject(near(27_647)) // 27647.72, and 27648 lies above the largest that may be written
     expect(await line.ask('scaled', -118.53)).toMatchObject({ status: 'refused', code: 'command.type-range' })
     expect(await line.ask('int16', 1.5)).toMatchObject({ status: 'refused', code: 'command.type-range' })
+  })
+
+  it('is seen by an interlock that names the node by its id, though it was written by its path', async () => {
+    await using line = await startPlc(1_000)
+    await expect.poll(() => line.quality('by-path'), { timeout: 10_000 }).toBe('good')
+    const answers = await Promise.all([line.ask('by-path', 50), line.ask('text', 'go')])
+    expect(answers).toMatchObject([{ status: 'done' }, { status: 'refused', code: 'command.interlock' }])
   })
 
   it('has the type that the node holds now, where it is of none of its own', async () => {

@@ -1,10 +1,11 @@
 import { systemClock } from '../../src/base/clock.ts'
 import { CommandRoad } from '../../src/control/command-road.ts'
 import { compileInterlocks } from '../../src/control/interlocks.ts'
+import { SharedPlaces } from '../../src/control/shared-places.ts'
 import { TagTable } from '../../src/control/tag-table.ts'
 import type { Command } from '../../src/model/command.ts'
 import type { SiteEvent } from '../../src/model/event.ts'
-import { asTagId, type Tag, type TagMeta, type WriteRules } from '../../src/model/tag.ts'
+import { asTagId, asTagIndex, type Tag, type TagMeta, type WriteRules } from '../../src/model/tag.ts'
 import { startDevice } from '../../src/south/device.ts'
 import type { DeviceListener } from '../../src/south/device-listener.ts'
 import type { Driver } from '../../src/south/driver.ts'
@@ -33,6 +34,7 @@ export function startRealRoad<Config, Address>(driver: Driver<Config, Address>, 
     }),
   )
   const table = new TagTable(metas, systemClock)
+  const shared = new SharedPlaces(table)
   const journal: SiteEvent[] = []
   const folder = makeStateFolder()
   const listener = {
@@ -42,6 +44,7 @@ export function startRealRoad<Config, Address>(driver: Driver<Config, Address>, 
     status: () => {},
     events: () => {},
     learnt: () => {},
+    sharing: (found) => shared.add(found.map(asTagIndex)),
   } satisfies DeviceListener
   const device = startDevice({
     config: { device: 'plc', driver: driver.name, config, capabilities: [], scanMs: { normal: 50 }, tags: metas },
@@ -56,7 +59,7 @@ export function startRealRoad<Config, Address>(driver: Driver<Config, Address>, 
     table,
     devices: new Map([['plc', { device, first: 0 }]]),
     journal: async (event) => void journal.push(event),
-    interlocks: compileInterlocks(table),
+    interlocks: compileInterlocks(table, shared),
     clock: systemClock,
     log: keptLog(),
   })

@@ -1,6 +1,7 @@
 import { Fault } from '../../src/base/fault.ts'
 import { CommandRoad } from '../../src/control/command-road.ts'
 import { compileInterlocks } from '../../src/control/interlocks.ts'
+import { SharedPlaces } from '../../src/control/shared-places.ts'
 import { TagTable } from '../../src/control/tag-table.ts'
 import type { Command } from '../../src/model/command.ts'
 import type { SiteEvent } from '../../src/model/event.ts'
@@ -17,7 +18,7 @@ export const rejected: WriteOutcome = { outcome: 'failed', fault }
 
 /** A device whose registers a test looks into. */
 export interface Plant {
-  readonly device: Device
+  readonly device: { -readonly [Key in keyof Device]: Device[Key] }
   holds: TagValue[]
   /** All that was written, and the calls that brought it. */
   readonly written: TagValue[]
@@ -73,9 +74,14 @@ export const ann = { road: 'api', name: 'ann', role: 'operator' } as const
 
 /**
  * press/setpoint (written, as `write` and `meta` have it), press/running, press/speed (written, as `ofSpeed` has it), and oven/heat (written);
- * `holds` is what their registers hold.
+ * `holds` is what their registers hold; `across` are tags of one place.
  */
-export function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta> = {}, ofSpeed: Partial<WriteRules> = {}) {
+export function startRoad(
+  write: Partial<WriteRules> = {},
+  meta: Partial<TagMeta> = {},
+  ofSpeed: Partial<WriteRules> = {},
+  across: readonly (readonly [string, string])[] = [],
+) {
   const clock = startManualClock()
   const tag = (device: string, path: string, more: Partial<TagMeta>): TagMeta => ({
     id: asTagId(`${device}/${path}`),
@@ -92,6 +98,10 @@ export function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta
     tag('oven', 'heat', { write: rules }),
   ]
   const table = new TagTable(metas, clock)
+  const shared = new SharedPlaces(
+    table,
+    across.map(([one, other]) => [{ id: asTagId(one) }, { id: asTagId(other) }] as const),
+  )
   const plant = startPlant('press', [0, false, 0], clock.now)
   const oven = startPlant('oven', [0], clock.now)
   const journal: SiteEvent[] = []
@@ -107,7 +117,7 @@ export function startRoad(write: Partial<WriteRules> = {}, meta: Partial<TagMeta
       await store.keep?.()
       journal.push(event)
     },
-    interlocks: compileInterlocks(table),
+    interlocks: compileInterlocks(table, shared),
     clock,
     log: keptLog(),
   })

@@ -3,6 +3,7 @@ import { loadFiles, siteYaml } from './site-folder.ts'
 
 const head = {
   modbus: 'driver: modbus-tcp\nconnection: { host: 10.1.7.21 }',
+  serial: 'driver: modbus-rtu\nconnection: { port: /dev/ttyS0 }',
   opcua: 'driver: opcua\nconnection: { url: "opc.tcp://10.1.7.21" }',
 }
 
@@ -39,6 +40,17 @@ describe('tags of one place of a device', () => {
       coil: ['coils'],
       coils: ['coil'],
     })
+  })
+
+  it('are those of one unit and those of all units, where there is a unit 0 of all', async () => {
+    const tags = {
+      'all-start': 'at: 0/hr:9, type: u16, write: { confirm: 0ms }',
+      start: 'at: hr:9, type: u16',
+      'start-2': 'at: 2/hr:9, type: u16',
+      other: 'at: hr:10, type: u16, write: {}',
+    }
+    expect(await sharedOf('serial', tags)).toEqual({ 'all-start': ['start', 'start-2'], start: ['all-start'], 'start-2': ['all-start'] })
+    expect(await sharedOf('modbus', tags)).toEqual({})
   })
 
   it('are those of one node of OPC UA', async () => {

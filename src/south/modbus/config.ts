@@ -8,7 +8,7 @@ import { checkAgreement, checkConnection, lineKey, peerOf } from './check-connec
 import { type ConnectionConfig, rtuTcpConnectionSchema, serialConnectionSchema, tcpConnectionSchema } from './connection-config.ts'
 import { pinShape, pinsOf } from './pins.ts'
 import type { LineSettings, ModbusConfig } from './settings.ts'
-import { sharingTags } from './sharing.ts'
+import { sharingAcross, sharingTags } from './sharing.ts'
 import { assumedTurnaroundMs, gapRegistersWorthwhile } from './timing.ts'
 
 /** Modbus Application Protocol 1.1b3, 6.1 and 6.3: what fits in one answer. */
@@ -186,6 +186,7 @@ function modbusSchema(name: string, config: z.ZodType<ModbusConfig>): DriverSche
     address: addressSchema,
     check: (device, tags) => [...checkConnection(device, tags), ...checkModbus(device, tags)],
     sharing: sharingTags,
+    sharingAcross,
     lineOf: lineKey,
     peerOf,
     checkLine: (members) => [...checkAgreement(members), ...checkBudget(members)],

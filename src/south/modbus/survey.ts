@@ -28,11 +28,11 @@ type Read = (span: Span) => Promise<Answer>
 export async function surveyBlock(block: Block<Item>, code: number, read: Read): Promise<Survey> {
   const parts = await splitWhileRefused({ block, answer: { kind: 'exception', code } }, read)
   const good = parts.filter(({ answer }) => answer.kind === 'data').map((part) => part.block)
-  const refused = parts.filter(({ answer }) => answer.kind === 'exception')
+  const refused = parts.flatMap(({ block: span, answer }) => (answer.kind === 'exception' ? [{ span, code: answer.code }] : []))
   const isUnclear = parts.some(({ answer }) => answer.kind === 'exception' && isPassing(answer.code))
   if (isUnclear || (good.length === 0 && parts.length > 1)) return { parts, findings: [] }
-  const holes = refused.flatMap(holeOf)
-  const gaps = await findGaps(good, { refused: refused.map((part) => part.block), code, read })
+  const holes = parts.flatMap(holeOf)
+  const gaps = await findGaps(good, { refused, code, read })
   if (gaps === undefined) return { parts, findings: holes }
   const isWholeReadable = holes.length === 0 && refused.length === 0 && gaps.length === 0 && good.length > 1
   const limit = isWholeReadable ? await findLimit(block, { good, code, read }) : []
@@ -46,9 +46,14 @@ function holeOf({ block, answer }: Part): readonly Finding[] {
 }
 
 interface GapSearch {
-  readonly refused: readonly Span[]
+  readonly refused: readonly Refused[]
   readonly code: number
   readonly read: Read
+}
+
+interface Refused {
+  readonly span: Span
+  readonly code: number
 }
 
 /** The parts come in the order of their places. Which of the places between the good ones cannot be read along; undefined where the device would not say. */
@@ -66,11 +71,11 @@ async function findGaps(good: readonly Block<Item>[], { refused, code, read }: G
     }
     if (before === undefined || block.start <= from) continue
     const span: Span = { ...spanOf(block), start: from, count: block.start - from }
-    const isRefused = refused.some((other) => other.start < block.start && endOf(other) > from)
-    const answer = isRefused ? undefined : await readTwice(across(before, block.items[0] ?? block), read)
+    const inIt = refused.find((other) => other.span.start < block.start && endOf(other.span) > from)
+    const answer = inIt === undefined ? await readTwice(across(before, block.items[0] ?? block), read) : undefined
     if (answer?.kind === 'data') continue
     if (answer !== undefined && !isAddressRefusal(answer.code)) return undefined
-    gaps.push({ kind: 'gap', span, code: answer?.code ?? code })
+    gaps.push({ kind: 'gap', span, code: answer?.code ?? inIt?.code ?? code })
   }
   return gaps
 }
@@ -101,24 +106,32 @@ async function findLimit(block: Block<Item>, { good, code, read }: LimitSearch):
   const cut = ends[given] ?? block.start
   const largest = Math.max(...good.map(({ count }) => count))
   const countMax = Math.max(largest, cut - block.start)
-  // What is refused here though as much is read elsewhere is not refused for its size.
-  const isBorder = cut - block.start < largest || (await refusesAcross(block, { cut, countMax, read }))
+  const over = await lookOver(block, { cut, read, isAsked: (count) => cut - block.start < largest || count < countMax })
+  // What is refused here though as much is read elsewhere is not refused for its size, unless a request over this very place is given.
+  const limit = Math.max(countMax, over.given)
+  const isBorder = over.isRefused || limit >= (ends[refused] ?? 0) - block.start || (cut - block.start < largest && over.given === 0)
   if (isBorder) return [{ kind: 'gap', span: { ...spanOf(block), start: cut, count: 0 }, code }]
-  return [{ kind: 'limit', unit: block.unit, isBits: isBitArea(block.area), countMax }]
+  return [{ kind: 'limit', unit: block.unit, isBits: isBitArea(block.area), countMax: limit }]
 }
 
-/** Some devices keep their registers in tables, and no request may reach from one into the next, however small it is. */
-async function refusesAcross(
+interface OverSearch {
+  readonly cut: number
+  readonly read: Read
+  /** Whether a request of this size tells anything. */
+  readonly isAsked: (count: number) => boolean
+}
+
+/** Some devices keep their registers in tables, and no request may reach from one into the next, however small it is. What the smallest one shows. */
+async function lookOver(
   block: Block<Item>,
-  { cut, countMax, read }: { readonly cut: number; readonly countMax: number; readonly read: Read },
-): Promise<boolean> {
+  { cut, read, isAsked }: OverSearch,
+): Promise<{ readonly isRefused: boolean; readonly given: number }> {
   const before = block.items.findLast((item) => endOf(item) === cut)
   const behind = block.items.find((item) => item.start >= cut)
-  if (before === undefined || behind === undefined) return false
-  const small = across(before, behind)
-  if (small.count >= countMax) return false
+  const small = before && behind && across(before, behind)
+  if (small === undefined || !isAsked(small.count)) return { isRefused: false, given: 0 }
   const answer = await readTwice(small, read)
-  return answer.kind === 'exception' && isAddressRefusal(answer.code)
+  return { isRefused: answer.kind === 'exception' && isAddressRefusal(answer.code), given: answer.kind === 'data' ? small.count : 0 }
 }
 
 /** Where a request may end that begins with the first item and cuts none. */

@@ -1,4 +1,13 @@
-import { coerceLocalizedText, coerceNodeId, DataType, QualifiedName, StatusCodes, Variant, VariantArrayType } from 'node-opcua-client'
+import {
+  coerceLocalizedText,
+  coerceNodeId,
+  DataType,
+  QualifiedName,
+  StatusCode,
+  StatusCodes,
+  Variant,
+  VariantArrayType,
+} from 'node-opcua-client'
 import { parseIsoTime } from '../../base/clock.ts'
 import type { Scalar, TagValue } from '../../model/tag.ts'
 import { isNarrowInteger, narrowInteger, pairOf } from '../../model/wide.ts'
@@ -86,7 +95,10 @@ function finite(number: number, value: Scalar): number | undefined {
 
 function statusCode(value: number, type: DataType): unknown {
   if (type !== DataType.StatusCode || !Number.isInteger(value) || value < 0 || value > 0xffff_ffff) return undefined
-  return Object.values(StatusCodes).find((code) => code.value === value)
+  // What has no name is read as Bad by the library: it could not be confirmed. The lower half holds bits that say more.
+  const bits = value % 0x1_0000
+  const named = Object.values(StatusCodes).find((code) => code.value === value - bits)
+  return named === undefined || bits === 0 ? named : StatusCode.makeStatusCode(named, bits)
 }
 
 const guid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i

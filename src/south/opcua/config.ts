@@ -6,7 +6,7 @@ import type { ValueType } from '../../model/tag.ts'
 import type { DriverSchema } from '../driver.ts'
 import { checkConnection, checkTag } from './config-check.ts'
 import { branchOf, checkImport, type ImportBranch, importSchema } from './import-config.ts'
-import { sharingTags } from './sharing.ts'
+import { serverOf, sharingAcross, sharingTags } from './sharing.ts'
 
 /** `auto` takes the strongest endpoint that the server offers. */
 export const securities = [
@@ -235,15 +235,10 @@ export const opcuaSchema: DriverSchema<OpcuaConfig, OpcuaAddress> = {
   name: 'opcua',
   config: configSchema,
   address: addressSchema,
-  peerOf: ({ connection }) => ({ place: placeOf(connection.url), speaks: 'OPC UA' }),
+  peerOf: ({ connection }) => ({ place: serverOf(connection.url), speaks: 'OPC UA' }),
   sharing: (_config, tags) => sharingTags(tags),
+  sharingAcross,
   check: (config, tags) => [...checkConnection(config), ...checkImport(config.imports), ...tags.flatMap(checkTag)],
-}
-
-/** `host:port` of an address that the schema has let pass. */
-function placeOf(url: string): string {
-  const [place = ''] = url.slice('opc.tcp://'.length).toLowerCase().split('/')
-  return /:\d+$/.test(place) ? place : `${place}:4840`
 }
 
 /** undefined where the site file does not say: then the server does, at the first sample. */

@@ -85,7 +85,7 @@ async function prepare(connecting: Connecting): Promise<Prepared> {
     if (info.make?.takesTurns === true) requests.takeTurns()
     const limits = limitedBy(await readLimits(requests), info.make)
     const pinned = await NamespacePins.load(context.stateFolder)
-    const nodes = await Nodes.find({ tags, requests, limits, pinned })
+    const nodes = await Nodes.find({ tags, requests, limits, pinned, sharing: context.sharing })
     const notifier = await notifierOf(config, { requests, limits, pinned })
     await pinned.save().catch((error: unknown) => context.log.warn(cannotSave, errorFields(error)))
     const subscription = await subscribeOr(config, { life, info, log: context.log })

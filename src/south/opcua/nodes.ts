@@ -10,6 +10,8 @@ export interface NodesOptions {
   readonly requests: Requests
   readonly limits: ServerLimits
   readonly pinned: NamespacePins
+  /** Told of tags that are one node, where one of them may be written. */
+  readonly sharing?: ((tags: readonly number[]) => void) | undefined
 }
 
 /** Where the tags are on this server today; each node once, however many tags it has. */
@@ -26,7 +28,9 @@ export class Nodes {
   }
 
   static async find(options: NodesOptions): Promise<Nodes> {
-    return new Nodes(options, await resolveTags(options.tags, options))
+    const nodes = new Nodes(options, await resolveTags(options.tags, options))
+    nodes.#tellShared()
+    return nodes
   }
 
   of(tag: number): NodeId | undefined {
@@ -60,7 +64,9 @@ export class Nodes {
       this.#places[tag] = place
       this.#remember(tag)
     }
-    return absent.filter((tag) => this.of(tag) !== undefined)
+    const found = absent.filter((tag) => this.of(tag) !== undefined)
+    if (found.length > 0) this.#tellShared()
+    return found
   }
 
   /** The nodes of these tags, each once, and where each tag's is among them. */
@@ -77,6 +83,15 @@ export class Nodes {
       placeOf.set(tag, place)
     }
     return { nodes, placeOf }
+  }
+
+  #tellShared(): void {
+    const { tags, sharing } = this.#options
+    const written = new Set(tags.flatMap(({ write }, tag) => (write === undefined ? [] : [this.keyOf(tag)])))
+    written.delete('')
+    if (sharing === undefined || written.size === 0) return
+    const shared = tags.flatMap((_, tag) => (written.has(this.keyOf(tag)) ? [tag] : []))
+    for (const same of Map.groupBy(shared, (tag) => this.keyOf(tag)).values()) if (same.length > 1) sharing(same)
   }
 
   #remember(tag: number): void {

@@ -77,6 +77,18 @@ describe('the survey of a refused request', () => {
     expect(await survey(words(0, 120), { borders: [37] })).toMatchObject({ bad: [], findings: ['gap hr:37+0'] })
   })
 
+  it('takes no place for a border that a request may reach over, though larger ones are read elsewhere', async () => {
+    const texts = ['hr:80 u16', ...words(90, 6), 'hr:100 u16', 'hr:110[30] u16']
+    expect(await survey(texts, { countMax: 50 })).toMatchObject({ bad: [], findings: ['limit 47'] })
+    expect(await survey(texts, { countMax: 50, borders: [101] })).toMatchObject({ bad: [], findings: ['gap hr:101+0'] })
+  })
+
+  it('says of a gap what the device said of the value in it, and not of the whole request', async () => {
+    const { read } = device({ holes: [5], code: 2 })
+    const { findings } = await surveyBlock(blockOf('hr:0 u16', 'hr:5 u16', 'hr:9 u16'), 3, read)
+    expect(findings).toMatchObject([{ kind: 'hole' }, { kind: 'gap', span: { start: 1, count: 8 }, code: 2 }])
+  })
+
   it('reads over a gap that can be read before it blames the size', async () => {
     const texts = [...words(0, 50), ...words(70, 50)]
     expect(await survey(texts, { countMax: 100 })).toMatchObject({ findings: ['limit 100'] })

@@ -25,7 +25,7 @@ const text: Holds = (value) => (typeof value === 'string' ? value : undefined)
 const never: Holds = () => undefined
 const isMoment = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
 const isGuid = /^[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}$/
-/** Those of the codes below that OPC 10000-6, annex A, gives a name. */
+/** Those of the codes below that OPC 10000-6, annex A, gives a name; the lower 16 bits of a code say more about what the upper ones name. */
 const codes: ReadonlySet<unknown> = new Set([0, 0x4000_0000, 0x8000_0000, 0x808b_0000])
 const namespaceMax = 65_535
 const isNumberedName = /^(\d+):(.*)$/s
@@ -61,7 +61,8 @@ const scalars: Readonly<Record<string, Holds>> = {
   Bytes: (value) => (value instanceof Uint8Array ? value : undefined),
   Guid: (value) => (typeof value === 'string' && isGuid.test(value) ? value : undefined),
   Xml: text,
-  Code: (value) => (typeof value === 'number' && codes.has(value) ? value : undefined),
+  Code: (value) =>
+    whole(0n, 0xffff_ffffn)(value) !== undefined && typeof value === 'number' && codes.has(value - (value % 0x1_0000)) ? value : undefined,
   Name: (value) => {
     if (typeof value !== 'string' || value === '') return undefined // the null name: nobody asks for that by writing it
     const [, namespace, name] = isNumberedName.exec(value) ?? []
@@ -92,7 +93,7 @@ const scalar: fc.Arbitrary<Scalar> = fc.oneof(
   fc.uuid().map((uuid) => uuid.toUpperCase()),
   fc.date({ min: new Date('1601-01-02'), max: new Date('9999-12-30'), noInvalidDate: true }).map((date) => date.toISOString()),
   fc.constantFrom(...ids, ...noIds, ...qualified),
-  fc.constantFrom(...(codes as ReadonlySet<number>), 0x0123_4567, 0x8fff_0000, 0xffff_ffff, 2 ** 32, -1, 0.5),
+  fc.constantFrom(...(codes as ReadonlySet<number>), 0x400, 0x808b_0480, 0x0123_4567, 0x8fff_0000, 0xffff_ffff, 2 ** 32, -1, 0.5),
   fc.constantFrom('', '5', '2024', '2024-01-01', '1500-01-01T00:00:00.000Z', 'true', '1e3', '0001-01-01T00:00:00.000Z'),
 )
 const values: fc.Arbitrary<TagValue> = fc.oneof(
