@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { whyNotGood } from '../../src/cli/tag-row.ts'
 
-const device = { device: 'plc', state: 'degraded', lastFault: { code: 'opcua.nodes-missing', message: 'The server does not give 1 of 9 tags.' } }
+const device = {
+  device: 'plc',
+  state: 'degraded',
+  lastFault: { code: 'opcua.nodes-missing', message: 'The server does not give 1 of 9 tags.' },
+}
 const devices = new Map([['plc', device]])
 
 describe('why a tag is not good', () => {
