@@ -10,7 +10,9 @@ const devices = new Map([['plc', device]])
 
 describe('why a tag is not good', () => {
   it('is what the device says of this very tag, where it says something, and not what ails another one', () => {
-    expect(whyNotGood({ tag: 'plc/level', value: 1, quality: 'uncertain', status: 0x4092_0000 }, devices)).toBe('status 0x40920000')
+    expect(whyNotGood({ tag: 'plc/level', value: 1, quality: 'uncertain', status: 0x4092_0000 }, devices)).toBe(
+      'a first value that nobody has measured',
+    )
     expect(whyNotGood({ tag: 'plc/gone', value: null, quality: 'bad', status: 0x8034_0000 }, devices)).not.toContain('1 of 9')
   })
 
