@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startProgram } from '../line/process.ts'
+import { temporaryFolder } from '../line/round.ts'
 import { until } from '../line/until.ts'
+import { buildProgram } from '../south/native.ts'
 
 /** A write as it arrived at a PLC; times are those of CLOCK_MONOTONIC. */
 export interface Arrival {
@@ -24,8 +26,9 @@ export interface Plc extends AsyncDisposable {
 const linger = 300
 
 export async function startPlc({ devices, periodMs }: { readonly devices: number; readonly periodMs: number }): Promise<Plc> {
-  const args = [join(import.meta.dirname, 'plc-server.ts'), String(periodMs), ...Array.from({ length: devices }, () => '0')]
-  const program = startProgram({ args, hasInput: true })
+  using folder = temporaryFolder() // what runs needs its file no more
+  const server = buildProgram(join(import.meta.dirname, 'plc-server.c'), folder.path, ['-lm'])
+  const program = startProgram({ program: server, args: [String(periodMs), String(devices)], hasInput: true })
   const arrivals: Arrival[] = []
   let ports: readonly number[] | undefined
   program.onLine((line) => {

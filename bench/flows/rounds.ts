@@ -1,3 +1,4 @@
+import { calmRounds } from '../calm.ts'
 import { type Measure, median } from '../report.ts'
 
 export interface Rounds {
@@ -15,11 +16,7 @@ export async function roundsOf(
   { isSmoke, say, what }: Rounds & { readonly what: string },
   round: () => Promise<readonly Measure[]>,
 ): Promise<readonly Measure[]> {
-  const all: (readonly Measure[])[] = []
-  for (let place = 1; place <= (isSmoke ? 1 : rounds); place += 1) {
-    say(`${what}, round ${place}`)
-    all.push(await round())
-  }
+  const all = await calmRounds({ rounds, isSmoke, say, what, round })
   return (all[0] ?? []).map((measure) => {
     const same = all.flatMap((measures) => measures.filter(({ name }) => name === measure.name))
     const peerValue = median(same.flatMap((each) => each.peerValue ?? []))

@@ -1,3 +1,4 @@
+import { calmRounds } from '../calm.ts'
 import type { BenchOptions } from '../main.ts'
 import { type Measure, median } from '../report.ts'
 import { benchCheck, benchDemo } from './command-line.ts'
@@ -41,21 +42,31 @@ export async function benchLine(options: BenchOptions): Promise<readonly Measure
 
 async function benchSize(size: Size, { isSmoke, say }: BenchOptions): Promise<readonly Measure[]> {
   const { devices } = size
-  const results = new Map<string, Round[]>()
-  for (let round = 0; round < (isSmoke ? 1 : rounds); round += 1) {
-    for (const engine of round % 2 === 0 ? engines : engines.toReversed()) {
-      say(`${devices * tagsPerDevice} tags, round ${round + 1}: ${engine.name}`)
-      const result = await runRound({
-        engine,
-        devices,
-        tagsPerDevice,
-        warmUpMs: isSmoke ? 1_000 : 5_000,
-        windowMs: isSmoke ? 3_000 : 15_000,
-      })
-      results.set(engine.name, [...(results.get(engine.name) ?? []), result])
-    }
-  }
+  const what = `${devices * tagsPerDevice} tags`
+  const pairs = await calmRounds({
+    rounds,
+    isSmoke,
+    say,
+    what,
+    round: (place) => pairOf(devices, { isSmoke, say, isTurned: place % 2 > 0 }),
+  })
+  const results = new Map(engines.map(({ name }) => [name, pairs.flatMap((pair) => pair.get(name) ?? [])]))
   return measuresOf(size, results)
+}
+
+interface PairOptions extends Pick<BenchOptions, 'isSmoke' | 'say'> {
+  /** The peer first. */
+  readonly isTurned: boolean
+}
+
+async function pairOf(devices: number, { isSmoke, say, isTurned }: PairOptions): Promise<ReadonlyMap<string, Round>> {
+  const pair = new Map<string, Round>()
+  for (const engine of isTurned ? engines.toReversed() : engines) {
+    say(engine.name)
+    const times = { warmUpMs: isSmoke ? 1_000 : 5_000, windowMs: isSmoke ? 3_000 : 15_000 }
+    pair.set(engine.name, await runRound({ engine, devices, tagsPerDevice, ...times }))
+  }
+  return pair
 }
 
 function measuresOf({ devices, limits }: Size, results: ReadonlyMap<string, readonly Round[]>): readonly Measure[] {

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { calmRounds } from '../calm.ts'
 import type { BenchOptions } from '../main.ts'
 import { type Measure, median } from '../report.ts'
 import { repository } from './lineside.ts'
@@ -14,23 +15,21 @@ export const startRuns = 3
 const timeoutMs = 60_000
 const limits = { checkMs: 500, demoMs: 3_000 }
 
-export async function benchCheck({ say }: BenchOptions): Promise<readonly Measure[]> {
-  say('lineside check')
-  const took: number[] = []
-  for (let run = 0; run < checkRuns; run += 1) {
-    await using program = startProgram({ args: [main, 'check', repository] })
-    await program.ended
-    took.push(monotonicMs() - program.startedMs)
-    if (program.exitCode !== 0) throw new Error(`lineside check failed:\n${program.said}`)
-  }
+export async function benchCheck({ isSmoke, say }: BenchOptions): Promise<readonly Measure[]> {
+  const took = await calmRounds({ rounds: checkRuns, isSmoke, say, what: 'lineside check', round: checkMs })
   return [{ name: 'lineside check on the example site', value: median(took), unit: 'ms', limit: { atMost: limits.checkMs } }]
+}
+
+async function checkMs(): Promise<number> {
+  await using program = startProgram({ args: [main, 'check', repository] })
+  await program.ended
+  if (program.exitCode !== 0) throw new Error(`lineside check failed:\n${program.said}`)
+  return monotonicMs() - program.startedMs
 }
 
 /** From the command to the first good value at an MQTT subscriber: plant and daemon together. */
 export async function benchDemo({ isSmoke, say }: BenchOptions): Promise<readonly Measure[]> {
-  say('lineside demo')
-  const took: number[] = []
-  while (took.length < (isSmoke ? 1 : startRuns)) took.push(await demoStart())
+  const took = await calmRounds({ rounds: startRuns, isSmoke, say, what: 'lineside demo', round: demoStart })
   return [{ name: 'lineside demo: start to first value', value: median(took), unit: 'ms', limit: { atMost: limits.demoMs } }]
 }
 

@@ -10,6 +10,7 @@ export interface LoadPlan {
   readonly subscribers?: number
   readonly qos?: 0 | 1
   readonly window?: number
+  readonly inflight?: number
   readonly rate?: number
   readonly warm?: number
   readonly run?: number
@@ -17,6 +18,7 @@ export interface LoadPlan {
   readonly keep?: 0 | 1
   readonly away?: 0 | 1
   readonly stalled?: number
+  readonly routed?: 0 | 1
 }
 
 export interface LoadResult {

@@ -7,6 +7,7 @@
  * than `window` messages are on their way. After `warm` ms everything is counted for `run` ms; or, with `count`, from the first of so many messages
  * to the last acknowledgement and (but for `away`) delivery. One line of JSON at the end. With `idle` it connects so many clients that subscribe and then
  * do nothing, says `ready`, and stays until the end of standard input. With `wrong` it comes so many times a second, for `run` ms, with a wrong password.
+ * With `routed` it publishes JSON at in/0 to in/49 and subscribes to out/all, where a route brings it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -24,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { OUT_BYTES = 1 << 16, IN_BYTES = 1 << 18, MAX_CONNS = 2048, TOPIC_BYTES = 32 };
+enum { OUT_BYTES = 1 << 16, IN_BYTES = 1 << 18, MAX_CONNS = 2048, TOPIC_BYTES = 32, PAYLOAD_BYTES = 1 << 14 };
 
 static struct plan {
   long port, publishers, subscribers, qos, bytes, window, inflight, rate, warm, run, count;
@@ -33,12 +34,13 @@ static struct plan {
   long stalled; /* more subscribers, who never read */
   long idle, quiet;
   long wrong;
+  long routed;
 } plan = {.port = 1883, .publishers = 1, .subscribers = 1, .bytes = 100, .window = 500, .inflight = 20, .warm = 1000, .run = 3000, .quiet = 3000};
 
 static const struct { const char *name; long *value; } names[] = {
   {"port", &plan.port}, {"publishers", &plan.publishers}, {"subscribers", &plan.subscribers}, {"qos", &plan.qos}, {"bytes", &plan.bytes},
   {"window", &plan.window}, {"inflight", &plan.inflight}, {"rate", &plan.rate}, {"warm", &plan.warm}, {"run", &plan.run}, {"count", &plan.count},
-  {"keep", &plan.keep}, {"away", &plan.away}, {"stalled", &plan.stalled}, {"idle", &plan.idle}, {"quiet", &plan.quiet}, {"wrong", &plan.wrong},
+  {"keep", &plan.keep}, {"away", &plan.away}, {"stalled", &plan.stalled}, {"idle", &plan.idle}, {"quiet", &plan.quiet}, {"wrong", &plan.wrong}, {"routed", &plan.routed},
 };
 
 struct conn {
@@ -154,11 +156,37 @@ static void flush(struct conn *conn) {
   epoll_ctl(poller, EPOLL_CTL_MOD, conn->fd, &event);
 }
 
+static const char *filterOf(void) {
+  return plan.routed ? "out/all" : "load/+";
+}
+
+/* When, which, whose. */
+static size_t putPayload(unsigned char *to, const uint64_t fields[3]) {
+  if (plan.routed)
+    return (size_t)sprintf((char *)to, "{\"at\":\"%020lu\",\"n\":%lu,\"by\":%lu,\"text\":\"a bottle has passed\"}", (unsigned long)fields[0],
+                           (unsigned long)fields[1], (unsigned long)fields[2]);
+  memset(to, 'x', (size_t)plan.bytes);
+  memcpy(to, fields, 3 * sizeof *fields);
+  return (size_t)plan.bytes;
+}
+
+static int readPayload(const unsigned char *from, size_t length, uint64_t fields[3]) {
+  if (!plan.routed) return length >= 24 && memcpy(fields, from, 24) != NULL;
+  char text[128] = {0};
+  unsigned long at, number, by;
+  memcpy(text, from, length < sizeof text ? length : sizeof text - 1);
+  if (sscanf(text, "{\"at\":\"%lu\",\"n\":%lu,\"by\":%lu", &at, &number, &by) != 3) fail("something else came out of the route");
+  return fields[0] = at, fields[1] = number, fields[2] = by, 1;
+}
+
 static void publish(struct conn *conn, int place) {
   char topic[TOPIC_BYTES];
-  size_t topicLength = (size_t)snprintf(topic, sizeof topic, "load/%d", place), start = conn->outLength;
-  size_t left = 2 + topicLength + (plan.qos > 0 ? 2 : 0) + (size_t)plan.bytes;
-  unsigned char *to = conn->out + start;
+  unsigned char payload[PAYLOAD_BYTES];
+  uint64_t fields[3] = {nowNs(), ++conn->sent, (uint64_t)place};
+  size_t bytes = putPayload(payload, fields);
+  size_t topicLength = (size_t)(plan.routed ? snprintf(topic, sizeof topic, "in/%lu", (unsigned long)(conn->sent % 50)) : snprintf(topic, sizeof topic, "load/%d", place));
+  size_t left = 2 + topicLength + (plan.qos > 0 ? 2 : 0) + bytes;
+  unsigned char *to = conn->out + conn->outLength;
   *to++ = (unsigned char)(0x30 | (plan.qos << 1));
   for (size_t rest = left;;) {
     unsigned char byte = rest & 0x7f;
@@ -172,10 +200,8 @@ static void publish(struct conn *conn, int place) {
     *to++ = (unsigned char)(conn->packetId >> 8), *to++ = (unsigned char)conn->packetId;
     conn->unacked += 1;
   }
-  uint64_t fields[3] = {nowNs(), ++conn->sent, (uint64_t)place};
-  memset(to, 'x', (size_t)plan.bytes);
-  memcpy(to, fields, sizeof fields);
-  conn->outLength = (size_t)(to + plan.bytes - conn->out);
+  memcpy(to, payload, bytes);
+  conn->outLength = (size_t)(to + bytes - conn->out);
   sentAll += 1;
 }
 
@@ -204,9 +230,7 @@ static void sendAll(uint64_t due) {
   for (int place = 0; place < connCount; place += 1) if (!conns[place].isBlocked && conns[place].outLength > 0) flush(&conns[place]);
 }
 
-static void note(struct conn *conn, const unsigned char *payload) {
-  uint64_t fields[3];
-  memcpy(fields, payload, sizeof fields);
+static void note(struct conn *conn, const uint64_t fields[3]) {
   lastNs = nowNs();
   if (fields[2] < 64) {
     if (fields[1] == conn->last[fields[2]]) twice += 1;
@@ -231,7 +255,8 @@ static void take(struct conn *conn, const unsigned char *packet, size_t headLeng
     conn->outLength += 4;
   }
   const unsigned char *payload = id + (qos > 0 ? 2 : 0);
-  if ((size_t)(packet + length - payload) >= 24) note(conn, payload);
+  uint64_t fields[3];
+  if (readPayload(payload, (size_t)(packet + length - payload), fields)) note(conn, fields);
 }
 
 static void receive(struct conn *conn) {
@@ -294,13 +319,13 @@ static void openAll(void) {
     snprintf(id, sizeof id, "load-sub-%ld", place);
     if (plan.away) hangUp(dial(id, 1)); /* no session of an earlier run */
     int fd = dial(id, !plan.keep && !plan.away);
-    if (!plan.keep || plan.publishers > 0) subscribe(fd, "load/+");
+    if (!plan.keep || plan.publishers > 0) subscribe(fd, filterOf());
     if (plan.away) hangUp(fd);
     else add(fd, 0);
   }
   for (long place = 0; place < plan.stalled; place += 1) {
     snprintf(id, sizeof id, "load-stalled-%ld", place);
-    subscribe(dial(id, 1), "load/+");
+    subscribe(dial(id, 1), filterOf());
   }
 }
 
@@ -376,7 +401,7 @@ int main(int argumentCount, char **arguments) {
   if (plan.idle > 0) return stayIdle(), 0;
   if (plan.wrong > 0) return guess(), 0;
   latencyRoom = 8u << 20, latencies = malloc(latencyRoom * sizeof *latencies);
-  if (latencies == NULL || plan.bytes < 24) fail("no room, or payloads below 24 bytes");
+  if (latencies == NULL || plan.bytes < 24 || plan.bytes > PAYLOAD_BYTES) fail("no room, or payloads below 24 bytes or above 16384");
   openAll();
   uint64_t beganNs = nowNs(), countedNs = beganNs, gotBefore = 0, ackedBefore = 0, sentBefore = 0;
   double cpuBefore = cpuSeconds();

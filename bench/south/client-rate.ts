@@ -1,6 +1,7 @@
 import { systemClock } from '../../src/base/clock.ts'
 import { askRead } from '../../src/south/modbus/pdu.ts'
 import { connectTcp } from '../../src/south/modbus/tcp-client.ts'
+import { calmRounds } from '../calm.ts'
 import { monotonicMs } from '../line/load-value.ts'
 import { startProgram } from '../line/process.ts'
 import type { BenchOptions } from '../main.ts'
@@ -32,13 +33,18 @@ export async function benchClientRate({ isSmoke, say, folder }: BenchOptions & {
     ['pipelined', (ms) => ourRate(port, outstanding, ms)],
   ]
   for (const [, run] of runners) await run(isSmoke ? 100 : 500) // caches, and code compiled
-  const results = new Map<string, Rate[]>()
-  for (let round = 0; round < (isSmoke ? 1 : rounds); round += 1) {
-    for (const [name, run] of round % 2 === 0 ? runners : runners.toReversed()) {
-      say(`125 registers a request, round ${round + 1}: ${name}`)
-      results.set(name, [...(results.get(name) ?? []), await run(isSmoke ? 300 : 2_500)])
-    }
-  }
+  const turns = await calmRounds({
+    rounds,
+    isSmoke,
+    say,
+    what: `${registers} registers a request`,
+    round: async (place) => {
+      const turn = new Map<string, Rate>()
+      for (const [name, run] of place % 2 === 0 ? runners : runners.toReversed()) turn.set(name, await run(isSmoke ? 300 : 2_500))
+      return turn
+    },
+  })
+  const results = new Map(runners.map(([name]) => [name, turns.flatMap((turn) => turn.get(name) ?? [])]))
   return measuresOf(results)
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { calmRounds } from '../calm.ts'
 import type { BenchOptions } from '../main.ts'
 import type { Measure } from '../report.ts'
 import { countBetween, type Gateway, startGateway, type Window, watchGateway } from './gateway.ts'
@@ -36,12 +37,13 @@ async function benchUsual({ isSmoke, say, folder }: BenchOptions & { readonly fo
   await using gateway = await startGateway(devicesOf(usual, [...most.ports, ...one.ports]))
   const windowMs = isSmoke ? 2_000 : 15_000
   await sleep(isSmoke ? 1_000 : 5_000)
-  const calm = await watchGateway(gateway, () => sleep(windowMs))
+  const watch = { gateway, windowMs, isSmoke, say }
+  const calm = await calmWindow('10,000 tags/s', watch)
   say('Writes while 10,000 tags/s are polled')
   const writes = await benchWrites({ mqttPort: gateway.mqttPort, devices: usual.devices - 1, count: isSmoke ? 20 : 300 })
   say('One device hangs')
-  const calmAgain = await watchGateway(gateway, () => sleep(windowMs))
-  return [...calmMeasures(calm), ...writes, ...(await benchHung({ gateway, one, windowMs, calm: [calm, calmAgain] }))]
+  const calmAgain = await calmWindow('none hung', watch)
+  return [...calmMeasures(calm), ...writes, ...(await benchHung({ ...watch, one, calm: [calm, calmAgain] }))]
 }
 
 function calmMeasures(calm: Window): readonly Measure[] {
@@ -56,18 +58,27 @@ function calmMeasures(calm: Window): readonly Measure[] {
   ]
 }
 
-interface Hung {
+interface Watch extends Pick<BenchOptions, 'isSmoke' | 'say'> {
   readonly gateway: Gateway
-  readonly one: ModbusServer
   readonly windowMs: number
+}
+
+async function calmWindow(what: string, { gateway, windowMs, isSmoke, say }: Watch): Promise<Window> {
+  const [window] = await calmRounds({ rounds: 1, isSmoke, say, what, round: () => watchGateway(gateway, () => sleep(windowMs)) })
+  if (window === undefined) throw new Error('no round was made')
+  return window
+}
+
+interface Hung extends Watch {
+  readonly one: ModbusServer
   readonly calm: readonly Window[]
 }
 
 /** The last device's server is stopped; the other 49 are looked at. */
-async function benchHung({ gateway, one, windowMs, calm }: Hung): Promise<readonly Measure[]> {
+async function benchHung({ one, calm, ...watch }: Hung): Promise<readonly Measure[]> {
   const isLive = ({ device }: Labels): boolean => device !== deviceName(usual.devices - 1)
   one.program.kill('SIGSTOP')
-  const hung = await watchGateway(gateway, () => sleep(windowMs))
+  const hung = await calmWindow('one hung', watch)
   one.program.kill('SIGCONT')
   const calmMs = Math.max(...calm.map((window) => latenessP99Ms(window, isLive) ?? 0))
   const missed = (window: Window, when: 'before' | 'after'): number => window[when].sum('lineside_device_overruns_total', isLive)
@@ -94,7 +105,7 @@ async function benchHeavy({ isSmoke, say, folder }: BenchOptions & { readonly fo
   await using server = await startModbusServer({ binary: buildNative('modbus-server', folder), devices, changeMs })
   await using gateway = await startGateway(devicesOf(heavy, server.ports))
   await sleep(isSmoke ? 1_000 : 5_000)
-  const window = await watchGateway(gateway, () => sleep(isSmoke ? 2_000 : 15_000))
+  const window = await calmWindow('100,000 tags/s', { gateway, windowMs: isSmoke ? 2_000 : 15_000, isSmoke, say })
   const name = (what: string): string => `100000 Modbus tags/s, 50 devices: ${what}`
   return [
     { name: name('tags read'), value: tagsPerSecond(heavy, window), unit: '1/s', limit: { atLeast: 100_000 * limits.tagShare } },

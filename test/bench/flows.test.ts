@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { describe, expect, it } from 'vitest'
+import { calmRounds } from '../../bench/calm.ts'
 import { startPlc } from '../../bench/flows/plc.ts'
 import { roundsOf } from '../../bench/flows/rounds.ts'
 
@@ -35,5 +36,35 @@ describe('what is measured three times', () => {
     const values = [5, 1, 3]
     const round = async () => [{ name: 'a', value: values.pop(), unit: 'ms' }]
     expect(await roundsOf({ isSmoke: false, say: () => {}, what: 'a' }, round)).toEqual([{ name: 'a', value: 3, unit: 'ms' }])
+  })
+})
+
+describe('rounds on a host that others use as well', () => {
+  const rounds = async (shares: readonly number[], isSmoke = false): Promise<readonly number[]> => {
+    const stolen = shares.flatMap((share) => [Number.NaN, share])
+    return await calmRounds({
+      rounds: 2,
+      isSmoke,
+      what: 'a',
+      say: () => {},
+      round: async (place) => place,
+      stolenShare: () => stolen.shift() ?? Number.NaN,
+    })
+  }
+
+  it('count where all are calm', async () => {
+    expect(await rounds([0, 0.01, 0])).toEqual([0, 1])
+  })
+
+  it('are made again where the host took the processors away', async () => {
+    expect(await rounds([0.3, 0.005, 0.02, 0.001])).toEqual([3, 1])
+  })
+
+  it('end with the calmest where none is calm', async () => {
+    expect(await rounds([0.5, 0.4, 0.3, 0.2, 0.6, 0.7, 0])).toEqual([3, 2])
+  })
+
+  it('are one where only the bench itself is tried', async () => {
+    expect(await rounds([0.5, 0], true)).toEqual([0])
   })
 })
