@@ -27,7 +27,7 @@ const benches: Readonly<Record<string, () => Promise<Bench>>> = {
 const usage = `npm run bench [NAME…] -- [--json] [--smoke] [--record]
   NAME      ${Object.keys(benches).join(', ')} (default: all)
   --json    one object on standard output instead of a table
-  --only    parts of flows, mqtt or south, with commas between them
+  --only    parts of it, with commas between them
   --minutes how long flat memory is watched (60 for the hour that is asked)
   --smoke   one short round of the smallest size
   --record  writes the table to bench/RESULTS.md; with --only, its rows into the table that stands there`

@@ -50,6 +50,8 @@ export function reportOf(rows: readonly Row[], command: string): Report {
   return { machine, date: new Date().toISOString(), command, rows }
 }
 
+/** Parts of a table may be of another hour, when the machine was another: each row says when. */
+const measured = 'measured (UTC)'
 const columns = ['ratio', 'name', 'value', 'unit', 'asked', 'met', 'peer', 'peerValue'] as const
 
 export function table(rows: readonly Row[]): string {
@@ -66,12 +68,13 @@ export function table(rows: readonly Row[]): string {
 }
 
 export function markdown(report: Report): string {
-  const lines = report.rows.map((row) => `| ${columns.map((column) => cell(row[column])).join(' | ')} |`)
+  const at = report.date.slice(0, 'YYYY-MM-DDTHH:MM'.length).replace('T', ' ')
+  const lines = report.rows.map((row) => `| ${[...columns.map((column) => cell(row[column])), at].join(' | ')} |`)
   return [
     `${report.date} · ${report.machine} · \`${report.command}\``,
     '',
-    `| ${columns.join(' | ')} |`,
-    `|${columns.map(() => '---').join('|')}|`,
+    `| ${[...columns, measured].join(' | ')} |`,
+    `|${[...columns, measured].map(() => '---').join('|')}|`,
     ...lines,
   ].join('\n')
 }

@@ -7,6 +7,9 @@ for (const stream of [process.stdout, process.stderr]) {
   })
 }
 
+// Nothing is open any more, and all is said. What Node would still clean up once turned for ever, at a whole core and where no timer of ours is heard.
+process.once('exit', () => process.exit())
+
 process.exitCode = await runProgram(process.argv.slice(2), {
   out: (text) => process.stdout.write(text),
   error: (text) => process.stderr.write(text),

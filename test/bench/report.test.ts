@@ -22,25 +22,31 @@ describe('a row of the bench', () => {
   it('stands in the table with its ratio first', () => {
     const rows = [rowOf({ name: 'p99', value: 50, unit: 'ms', peer: 'Node-RED', peerValue: 100 })]
     expect(table(rows).split('\n')[1]).toMatch(/^0\.5 +p99 +50 /)
-    expect(markdown(reportOf(rows, 'npm run bench line'))).toContain('| 0.5 | p99 | 50 | ms | – | – | Node-RED | 100 |')
+    expect(markdown(reportOf(rows, 'npm run bench line'))).toMatch(
+      /^\| 0\.5 \| p99 \| 50 \| ms \| – \| – \| Node-RED \| 100 \| \d{4}-\d\d-\d\d \d\d:\d\d \|$/m,
+    )
   })
 })
 
 describe('a recorded table', () => {
   it('takes the rows of a later run in the place of those of the same names, and new ones at its end', () => {
     const of = (...names: readonly string[]): string =>
-      markdown(
-        reportOf(
+      markdown({
+        ...reportOf(
           names.map((name, place) => rowOf({ name, value: place, unit: 'ms' })),
           'bench',
         ),
-      )
-    const both = renewed(of('a', 'b', 'c'), of('d', 'b'))
+        date,
+      })
+    let date = '2026-11-21T21:06:07.123Z'
+    const before = of('a', 'b', 'c')
+    date = '2026-11-22T00:30:01.000Z'
+    const both = renewed(before, of('d', 'b'))
     expect(both.split('\n').filter((line) => line.startsWith('| – '))).toEqual([
-      '| – | a | 0 | ms | – | – | – | – |',
-      '| – | b | 1 | ms | – | – | – | – |',
-      '| – | c | 2 | ms | – | – | – | – |',
-      '| – | d | 0 | ms | – | – | – | – |',
+      '| – | a | 0 | ms | – | – | – | – | 2026-11-21 21:06 |',
+      '| – | b | 1 | ms | – | – | – | – | 2026-11-22 00:30 |',
+      '| – | c | 2 | ms | – | – | – | – | 2026-11-21 21:06 |',
+      '| – | d | 0 | ms | – | – | – | – | 2026-11-22 00:30 |',
     ])
     const first = of('a')
     expect(renewed('', first)).toBe(first)
