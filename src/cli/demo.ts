@@ -28,7 +28,7 @@ const plantReadyMs = 20_000
 /** `lineside demo`: the simulated plant and the daemon on the example site, until Ctrl-C; the exit code. */
 export async function demo(options: DemoOptions): Promise<number> {
   const temporary = options.state === undefined ? mkdtempSync(join(tmpdir(), 'lineside-demo-')) : undefined
-  const stop = stopSignal(() => removeAfterUs(temporary))
+  const stop = stopSignal({ atOnce: () => removeAfterUs(temporary) })
   const started = systemClock.elapsed()
   await using parts = new AsyncDisposableStack()
   if (temporary !== undefined) parts.defer(() => rm(temporary, { recursive: true, force: true }))
@@ -36,19 +36,22 @@ export async function demo(options: DemoOptions): Promise<number> {
   const log = openLog('warn').with({ room: 'runtime' })
   const loading = demoSite(parts, state)
   const shown = loading.then((site) => {
-    if (site === undefined) return
+    if (site === undefined || stop.aborted) return
     process.stdout.write(welcome(site, state))
     parts.use(startLoop((signal) => showLiveLine(site, started, signal)))
   })
+  const isShown = shown.catch(() => {}) // runSite says why there is no site
   const code = await runSite(loading, { logLevel: 'warn', log, stop })
-  await shown
+  await isShown
   return code
 }
 
 /** The example site on the plant's ports and on free ports of this machine; the plant starts while the site is read. */
 async function demoSite(parts: AsyncDisposableStack, state: string): Promise<Site | undefined> {
-  const [plant, { site, problems }] = await Promise.all([startPlant(), loadSiteApart(exampleSite)])
-  parts.use(plant)
+  const loading = loadSiteApart(exampleSite)
+  loading.catch(() => {}) // met below, once the plant has somebody who ends it
+  const plant = parts.use(await startPlant())
+  const { site, problems } = await loading
   for (const problem of problems.filter(({ severity }) => severity === 'error')) process.stderr.write(`${problemText(problem)}\n`)
   if (site === undefined) return undefined
   return await onFreePorts({ ...withPlant(site, plant.devices), storage: { ...site.storage, path: state } })

@@ -61,6 +61,7 @@ export async function runSite(loading: Promise<Site | undefined>, options: RunSi
   try {
     const data = loading.then((site) => (site === undefined ? Promise.reject(noSite()) : roomData(site)))
     const isSaving = loading.then((site) => site !== undefined && savesMemory(site))
+    isSaving.catch(() => {}) // `data` says it
     const base = { clock: systemClock, chance: systemChance, log, logLevel, signal: stop }
     const daemon = parts.use(await startDaemon({ ...base, rooms: roomEntries, data, savesMemory: isSaving }))
     const notify = parts.use(await tellSystemd(daemon, log))

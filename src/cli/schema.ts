@@ -1,8 +1,9 @@
-import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { Fault } from '../base/fault.ts'
 import { suggestion } from '../site/did-you-mean.ts'
 import { type SchemaName, schemaNames, siteJsonSchema } from '../site/json-schemas.ts'
+import { makeFolder } from './make-folder.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface SchemaOptions {
@@ -23,7 +24,7 @@ export function schemaText(name: SchemaName): string {
 }
 
 async function writeSchemas(folder: string, terminal: Terminal): Promise<number> {
-  await mkdir(folder, { recursive: true })
+  await makeFolder(resolve(folder))
   for (const name of schemaNames) {
     const file = join(folder, `${name}.schema.json`)
     await writeFile(file, schemaText(name))

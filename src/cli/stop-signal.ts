@@ -1,21 +1,41 @@
-/** Aborts at the first SIGTERM, SIGINT or SIGHUP; a second SIGTERM or SIGINT ends the process at once, after `atOnce`. */
-export function stopSignal(atOnce?: () => void): AbortSignal {
+import { type Clock, systemClock } from '../base/clock.ts'
+
+/** One press of Ctrl-C arrives twice where npm passes on what the terminal sent to all already; so does `timeout`'s SIGTERM. A person who presses again is slower. */
+const samePressMs = 1_000
+
+export interface StopOptions {
+  /** Done before the process ends at once. */
+  readonly atOnce?: () => void
+  readonly clock?: Clock
+  readonly signals?: Pick<NodeJS.Process, 'on'>
+  /** Ends the process at once. */
+  readonly end?: () => void
+}
+
+/** Aborts at the first SIGTERM, SIGINT or SIGHUP; another SIGTERM or SIGINT later on ends the process at once, after `atOnce`. */
+export function stopSignal({ atOnce, clock = systemClock, signals = process, end = endAtOnce }: StopOptions = {}): AbortSignal {
   const stop = new AbortController()
+  let firstMs: number | undefined
   const onSignal = (): void => {
-    if (stop.signal.aborted) end(atOnce)
-    stop.abort()
+    firstMs ??= clock.elapsed()
+    if (clock.elapsed() - firstMs < samePressMs) stop.abort()
+    else endAfter(atOnce, end)
   }
-  process.on('SIGTERM', onSignal)
-  process.on('SIGINT', onSignal)
+  signals.on('SIGTERM', onSignal)
+  signals.on('SIGINT', onSignal)
   // The terminal was closed: an end like any other, but shell and npm may both pass it on, so it never ends the process at once.
-  process.on('SIGHUP', () => stop.abort())
+  signals.on('SIGHUP', () => stop.abort())
   return stop.signal
 }
 
-function end(atOnce?: () => void): void {
+function endAfter(atOnce: (() => void) | undefined, end: () => void): void {
   try {
     atOnce?.()
   } finally {
-    process.kill(process.pid, 'SIGKILL') // process.exit would wait for a thread that hangs
+    end()
   }
+}
+
+function endAtOnce(): void {
+  process.kill(process.pid, 'SIGKILL') // process.exit would wait for a thread that hangs
 }

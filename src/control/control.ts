@@ -20,7 +20,8 @@ import type { DevicePlace } from './errand.ts'
 import { Events } from './events.ts'
 import { Feed } from './feed.ts'
 import type { FlowDefinition } from './flows/definition.ts'
-import { type Flows, startFlows } from './flows/flows.ts'
+import type { Flows } from './flows/flows.ts'
+import { startFlowsPatiently } from './flows/patient.ts'
 import type { PipelineStep } from './flows/pipeline-step.ts'
 import type { FlowPort } from './flows/port.ts'
 import type { KeepRuns } from './flows/run-journal.ts'
@@ -89,7 +90,7 @@ export async function startControl(data: ControlData, ports: ControlPorts): Prom
   const settling = parts.use(await recoverCommands({ road, table, devices: places, events, clock, log }))
   const breakers = new BreakerPool({ record, clock })
   const around = { data, ...ports, table, road, ...sinks, breakers, record, note }
-  const flows = parts.use(await startFlows({ ...around, devices: places }))
+  const flows = parts.use(await startFlowsPatiently({ ...around, devices: places }))
   const routes = parts.use(await openRoutes({ ...around, startFlow: flows.startRouted }))
   const feeds = openFeeds({ table, places, north })
   table.onChanges((batch) => {

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { hostname } from 'node:os'
 import type { LoadedParts } from './loaded.ts'
 import type { ProblemList } from './problems.ts'
@@ -75,14 +76,28 @@ function collide(a: Owner, b: Owner): boolean {
   return (
     a.port === b.port &&
     a.port !== 0 &&
-    (a.host === b.host || isEverywhere(a.host) || isEverywhere(b.host) || (isLoopback(a.host) && isLoopback(b.host)))
+    (shortest(a.host) === shortest(b.host) || isEverywhere(a.host) || isEverywhere(b.host) || (isLoopback(a.host) && isLoopback(b.host)))
   )
 }
 
 function isEverywhere(host: string): boolean {
-  return host === '0.0.0.0' || host === '::' || host === '*'
+  return host === '0.0.0.0' || shortest(host) === '::'
 }
 
 export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(host)
+  const address = shortest(host)
+  return address === 'localhost' || address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address)
+}
+
+/** IPv6 has many ways to write one address: 0:0:0:0:0:0:0:1 is ::1. */
+function shortest(host: string): string {
+  const bare = host.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(bare) !== 6) return host.toLowerCase()
+  const address = URL.parse(`http://[${bare.replace(/%.*$/, '')}]`)?.hostname.slice(1, -1) ?? bare
+  const mapped = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(address)
+  if (mapped === null) return address
+  return mapped
+    .slice(1)
+    .map((half) => `${Number.parseInt(half ?? '', 16) >> 8}.${Number.parseInt(half ?? '', 16) & 0xff}`)
+    .join('.')
 }

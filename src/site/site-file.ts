@@ -14,6 +14,7 @@ export const siteFileSchema = z.strictObject({
   site: pathSchema
     .refine((path) => path.length <= 200, 'a site path has at most 200 characters')
     .refine((path) => path.split('/')[0] !== 'lineside', 'the topics below `lineside` are the gateway’s own')
+    .refine((path) => path.split('/')[0] !== 'spBv1.0', 'the topics below `spBv1.0` are those of Sparkplug')
     .describe('ISA-95 path of the line, like acme/munich/packaging/line-1: the root of the topics and of the OPC UA tree.'),
   node: nameSchema.optional().describe('The name of this gateway. Default: the host name.'),
   mqtt: mqttConfigSchema.prefault({}).describe('The embedded MQTT broker.'),

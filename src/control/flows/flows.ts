@@ -27,10 +27,13 @@ export interface Flows extends Running {
   metrics(): readonly Metric[]
 }
 
-/** Starts every flow, beginning with the runs that a crash or power cut left open. */
-export async function startFlows(options: FlowsOptions): Promise<Flows> {
+/** Starts every flow, beginning with the runs that a crash or power cut left open. Where the store does not tell them it waits, until `signal`. */
+export async function startFlows(options: FlowsOptions, signal?: AbortSignal): Promise<Flows> {
   const stop = new AbortController()
+  signal?.addEventListener('abort', () => stop.abort(), { once: true })
   const flows = new AllFlows(options, stop.signal)
+  await using parts = new AsyncDisposableStack()
+  parts.use(flows.triggers)
   await flows.resume()
   await flows.listen()
   await flows.triggers.follow()
@@ -42,6 +45,7 @@ export async function startFlows(options: FlowsOptions): Promise<Flows> {
     runs: () => [...flows.runs.all].map(infoOf),
     more: () => pipelineTopic(flows, options),
   })
+  parts.move()
   return {
     failure: firstFailure([flows.runs, flows.triggers, topics, ...keeping]),
     take: (batch) => {

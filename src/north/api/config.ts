@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hostSchema } from '../../base/host.ts'
 import { type AnonymousVisitors, anonymousSchema } from '../../model/anonymous.ts'
 
 export interface ApiConfig {
@@ -12,7 +13,7 @@ export interface ApiConfig {
 export const apiConfigSchema: z.ZodType<ApiConfig> = z
   .strictObject({
     port: z.int().min(0).max(65_535).default(8080).describe('TCP port of HTTP: API, metrics, health; 0 takes any free one.'),
-    host: z.string().min(1).max(255).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 opens it to the network.'),
+    host: hostSchema.default('127.0.0.1').describe('Address to listen on; 0.0.0.0 opens it to the network.'),
     anonymous: anonymousSchema
       .optional()
       .describe(

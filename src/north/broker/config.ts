@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hostSchema } from '../../base/host.ts'
 import { durationSchema, sizeSchema } from '../../base/units.ts'
 import type { Role } from '../../model/tag.ts'
 import { type SparkplugHostConfig, sparkplugHostSchema } from './sparkplug/config.ts'
@@ -166,7 +167,6 @@ const anonymousSchema = z
     'Clients without credentials: false refuses them, true lets them read from this machine, { role: operator } lets them write too.',
   )
 
-const hostSchema = z.string().min(1).max(255)
 const pathSchema = z
   .string()
   .min(1)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hostSchema } from '../../base/host.ts'
 import { type AnonymousVisitors, anonymousSchema } from '../../model/anonymous.ts'
 
 export const serverSecurities = [
@@ -30,7 +31,7 @@ const encryptedByDefault: ServerSecurity[] = [
 export const opcuaServerConfigSchema: z.ZodType<OpcuaServerConfig> = z
   .strictObject({
     port: z.int().min(0).max(65_535).default(4840).describe('TCP port; 0 takes any free one.'),
-    host: z.string().min(1).max(255).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 opens it to the network.'),
+    host: hostSchema.default('127.0.0.1').describe('Address to listen on; 0.0.0.0 opens it to the network.'),
     security: z
       .array(z.enum(serverSecurities))
       .min(1)

@@ -220,5 +220,5 @@ function isBrokerUrl(text: string): boolean {
   const url = URL.parse(text)
   if (url === null || (url.protocol !== 'mqtt:' && url.protocol !== 'mqtts:')) return false
   const hasExtra = url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== ''
-  return url.hostname !== '' && !hasExtra && (url.pathname === '' || url.pathname === '/')
+  return url.hostname !== '' && url.port !== '0' && !hasExtra && (url.pathname === '' || url.pathname === '/')
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { hostSchema } from '../../base/host.ts'
 import { secretSchema } from '../../base/secret-schema.ts'
 import { durationSchema } from '../../base/units.ts'
 import { type LineSettings, parities, rtsUses, type TlsSettings } from './settings.ts'
@@ -15,12 +16,6 @@ const tcpPort = 502
 const tlsPort = 802
 /** Modbus over Serial Line 1.02, 2.5.1: start, eight data, parity or a second stop bit, and a stop bit. */
 const dataBits = 8
-
-const hostSchema = z
-  .string()
-  .min(1)
-  .max(253)
-  .regex(/^[^\s/]+$/, 'a host is a name or an IP address, without a scheme or port')
 
 const timeoutSchema = durationSchema({ min: '10ms', max: '60s' })
   .prefault('800ms')
