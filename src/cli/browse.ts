@@ -11,7 +11,7 @@ import { commentLine, deviceHeadText, tagLine } from '../site/device-text.ts'
 import { findDriver } from '../site/drivers.ts'
 import { type TagRow, tagTableText } from '../site/tag-table.ts'
 import { browseStateOf } from './browse-state.ts'
-import { keepDeviceFile } from './device-out.ts'
+import { keepWhatIsThere } from './device-out.ts'
 import { stopSignal } from './stop-signal.ts'
 import { TagNames } from './tag-names.ts'
 import type { Terminal } from './terminal.ts'
@@ -39,7 +39,7 @@ const rowsAtOnce = 500
 export async function browseCommand(command: BrowseCommand, terminal: Terminal): Promise<number> {
   const stop = terminal.stop ?? stopSignal()
   const config = serverConfig(command)
-  await keepDeviceFile(command)
+  await keepWhatIsThere(command)
   const file =
     command.resume ?? (command.out === undefined ? join(tmpdir(), `lineside-browse-${randomUUID()}.part`) : `${command.out}.part`)
   const { root, depth, include = ['**'], exclude = [] } = command

@@ -1,15 +1,15 @@
 import { access } from 'node:fs/promises'
 import { Fault } from '../base/fault.ts'
 
-interface DeviceOut {
+interface Out {
   readonly asDevice?: string
   readonly out?: string
   readonly force?: boolean
 }
 
-/** A device file is soon edited by hand, and a second look at the device must not undo that. */
-export async function keepDeviceFile({ asDevice, out, force = false }: DeviceOut): Promise<void> {
-  if (asDevice !== undefined && out !== undefined && !force) await refuseExisting(out, 'device.exists')
+/** A device file or a table is soon edited by hand, and a second look at the device must not undo that. */
+export async function keepWhatIsThere({ asDevice, out, force = false }: Out): Promise<void> {
+  if (out !== undefined && !force) await refuseExisting(out, asDevice === undefined ? 'table.exists' : 'device.exists')
 }
 
 /** Nothing that somebody has made is written over unasked. */

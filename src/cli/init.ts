@@ -1,6 +1,7 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { Fault } from '../base/fault.ts'
+import { shellWord } from '../base/shell-word.ts'
 import { initialFiles } from './initial-site.ts'
 import { makeFolder } from './make-folder.ts'
 import type { Terminal } from './terminal.ts'
@@ -16,8 +17,13 @@ export async function init(folder: string, terminal: Terminal): Promise<number> 
     terminal.out(`${join(folder, file)}\n`)
   }
   terminal.out(`\nNext: put the address of your PLC into ${join(folder, 'devices/press-07.yaml')}, then\n`)
-  terminal.out(`  lineside check ${folder}\n  lineside run ${folder}\n`)
+  for (const command of ['check', 'run']) terminal.out(`  ${called(terminal)} ${command} ${shellWord(folder)}\n`)
   return 0
+}
+
+/** As it can be typed again: in a checkout there is no `lineside` in the PATH. */
+function called({ environment }: Terminal): string {
+  return environment['npm_lifecycle_event'] === 'lineside' ? 'npm run lineside --' : 'lineside'
 }
 
 async function refuseUsed(root: string): Promise<void> {

@@ -4,7 +4,7 @@ import { durationSchema } from '../base/units.ts'
 import { type ProbeAddress, type ProbePlan, type ProbeResult, probe, probeAddress, probeUnits } from '../runtime/probe.ts'
 import { commentLine, deviceHeadText, tagLine } from '../site/device-text.ts'
 import { replaceFile } from '../site/one-device.ts'
-import { keepDeviceFile } from './device-out.ts'
+import { keepWhatIsThere } from './device-out.ts'
 import { probeTable, shown } from './probe-table.ts'
 import { stopSignal } from './stop-signal.ts'
 import type { Terminal } from './terminal.ts'
@@ -30,7 +30,7 @@ const unitMax = 255
 export async function probeCommand(command: ProbeCommand, terminal: Terminal): Promise<number> {
   const stop = terminal.stop ?? stopSignal()
   const address = probeAddress(command.url)
-  await keepDeviceFile(command)
+  await keepWhatIsThere(command)
   const plan: ProbePlan = {
     address,
     from: command.from,

@@ -36,7 +36,7 @@ function addBrowse(program: Command, { terminal, take }: Wiring): void {
     .option('--csv', 'write a table')
     .option('--json', 'write JSON')
     .option('--out <file>', 'write to this file')
-    .option('--force', 'write over a device file that is there')
+    .option('--force', 'write over a file that is there')
     .option('--resume <file>', 'keep the state here, and go on from it if it is there')
     .addHelpText(
       'after',
@@ -66,7 +66,7 @@ function addProbe(program: Command, { terminal, take }: Wiring): void {
     .option('--as-device <name>', 'write a device file of what is plausible')
     .option('--json', 'write JSON')
     .option('--out <file>', 'write to this file')
-    .option('--force', 'write over a device file that is there')
+    .option('--force', 'write over a file that is there')
     .addHelpText(
       'after',
       example(

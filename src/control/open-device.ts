@@ -57,6 +57,7 @@ function deviceEvent(status: DeviceStatus): SiteEvent {
     type: deviceEvents[status.state],
     subject: status.device,
     timeMs: status.sinceMs,
-    data: status.lastFault === undefined ? {} : { fault: status.lastFault },
+    // A device that is well has no fault: the last one stands in the event of its loss.
+    data: status.lastFault === undefined || status.state === 'online' ? {} : { fault: status.lastFault },
   }
 }

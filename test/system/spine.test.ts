@@ -136,6 +136,7 @@ describe('a request that makes no sense', () => {
       '/api/v1/tags/live?filter=a&filter=b',
       '/api/v1/tags?filter=a&filter=b',
       '/api/v1/tags?limit=x',
+      '/api/v1/tags?limit=0',
       '/api/v1/tags?fliter=a',
     ]) {
       const answer = await fetch(`${line.daemon.url}${path}`)

@@ -13,9 +13,9 @@ export function tagRows(
   query: { readonly filter?: string; readonly cursor?: string; readonly limit?: string },
   isShown: (id: string) => boolean = () => true,
 ): Readonly<Record<string, unknown>> {
-  const limit = Math.min(limitMax, wholeNumber('limit', query.limit, limitDefault))
+  const limit = Math.min(limitMax, wholeNumber('limit', query.limit, { otherwise: limitDefault, least: 1 }))
   const items: unknown[] = []
-  let place = wholeNumber('cursor', query.cursor, 0)
+  let place = wholeNumber('cursor', query.cursor, { otherwise: 0, least: 0 })
   for (; place < tags.metas.length && items.length < limit; place += 1) {
     const id = tags.metas[place]?.id ?? ''
     if ((query.filter === undefined || matchesFilter(id, query.filter)) && isShown(id)) items.push(tagRow(tags, asTagIndex(place)))
@@ -69,8 +69,12 @@ function unknownTag(id: string): Fault {
   })
 }
 
-function wholeNumber(name: string, text: string | undefined, otherwise: number): number {
+function wholeNumber(
+  name: string,
+  text: string | undefined,
+  { otherwise, least }: { readonly otherwise: number; readonly least: number },
+): number {
   if (text === undefined) return otherwise
-  if (/^\d{1,9}$/.test(text)) return Number(text)
-  throw new Fault('api.bad-query', `"${text.slice(0, 40)}" is no ${name}.`, { remedy: `Give ${name} as a whole number from 0 on.` })
+  if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text)
+  throw new Fault('api.bad-query', `"${text.slice(0, 40)}" is no ${name}.`, { remedy: `Give ${name} as a whole number from ${least} on.` })
 }

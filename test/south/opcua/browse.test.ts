@@ -109,7 +109,11 @@ describe('lineside browse', () => {
     await using folder = await siteFolder({ 'lineside.yaml': siteYaml, 'devices/tree.yaml': device })
     const csv = join(folder.path, 'tree.csv')
     const environment = { XDG_STATE_HOME: folder.path }
-    expect((await lineside(['browse', tree.url, '--security', 'None', '--csv', '--out', csv], { environment })).code).toBe(0)
+    const browse = (...more: readonly string[]) =>
+      lineside(['browse', tree.url, '--security', 'None', '--csv', '--out', csv, ...more], { environment })
+    expect((await browse()).code).toBe(0)
+    expect(await browse()).toMatchObject({ code: 1, error: expect.stringContaining('table.exists') })
+    expect((await browse('--force')).code).toBe(0)
     expect(await lineside(['import', 'tree', '--csv', csv, '--site', folder.path])).toMatchObject({ code: 0, error: '' })
     expect((await lineside(['check', folder.path])).out).toContain('1 device, 21 tags')
   })

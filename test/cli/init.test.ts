@@ -31,3 +31,15 @@ describe('a folder that a command makes', () => {
     await expect(init('/proc/lineside', terminal)).rejects.toMatchObject({ code: 'init.unusable' })
   })
 })
+
+describe('what init says comes next', () => {
+  it.each([
+    [{}, 'lineside'],
+    [{ npm_lifecycle_event: 'lineside' }, 'npm run lineside --'],
+  ])('can be typed as it stands', async (environment, program) => {
+    const said: string[] = []
+    const folder = join(root, 'line 1')
+    await init(folder, { ...terminal, environment, out: (text) => said.push(text) })
+    expect(said.join('')).toContain(`  ${program} check '${folder}'\n  ${program} run '${folder}'\n`)
+  })
+})
