@@ -28,7 +28,8 @@ const plantReadyMs = 20_000
 /** `lineside demo`: the simulated plant and the daemon on the example site, until Ctrl-C; the exit code. */
 export async function demo(options: DemoOptions): Promise<number> {
   const temporary = options.state === undefined ? mkdtempSync(join(tmpdir(), 'lineside-demo-')) : undefined
-  const stop = stopSignal({ atOnce: () => removeAfterUs(temporary) })
+  const stop = stopSignal()
+  stop.addEventListener('abort', () => removeAfterUs(temporary), { once: true })
   const started = systemClock.elapsed()
   await using parts = new AsyncDisposableStack()
   if (temporary !== undefined) parts.defer(() => rm(temporary, { recursive: true, force: true }))
@@ -59,7 +60,10 @@ async function demoSite(parts: AsyncDisposableStack, state: string): Promise<Sit
 
 const removal = 'while kill -0 "$1" 2>/dev/null; do sleep 0.05; done; rm -rf -- "$2"'
 
-/** For a second Ctrl-C: the plant ends with us by itself, the folder would stay. It goes when we are gone: parts that still start would miss their files, and say so. */
+/**
+ * Ready from the first Ctrl-C on: where a thread hangs, or somebody presses again, we end at once. The plant ends with us by itself, the folder would stay.
+ * It goes when we are gone: parts that still start would miss their files, and say so.
+ */
 function removeAfterUs(folder: string | undefined): void {
   if (folder === undefined) return
   spawn('/bin/sh', ['-c', removal, 'sh', String(process.pid), folder], { detached: true, stdio: 'ignore' }).unref()

@@ -4,36 +4,26 @@ import { type Clock, systemClock } from '../base/clock.ts'
 const samePressMs = 1_000
 
 export interface StopOptions {
-  /** Done before the process ends at once. */
-  readonly atOnce?: () => void
   readonly clock?: Clock
   readonly signals?: Pick<NodeJS.Process, 'on'>
   /** Ends the process at once. */
   readonly end?: () => void
 }
 
-/** Aborts at the first SIGTERM, SIGINT or SIGHUP; another SIGTERM or SIGINT later on ends the process at once, after `atOnce`. */
-export function stopSignal({ atOnce, clock = systemClock, signals = process, end = endAtOnce }: StopOptions = {}): AbortSignal {
+/** Aborts at the first SIGTERM, SIGINT or SIGHUP; another SIGTERM or SIGINT later on ends the process at once. */
+export function stopSignal({ clock = systemClock, signals = process, end = endAtOnce }: StopOptions = {}): AbortSignal {
   const stop = new AbortController()
   let firstMs: number | undefined
   const onSignal = (): void => {
     firstMs ??= clock.elapsed()
     if (clock.elapsed() - firstMs < samePressMs) stop.abort()
-    else endAfter(atOnce, end)
+    else end()
   }
   signals.on('SIGTERM', onSignal)
   signals.on('SIGINT', onSignal)
   // The terminal was closed: an end like any other, but shell and npm may both pass it on, so it never ends the process at once.
   signals.on('SIGHUP', () => stop.abort())
   return stop.signal
-}
-
-function endAfter(atOnce: (() => void) | undefined, end: () => void): void {
-  try {
-    atOnce?.()
-  } finally {
-    end()
-  }
 }
 
 function endAtOnce(): void {

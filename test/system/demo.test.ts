@@ -3,9 +3,8 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it, vi } from 'vitest'
-import { type Program, startProgram } from '../north/support/program.ts'
+import { startProgram } from '../north/support/program.ts'
 import { childrenOf, isChildOf } from '../support/children.ts'
 
 const main = new URL('../../bin/lineside.js', import.meta.url).pathname
@@ -48,18 +47,6 @@ function startInTerminal() {
   }
 }
 
-/** Somebody without patience: the first presses are one, a later one ends it at once. */
-async function pressUntilItEnds(demo: Program): Promise<void> {
-  let isOver = false
-  const over = demo.exit.then(() => {
-    isOver = true
-  })
-  while (!isOver) {
-    demo.kill('SIGINT')
-    await Promise.race([over, pause(100)])
-  }
-}
-
 describe('lineside demo', () => {
   it('shows where to look and live numbers of every device, and leaves nothing behind', { timeout: 90_000 }, async () => {
     await using demo = startProgram(process.execPath, [main, 'demo'])
@@ -89,21 +76,25 @@ describe('lineside demo', () => {
     expect(readdirSync(demo.folder)).toEqual([])
   })
 
-  it('shows no stack when Ctrl-C is pressed again and again while it is still opening', { timeout: 90_000 }, async () => {
+  it('shows no stack when Ctrl-C is pressed twice while it is still opening', { timeout: 90_000 }, async () => {
     await using demo = startProgram(process.execPath, [main, 'demo'])
     await vi.waitFor(() => expect(demo.lines.join('\n')).toContain('Ctrl-C ends it.'), { timeout: 60_000, interval: 10 })
     const [, state = ''] = /state\s+(\S+)/.exec(demo.lines.join('\n')) ?? []
     await vi.waitFor(() => expect(readdirSync(state).length).toBeGreaterThan(2), { timeout: 60_000, interval: 10 })
-    await pressUntilItEnds(demo)
+    demo.kill('SIGINT')
+    demo.kill('SIGINT')
+    await demo.exit
     expect(demo.lines.filter((line) => /"stack"|^\s+at /.test(line))).toEqual([])
     await vi.waitFor(() => expect(readdirSync(tmpdir())).not.toContain(state.split('/').at(-1)), { timeout: 20_000 })
   })
 
-  it('leaves no folder behind when Ctrl-C is pressed again and again', { timeout: 90_000 }, async () => {
+  it('leaves no folder behind when Ctrl-C is pressed twice', { timeout: 90_000 }, async () => {
     await using demo = startProgram(process.execPath, [main, 'demo'])
     await vi.waitFor(() => expect(demo.lines.join('\n')).toContain('First values'), { timeout: 60_000 })
     const [, state = ''] = /state\s+(\S+)/.exec(demo.lines.join('\n')) ?? []
-    await pressUntilItEnds(demo)
+    demo.kill('SIGINT')
+    demo.kill('SIGINT')
+    await demo.exit
     await vi.waitFor(() => expect(readdirSync(tmpdir())).not.toContain(state.split('/').at(-1)), { timeout: 20_000 })
   })
 })
