@@ -1,4 +1,4 @@
-import { randomUUID, X509Certificate } from 'node:crypto'
+import { createPrivateKey, randomUUID, X509Certificate } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ export interface ServerCertificate {
   readonly privateKeyFile: string
 }
 
-/** The server's own certificate: made once and kept, because clients pin it. Made anew when the gateway is renamed or listens elsewhere. */
+/** The server's own certificate: made once and kept, because clients pin it. Made anew when the gateway is renamed or listens elsewhere, and where a power cut damaged it. */
 export async function ownCertificate(
   folder: string,
   names: { readonly applicationUri: string; readonly host: string },
@@ -46,9 +46,9 @@ export async function ownCertificate(
 async function isUsable(files: ServerCertificate, names: { readonly applicationUri: string; readonly host: string }): Promise<boolean> {
   try {
     const certificate = new X509Certificate(await readFile(files.certificateFile))
-    await readFile(files.privateKeyFile)
+    const key = createPrivateKey(await readFile(files.privateKeyFile))
     const known = certificate.subjectAltName ?? ''
-    return known.includes(names.applicationUri) && known.includes(names.host)
+    return certificate.checkPrivateKey(key) && known.includes(names.applicationUri) && known.includes(names.host)
   } catch {
     return false // not there yet, or damaged
   }
