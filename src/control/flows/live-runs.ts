@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto'
+import { isoTime } from '../../base/clock.ts'
 import { Fault, plainFault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
+import { jsonSafe } from '../../model/template.ts'
 import type { KeptRun } from '../../store/contract.ts'
 import { BreakerPool } from '../breaker-pool.ts'
 import { carryOut } from './carry-out.ts'
 import type { CompiledFlow } from './compiled.ts'
 import { StepFailure, Stopped } from './faults.ts'
 import { groupOf, writtenTags } from './flow-facts.ts'
+import { inputFor } from './inputs.ts'
 import { type RunStart, startOf } from './kept.ts'
 import { devicesHeard, type FlowsOptions } from './ports.ts'
 import { Run } from './run.ts'
@@ -274,7 +277,9 @@ export class LiveRuns {
         remedy: 'Look at `run:` in the flow.',
         isRetryable: false,
       })
-    const start: RunStart = { trigger: { kind: 'run', run: parent.run }, input, ...(isAwaited ? { parent } : {}) }
+    const by = this.#live.get(parent.run)?.run.flow.name
+    const trigger = { kind: 'run', flow: by, run: parent.run, time: isoTime(this.#options.clock.now()) }
+    const start: RunStart = { trigger, input: inputFor(flow.definition, jsonSafe(input)), ...(isAwaited ? { parent } : {}) }
     const { run, kept } = this.begin({ flow, start, id })
     await kept
     return this.#live.get(run.id) ?? { state: 'completed' }

@@ -29,6 +29,14 @@ describe('the pipeline of a site', () => {
     ).toEqual([])
   })
 
+  it('leaves each flow its own defaults where it tells it nothing', async () => {
+    const told =
+      'flow: fill\ninput: { n: { type: number, default: 4 } }\nsteps:\n  - id: tell\n    publish: { topic: did, payload: "${input.n}" }\n'
+    const site = { ...files, 'lineside.yaml': 'site: acme/line-1\npipeline: { flows: [fill] }\n', 'flows/fill.yaml': told }
+    const lines = `    do: [start: {}]\n    expect: { state: completed, publishes: [{ topic: did, payload: 4 }] }\n`
+    expect(await inTime(site, test(lines))).toEqual([])
+  })
+
   it('begins no step while it is paused, lets what runs end, and goes on when it is resumed', async () => {
     const lines = `    do:
       - start: {}

@@ -186,6 +186,43 @@ cases:
 `
     expect(await inTime(flows, test)).toEqual([])
   })
+
+  it('takes what that one does not say from its own defaults, knows who began it, and refuses what does not fit', async () => {
+    const inner = `flow: inner
+input: { n: { type: number, default: 7, range: [0, 9] }, of: { type: text, default: own } }
+steps:
+  - id: back
+    end: { output: { said: "\${string(input.n)} \${input.of} \${trigger.flow} \${trigger.kind} \${trigger.time}", run: "\${trigger.run}" } }
+`
+    const steps = `  - id: both
+    run: { flow: inner }
+  - id: one
+    run: { flow: inner, input: { of: outer } }
+  - id: misfit
+    run: { flow: inner, input: { n: "\${vars.much}" } }
+    on-failure: continue
+  - id: large
+    run: { flow: inner, input: { of: "\${string(vars.large)}" } }
+  - id: said
+    when: steps['both'].result.run == run.id
+    publish: { topic: said, payload: ["\${steps['both'].result.said}", "\${steps['one'].result.said}", "\${steps['large'].result.said}"] }
+`
+    const outer = `flow: outer\non: [{ start: operator }]\nsteps:\n  - id: set\n    set: { much: 10, large: "\${9007199254740993}" }\n${steps}`
+    const test = `flow: outer
+time: 2026-01-05T06:00:00Z
+cases:
+  - name: plain
+    do: [start: {}]
+    expect:
+      state: completed
+      steps: { misfit: failed }
+      events: [{ type: step.failed, data: { step: misfit, fault: { code: flow.bad-input } } }]
+      publishes:
+        - topic: said
+          payload: ["7 own outer run 2026-01-05T06:00:00.000Z", "7 outer outer run 2026-01-05T06:00:00.000Z", "7 9007199254740993 outer run 2026-01-05T06:00:00.000Z"]
+`
+    expect(await inTime({ 'flows/inner.yaml': inner, 'flows/outer.yaml': outer }, test)).toEqual([])
+  })
 })
 
 describe('steering', () => {
