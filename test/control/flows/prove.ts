@@ -26,7 +26,7 @@ interface Lived {
   readonly end: RunEnd | 'dead'
 }
 
-async function live(proof: Proof, more: Partial<LifeOptions> = {}): Promise<Lived> {
+export async function live(proof: Proof, more: Partial<LifeOptions> = {}): Promise<Lived> {
   const world = more.world ?? new World(proof.tags, proof.react)
   const life = new Life({ ...proof, world, ...more })
   return { world, life, end: await life.end() }
@@ -72,7 +72,7 @@ function writtenBy(flow: FlowDefinition, id: string, place: number): string {
 }
 
 /** Every moment at which the power may fail. */
-function cutsOf({ life }: Lived): readonly Cut[] {
+export function cutsOf({ life }: Lived): readonly Cut[] {
   return (['before', 'after'] as const).flatMap((when) => [
     ...Array.from({ length: life.calls }, (_, place): Cut => ({ at: 'journal', place, when })),
     ...Array.from({ length: life.acts }, (_, place): Cut => ({ at: 'effect', place, when })),
