@@ -2,6 +2,7 @@ import { expect, it } from 'vitest'
 import { systemChance } from '../../src/base/chance.ts'
 import { systemClock } from '../../src/base/clock.ts'
 import { openDevice } from '../../src/control/open-device.ts'
+import { SharedPlaces } from '../../src/control/shared-places.ts'
 import { TagTable } from '../../src/control/tag-table.ts'
 import type { SiteEvent } from '../../src/model/event.ts'
 import { loadFiles } from '../site/site-folder.ts'
@@ -20,7 +21,9 @@ it('the event of a device that is back has none of the faults for which it was l
   const table = new TagTable(config.tags, systemClock)
   const ports = { clock: systemClock, chance: systemChance, log: keptLog() }
   const data = { stateFolder: folder.path }
-  await using device = await openDevice({ config, first: 0, data, ports, table, onStatus: () => {}, record: (event) => told.push(event) })
+  const shared = new SharedPlaces(table)
+  const record = (event: SiteEvent): unknown => told.push(event)
+  await using device = await openDevice({ config, first: 0, data, ports, table, shared, onStatus: () => {}, record })
   const types = (): readonly string[] => told.map(({ type }) => type)
   await expect.poll(types, { timeout: 10_000 }).toEqual(['device.online'])
   plc.intercept = () => 'silence'
