@@ -35,28 +35,6 @@ export async function listenTo(port: number, filter: string, signal: AbortSignal
   }
 }
 
-export interface Publisher extends AsyncDisposable {
-  /** QoS 1, all in one write. */
-  publish(messages: readonly { readonly topic: string; readonly payload: string }[]): void
-}
-
-/** A publisher as cheap as the subscriber: it waits for no acknowledgement. */
-export async function publishTo(port: number, signal: AbortSignal): Promise<Publisher> {
-  const socket = await connected(port, signal)
-  let packetId = 0
-  socket.resume()
-  return {
-    publish: (messages) => {
-      const packets = messages.map(({ topic, payload }) => {
-        packetId = (packetId % 65_535) + 1
-        return packet(0x32, Buffer.concat([text(topic), Buffer.from([packetId >> 8, packetId & 0xff]), Buffer.from(payload)]))
-      })
-      socket.write(Buffer.concat(packets))
-    },
-    [Symbol.asyncDispose]: async () => void socket.destroy(),
-  }
-}
-
 /** Tries until the port opens; says who it is. */
 async function connected(port: number, signal: AbortSignal): Promise<Socket> {
   for (;;) {
