@@ -23,7 +23,10 @@ function site(text: string, more: Files = {}): Files {
   return {
     'lineside.yaml': siteYaml,
     'devices/press-07.yaml': deviceYaml.replaceAll('u16', 'f32'),
-    'devices/press-08.yaml': deviceYaml.replaceAll('u16', 'f32').replace('press-07', 'press-08'),
+    'devices/press-08.yaml': deviceYaml
+      .replaceAll('u16', 'f32')
+      .replace('press-07', 'press-08')
+      .replace('127.0.0.1', 'press-08.plant.example'),
     'flows/cool.yaml': text.replace('  - id: tell', '    undo: []\n  - id: tell'),
     ...more,
   }

@@ -52,7 +52,7 @@ describe('Sparkplug ids', () => {
     const { problems } = await loadFiles({
       'lineside.yaml': siteYaml,
       'devices/press-07.yaml': deviceYaml,
-      'devices/press-7.yaml': deviceYaml.replace('press-07', 'Press-07'),
+      'devices/press-7.yaml': deviceYaml.replace('press-07', 'Press-07').replace('127.0.0.1', 'press-7.plant.example'),
     })
     expect(problems.map(({ file, code, severity }) => ({ file, code, severity }))).toEqual([
       { file: 'devices/press-7.yaml', code: 'device.case-twin', severity: 'warning' },

@@ -40,7 +40,7 @@ describe('a rule for reading', () => {
         fc.pre(covers(rule, asked) && matchesFilter(name, asked))
         expect(matchesFilter(name, rule)).toBe(true)
       }),
-      { numRuns: 2_000 },
+      { numRuns: 2_000, maxSkipsPerRun: 1_000 }, // one in a hundred is a case
     )
   })
 })
