@@ -16,7 +16,7 @@ export interface CalmOptions<Result> {
 
 /** Above this a round says more of the host's other guests than of what is measured. */
 export const calmShareMax = 0.01
-const roundsMax = 3
+const triesPerRound = 3
 
 /**
  * The host of a virtual machine may take its processors away for milliseconds, and no program can be punctual then. So rounds go on, up to three times as
@@ -27,7 +27,7 @@ export async function calmRounds<Result>(options: CalmOptions<Result>): Promise<
   const count = isSmoke ? 1 : rounds
   const all: { readonly result: Result; readonly stolen: number }[] = []
   const calm = (): number => all.filter(({ stolen }) => stolen <= calmShareMax).length
-  while (all.length < count || (!isSmoke && calm() < count && all.length < count * roundsMax)) {
+  while (all.length < count || (!isSmoke && calm() < count && all.length < count * triesPerRound)) {
     say(`${what}, round ${all.length + 1}`)
     stolenShare()
     const result = await round(all.length)
