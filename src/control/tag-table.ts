@@ -2,6 +2,7 @@ import type { Clock, EpochMs } from '../base/clock.ts'
 import { epochMs } from '../base/clock.ts'
 import type { Metric } from '../base/metric.ts'
 import type { Change, ChangeBatch, Sample } from '../model/sample.ts'
+import { SampleColumns } from '../model/sample-columns.ts'
 import { asTagIndex, type LinearScale, type Reading, type TagId, type TagIndex, type TagMeta, type TagValue } from '../model/tag.ts'
 
 /** OPC UA BadWaitingForInitialData: what a tag is before its device was ever heard. */
@@ -13,7 +14,7 @@ export type ChangeListener = (batch: ChangeBatch) => void
 export class TagTable {
   readonly metas: readonly TagMeta[]
   readonly #clock: Clock
-  readonly #samples: Sample[]
+  readonly #samples: SampleColumns
   /** When the device last vouched for the value, changed or not. */
   readonly #heardMs: Float64Array
   /** When the tag was last passed on, for `refresh`. */
@@ -35,7 +36,9 @@ export class TagTable {
     this.metas = metas
     this.#clock = clock
     const nowMs = clock.now()
-    this.#samples = metas.map(() => ({ value: null, quality: 'bad', status: waitingForInitialData, sourceMs: nowMs, receivedMs: nowMs }))
+    this.#samples = new SampleColumns(metas.length)
+    for (const place of metas.keys())
+      this.#samples.set(place, { value: null, quality: 'bad', status: waitingForInitialData, sourceMs: nowMs, receivedMs: nowMs })
     this.#heardMs = new Float64Array(metas.length)
     this.#passedOnMs = new Float64Array(metas.length)
     this.#roundOf = new Uint32Array(metas.length)
@@ -54,12 +57,12 @@ export class TagTable {
   }
 
   current(tag: TagIndex): Sample | undefined {
-    return this.#samples[tag]
+    return this.#samples.get(tag)
   }
 
   sampleOf(id: TagId): Sample | undefined {
     const tag = this.find(id)
-    return tag === undefined ? undefined : this.#samples[tag]
+    return tag === undefined ? undefined : this.#samples.get(tag)
   }
 
   onChanges(listener: ChangeListener): Disposable {
@@ -69,7 +72,10 @@ export class TagTable {
 
   /** Every tag as it is now. */
   snapshot(): ChangeBatch {
-    return this.#samples.map((sample, place) => ({ tag: asTagIndex(place), sample }))
+    return this.metas.flatMap((_, place) => {
+      const sample = this.#samples.get(place)
+      return sample === undefined ? [] : [{ tag: asTagIndex(place), sample }]
+    })
   }
 
   /** `first` is the TagIndex of the device's first tag. */
@@ -77,12 +83,12 @@ export class TagTable {
     for (const reading of readings) {
       const place = first + reading.tag
       const meta = this.metas[place]
-      const before = this.#samples[place]
-      if (meta === undefined || before === undefined) continue
+      if (meta === undefined) continue
       this.#heardMs[place] = receivedMs
-      this.#beforeStale.delete(place)
+      if (this.#beforeStale.size > 0) this.#beforeStale.delete(place)
+      const before = this.#samples.value(place)
       const sample = sampleOf(meta, reading, { before, receivedMs })
-      if (isWorthPassingOn(meta, before, sample)) this.#set(place, sample)
+      if (!this.#samples.hasState(place, sample) || isOtherValue(meta, before, sample.value)) this.#set(place, sample)
     }
   }
 
@@ -101,7 +107,7 @@ export class TagTable {
   stale(first: number, tags: readonly number[]): void {
     for (const tag of tags) {
       const place = first + tag
-      const before = this.#samples[place]
+      const before = this.#samples.get(place)
       if (before === undefined || before.quality === 'stale' || before.value === null) continue
       this.#beforeStale.set(place, before)
       this.#set(place, { ...before, quality: 'stale' })
@@ -113,16 +119,16 @@ export class TagTable {
     const nowMs = this.#clock.now()
     for (const place of this.#refreshed) {
       const meta = this.metas[place]
-      const sample = this.#samples[place]
       const heardMs = this.#heardMs[place] ?? 0
-      if (meta?.refreshMs === undefined || sample === undefined || sample.quality === 'stale' || heardMs === 0) continue
-      if (nowMs - (this.#passedOnMs[place] ?? 0) < meta.refreshMs) continue
+      if (meta?.refreshMs === undefined || heardMs === 0 || nowMs - (this.#passedOnMs[place] ?? 0) < meta.refreshMs) continue
+      const sample = this.#samples.get(place)
+      if (sample === undefined || sample.quality === 'stale') continue
       this.#set(place, { ...sample, sourceMs: epochMs(Math.max(heardMs, sample.sourceMs)), receivedMs: nowMs })
     }
   }
 
   #set(place: number, sample: Sample): void {
-    this.#samples[place] = sample
+    this.#samples.set(place, sample)
     this.#passedOnMs[place] = sample.receivedMs
     this.#tellNext(place, { tag: asTagIndex(place), sample })
     if (this.#isFlushPlanned) return
@@ -159,10 +165,10 @@ export class TagTable {
   }
 }
 
-function sampleOf(meta: TagMeta, reading: Reading, context: { readonly before: Sample; readonly receivedMs: EpochMs }): Sample {
+function sampleOf(meta: TagMeta, reading: Reading, context: { readonly before: TagValue | null; readonly receivedMs: EpochMs }): Sample {
   const scaled = reading.value === null ? null : scaledValue(reading.value, meta.scale)
   // A device that gives no value with a bad status leaves the last one standing, marked bad: an operator wants to see both.
-  const value = scaled ?? context.before.value
+  const value = scaled ?? context.before
   const sourceMs = reading.sourceMs === undefined ? context.receivedMs : epochMs(reading.sourceMs)
   const { quality, status } = reading
   return status === undefined
@@ -170,12 +176,12 @@ function sampleOf(meta: TagMeta, reading: Reading, context: { readonly before: S
     : { value, quality, status, sourceMs, receivedMs: context.receivedMs }
 }
 
-function isWorthPassingOn(meta: TagMeta, before: Sample, after: Sample): boolean {
-  if (before.quality !== after.quality || before.status !== after.status) return true
-  if (meta.deadband !== undefined && typeof before.value === 'number' && typeof after.value === 'number') {
-    return Math.abs(after.value - before.value) >= Math.max(meta.deadband, Number.MIN_VALUE)
+/** By more than the deadband, where there is one. */
+function isOtherValue(meta: TagMeta, before: TagValue | null, after: TagValue | null): boolean {
+  if (meta.deadband !== undefined && typeof before === 'number' && typeof after === 'number') {
+    return Math.abs(after - before) >= Math.max(meta.deadband, Number.MIN_VALUE)
   }
-  return !isSameValue(before.value, after.value)
+  return !isSameValue(before, after)
 }
 
 export function isSameValue(one: TagValue | null, other: TagValue | null): boolean {
