@@ -45,8 +45,8 @@ describe('a PUBLISH that is passed on as bytes', () => {
           dup: dup && qos > 0,
           ...(qos > 0 ? { messageId: 7 } : {}),
         })
-        const topicEnd = original.indexOf(name) + Buffer.byteLength(name)
-        const bodyStart = original.indexOf(name) - 2
+        const bodyStart = original.findIndex((byte, place) => place > 0 && byte < 128) + 1 // not where the name is found: "0" is a header as well
+        const topicEnd = bodyStart + 2 + Buffer.byteLength(name)
         const read = { bytes: original, start: 0, bodyStart, topicEnd, end: original.length, hasId: qos > 0 }
         const packet = isMade ? publishBytes(name, payload) : read
         const target = Buffer.alloc(offset + packet.end - packet.start + publishOverheadMax)
