@@ -1,5 +1,5 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads'
-import type { Clock } from '../base/clock.ts'
+import { type Clock, lastResort } from '../base/clock.ts'
 import { createDoor, type Door } from '../base/door.ts'
 import { Fault, faultOf, type PlainFault } from '../base/fault.ts'
 import type { LogLevel } from '../base/log.ts'
@@ -41,7 +41,7 @@ export interface RoomThread extends Running {
   utilization(): number
 }
 
-/** For the cause of a thread's end to arrive, when its door has closed. */
+/** For the cause of a thread's end to arrive, when its door has closed or the thread is gone. */
 const causeMs = 200
 const readyMs = 30_000
 /** A room that has not ended by then is ended: the whole daemon has 5 s. */
@@ -78,7 +78,8 @@ export function spawnRoom(options: SpawnOptions): SpawnedRoom {
   const resourceLimits = { maxYoungGenerationSizeMb: youngMbMax[name], maxOldGenerationSizeMb: oldMbMax }
   const worker = new Worker(room.entry, { workerData: birth, transferList: [channel.port2], resourceLimits, name })
   worker.on('error', died.reject)
-  worker.once('exit', () => died.reject(ended(name)))
+  // What it said last may be heard after its end, where this thread had other things to do.
+  worker.once('exit', () => lastResort(causeMs, () => died.reject(ended(name))))
   const thread = runningRoom({ door, worker, clock, name, failure: died.promise })
   return {
     name,

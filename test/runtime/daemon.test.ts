@@ -1,10 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { BroadcastChannel } from 'node:worker_threads'
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../src/base/clock.ts'
 import { startDaemon } from '../../src/runtime/daemon.ts'
+import { spawnRoom } from '../../src/runtime/room-thread.ts'
 import { keptLog } from '../support/quiet-log.ts'
 import type { MortalData, MortalOrder } from '../support/rooms/mortal-room.ts'
 
@@ -46,6 +47,11 @@ async function startHouse({ stillborn = '' } = {}) {
     clean()
     throw error
   }
+}
+
+/** Blocks this thread, as a machine does that has other things to do. */
+function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
 function both(health: { readonly state: string; readonly restarts: number }) {
@@ -144,5 +150,23 @@ describe('the daemon', () => {
 
   it('does not start at all when a room cannot, and leaves none behind', async () => {
     await expect(startHouse({ stillborn: 'control' })).rejects.toThrow('born dead')
+  })
+
+  it('knows why a room could not start though it heard so late that the room was gone', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'lineside-house-'))
+    const lifeFile = join(folder, 'life')
+    const ask = {
+      logLevel: 'silent',
+      clock: systemClock,
+      metricsOfAll: async () => [],
+      health: async () => ({ isReady: false, rooms: {} }),
+    } as const
+    await using room = spawnRoom({ ...ask, room: { name: 'control', entry } })
+    const data = { name: 'control', lifeFile, channel: folder, rooms: [], isStillborn: true } satisfies MortalData
+    const begun = room.begin(data, {})
+    while (!existsSync(lifeFile)) block(10)
+    block(1_000) // the thread is gone after 100 ms, and all that it said is heard at once
+    await expect(begun).rejects.toThrow('born dead')
+    rmSync(folder, { recursive: true })
   })
 })

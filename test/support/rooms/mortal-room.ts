@@ -27,7 +27,10 @@ interface Neighbour {
 
 runRoom<MortalData>(async ({ data, connect }: RoomContext<MortalData>) => {
   const tell = (what: string): void => appendFileSync(data.lifeFile, `${data.name} ${what}\n`)
-  if (data.isStillborn) throw new Error('born dead')
+  if (data.isStillborn) {
+    tell('is born')
+    throw new Error('born dead')
+  }
   const handlers = {
     echo: () => `${data.name} is here`,
     append: (events: readonly unknown[]) => {
