@@ -51,11 +51,11 @@ async function line(answer: (request: RawRequest) => void) {
 }
 
 describe('a Modbus device in the care of the device loop', () => {
-  it('has its values back within a second after its connection was reset', async () => {
+  it('has its values back by one new connection after its own was reset', async () => {
     await using plant = await line(honestly)
     await vi.waitFor(() => expect(plant.seen.good).toBe(2))
     for (const socket of plant.server.sockets) socket.resetAndDestroy()
-    await vi.waitFor(() => expect(plant.seen.good).toBe(4), { timeout: 1_000 })
+    await vi.waitFor(() => expect(plant.seen.good).toBe(4))
     expect(plant.seen.stale).toBe(2)
     expect(plant.server.connections).toBe(2)
   })
@@ -66,8 +66,8 @@ describe('a Modbus device in the care of the device loop', () => {
     await vi.waitFor(() => expect(plant.seen.good).toBe(2))
     isHung = true
     await vi.waitFor(() => expect(plant.seen.stale).toBeGreaterThanOrEqual(2))
-    await vi.waitFor(() => expect(plant.server.connections).toBeGreaterThan(1), { timeout: 5_000 })
+    await vi.waitFor(() => expect(plant.server.connections).toBeGreaterThan(1), { timeout: 15_000 })
     isHung = false
-    await vi.waitFor(() => expect(plant.seen.good).toBeGreaterThanOrEqual(4), { timeout: 3_000 })
+    await vi.waitFor(() => expect(plant.seen.good).toBeGreaterThanOrEqual(4), { timeout: 15_000 })
   })
 })

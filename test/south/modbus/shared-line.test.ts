@@ -56,7 +56,7 @@ describe('device files that name one gateway', () => {
     await using changed = watch('changed', rtuTcpConfig(server.port, { baud: 9_600, unit: 2 }), ['hr:1 u16'])
     await vi.waitFor(() => expect(changed.device.status().lastFault?.code).toBe('modbus.line-conflict'))
     await old[Symbol.asyncDispose]()
-    await vi.waitFor(() => expect(changed.seen.good).toBe(1), { timeout: 3_000 })
+    await vi.waitFor(() => expect(changed.seen.good).toBe(1), { timeout: 15_000 })
   })
 
   it('each keep their own timeout', async () => {
@@ -76,7 +76,7 @@ describe('device files that name one gateway', () => {
     isHung = true
     await vi.waitFor(() => expect(server.connections).toBeGreaterThan(1), { timeout: 5_000 })
     isHung = false
-    await vi.waitFor(() => expect(devices.every(({ seen }) => seen.good > 1)).toBe(true), { timeout: 2_000 })
+    await vi.waitFor(() => expect(devices.every(({ seen }) => seen.good > 1)).toBe(true), { timeout: 10_000 })
   })
 
   it('are all told at once when the connection is reset, and come back over one', async () => {
@@ -85,7 +85,7 @@ describe('device files that name one gateway', () => {
     await using _devices = allOf(devices)
     await vi.waitFor(() => expect(devices.map(({ seen }) => seen.good)).toEqual([1, 1, 1]))
     for (const socket of server.sockets) socket.resetAndDestroy()
-    await vi.waitFor(() => expect(devices.map(({ seen }) => seen.good)).toEqual([2, 2, 2]), { timeout: 2_000 })
+    await vi.waitFor(() => expect(devices.map(({ seen }) => seen.good)).toEqual([2, 2, 2]), { timeout: 10_000 })
     expect(server.sockets.size).toBe(1)
   })
 })
