@@ -7,8 +7,8 @@ export default defineConfig({
     expect: { poll: { timeout: 10_000 } },
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 20_000,
-    hookTimeout: 30_000,
+    testTimeout: 60_000, // a server of OPC UA takes 16 s to start beside two busy loops, and some tests start two
+    hookTimeout: 60_000,
     allowOnly: false,
     passWithNoTests: false,
   },

@@ -41,7 +41,7 @@ interface ConnectOptions {
 
 async function connect(parts: AsyncDisposableStack, url: string, addresses: Addresses, options: ConnectOptions = {}): Promise<Connection> {
   const context = {
-    signal: options.signal ?? AbortSignal.timeout(10_000),
+    signal: options.signal ?? AbortSignal.timeout(30_000),
     clock: systemClock,
     log: keptLog(),
     stateFolder: options.folder ?? (await stateFolder(parts)),
@@ -73,7 +73,7 @@ async function peerIn(parts: AsyncDisposableStack, options: Parameters<typeof st
   return parts.use(await startOpcuaPeer(options))
 }
 
-const until = (): AbortSignal => AbortSignal.timeout(5_000)
+const until = (): AbortSignal => AbortSignal.timeout(15_000)
 
 const untouched = sharedPeer()
 

@@ -50,7 +50,7 @@ export async function connect(
   options: ConnectOptions = {},
 ): Promise<Connection> {
   const context = {
-    signal: AbortSignal.timeout(15_000),
+    signal: AbortSignal.timeout(30_000),
     clock: systemClock,
     log: options.log ?? keptLog(),
     stateFolder: options.folder ?? (await stateFolder(parts)),
@@ -68,7 +68,7 @@ export async function latestOf(connection: Connection): Promise<Map<number, Read
   return latest
 }
 
-export const until = (): AbortSignal => AbortSignal.timeout(8_000)
+export const until = (): AbortSignal => AbortSignal.timeout(15_000)
 
 /** One peer for all tests of a file that leave it as it was: a server takes seconds to start where the machine is busy. */
 export function sharedPeer(options: OpcuaPeerOptions = {}): { readonly url: string; readonly peer: OpcuaPeer } {
