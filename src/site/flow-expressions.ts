@@ -1,4 +1,4 @@
-import type { FlowInput, FlowTrigger } from '../control/flows/config.ts'
+import type { FlowInput, FlowStep, FlowTrigger } from '../control/flows/config.ts'
 import { type Compiled, compileCondition, compileExpression } from '../model/expression.ts'
 import type { ExpressionPlace, NamedPlace } from '../model/expression-environments.ts'
 import type { ExpressionProblem } from '../model/expression-problem.ts'
@@ -145,7 +145,8 @@ function stepReference(keys: readonly string[], at: StepAt, { steps, flow }: Flo
     if (flow.steps.includes(undefined)) return undefined
     return oneOf(id, Object.fromEntries(steps.map(({ step }) => [step.id, undefined])), 'The flow has no step')
   }
-  const isOwn = found === at || at.around.includes(found)
+  const hasFailed = insteadOf(at).includes(found)
+  const isOwn = !hasFailed && (found === at || at.around.includes(found))
   const isLater = [at, ...at.around].some((one) => {
     const after = comesAfter(one)
     return [found, ...found.around].some((other) => other.siblings === one.siblings && after.has(other.step.id))
@@ -157,11 +158,35 @@ function stepReference(keys: readonly string[], at: StepAt, { steps, flow }: Flo
     return { problem: { message, remedy: 'Look at the result of a step that this one needs.' } }
   }
   if (part === undefined) return undefined
-  if (part === 'result') return resultOf(found.step, rest)
-  return oneOfPart(part)
+  if (part === 'failure') return failureOf(found.step, rest)
+  if (part !== 'result') return oneOfPart(part)
+  return hasFailed ? noResult(id) : resultOf(found.step, rest)
+}
+
+const failureTypes: Types = { step: 'string', status: 'string', code: 'string', message: 'string', remedy: 'string', attempts: 'u32' }
+
+/** Why a step failed is known to what is done in its place, and to what comes after it where the flow goes on all the same. */
+function failureOf({ id, onFailure }: FlowStep, [key]: readonly string[]): Reference | undefined {
+  if (onFailure === undefined) {
+    const message = `Nothing comes to look at the failure of \`${id}\`: where it fails, so does the run.`
+    return { problem: { message, remedy: 'Give that step `on-failure: continue`, or steps that are done in its place.' } }
+  }
+  if (key === undefined) return undefined
+  const reference = oneOf(key, failureTypes, 'The failure of a step has no')
+  return 'problem' in reference ? reference : { ...reference, keys: 3 }
+}
+
+function noResult(id: string): Reference {
+  const remedy = `Look at its \`failure\`: ${Object.keys(failureTypes).join(', ')}.`
+  return { problem: { message: `\`${id}\` has failed here, and has no result.`, remedy } }
+}
+
+/** The steps in whose place this one is done, innermost first. */
+function insteadOf({ insteadOf: one }: StepAt): readonly StepAt[] {
+  return one === undefined ? [] : [one, ...insteadOf(one)]
 }
 
 function oneOfPart(part: string): Reference {
-  const reference = oneOf(part, { result: undefined, status: 'string', failed: 'bool' }, 'A step has no')
+  const reference = oneOf(part, { result: undefined, status: 'string', failed: 'bool', failure: undefined }, 'A step has no')
   return 'problem' in reference ? reference : { ...reference, keys: 2 }
 }

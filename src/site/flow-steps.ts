@@ -14,12 +14,15 @@ export interface StepAt {
   /** What `each` around it call their items, and `index`. */
   readonly names: readonly string[]
   readonly isUndo: boolean
+  /** The step in whose place it is done, where that has failed. */
+  readonly insteadOf?: StepAt
 }
 
 interface Inside {
   readonly around: readonly StepAt[]
   readonly names: readonly string[]
   readonly isUndo: boolean
+  readonly insteadOf?: StepAt
 }
 
 /** Every step of a flow, each before those inside it. */
@@ -36,7 +39,8 @@ function listed(steps: readonly { readonly step: FlowStep; readonly path: Path }
 
 function below(at: StepAt, source: SourceFile): readonly StepAt[] {
   const { step, path } = at
-  const inside: Inside = { around: [...at.around, at], names: at.names, isUndo: at.isUndo }
+  const { names, isUndo, insteadOf } = at
+  const inside: Inside = { around: [...at.around, at], names, isUndo, ...(insteadOf === undefined ? {} : { insteadOf }) }
   const list = (steps: readonly FlowStep[], where: Path, other: Partial<Inside> = {}): readonly StepAt[] =>
     listed(
       steps.map((inner, place) => ({ step: inner, path: [...path, ...where, place] })),
@@ -50,7 +54,7 @@ function below(at: StepAt, source: SourceFile): readonly StepAt[] {
         { ...inside, isUndo: true },
         source,
       )
-  const onFailure = Array.isArray(step.onFailure) ? list(step.onFailure as readonly FlowStep[], ['on-failure']) : []
+  const onFailure = Array.isArray(step.onFailure) ? list(step.onFailure as readonly FlowStep[], ['on-failure'], { insteadOf: at }) : []
   switch (step.kind) {
     case 'switch':
       return [

@@ -56,6 +56,31 @@ const wrongSteps: readonly (readonly [string, Files, string])[] = [
     flow(steps('{ id: a, each: { in: [1], steps: [{ id: a, log: { text: x } }] } }')),
     '4:45 flow.step-duplicate',
   ],
+  [
+    'the failure of a step after which nothing comes',
+    flow(steps('{ id: a, publish: { topic: x, payload: 1 } }', `{ id: b, log: { text: "\${steps['a'].failure.code}" } }`)),
+    '5:30 expression.invalid',
+  ],
+  [
+    'a failure that has no such key',
+    flow(steps(`{ id: a, publish: { topic: x, payload: 1 }, on-failure: [{ id: b, log: { text: "\${steps['a'].failure.cod}" } }] }`)),
+    '4:87 expression.invalid',
+  ],
+  [
+    'a failure that is compared with what it never is',
+    flow(steps(`{ id: a, log: { text: x }, on-failure: [{ id: b, when: "steps['a'].failure.code > 5", log: { text: y } }] }`)),
+    '4:61 expression.invalid',
+  ],
+  [
+    'the failure of the step itself',
+    flow(steps(`{ id: a, when: "steps['a'].failure.code == ''", log: { text: x }, on-failure: continue }`)),
+    '4:21 expression.invalid',
+  ],
+  [
+    'the result of a step in whose place another is done',
+    flow(steps(`{ id: a, pick: { capability: robot }, on-failure: [{ id: b, log: { text: "\${steps['a'].result.device}" } }] }`)),
+    '4:81 expression.invalid',
+  ],
   ['a need of nothing', flow(steps('{ id: a, needs: [bb], log: { text: x } }', '{ id: b, log: { text: x } }')), '4:22 flow.need-unknown'],
   [
     'a need of another list',

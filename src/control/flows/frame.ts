@@ -1,4 +1,5 @@
 import type { CompiledStep, StepList } from './compiled.ts'
+import type { ToldFailure } from './past.ts'
 
 /** Where in a flow a run is: the same step is met anew in each round of an `each`, and in the undo of another. */
 export interface Frame {
@@ -20,6 +21,8 @@ export interface StepEnd {
   readonly status: 'done' | 'failed' | 'skipped'
   readonly failed: boolean
   readonly result?: unknown
+  /** Where the flow goes on in spite of it: for those who look at why. */
+  readonly failure?: ToldFailure
 }
 
 export function rootFrame(stop: AbortSignal, walk: Frame['walk']): Frame {

@@ -28,6 +28,17 @@ export interface Cause {
   readonly isUndone: boolean
 }
 
+/** How a step failed, for those who look at it because the flow goes on. */
+export interface ToldFailure {
+  /** The step that failed first: itself, or one below it. */
+  readonly step: string
+  readonly status: 'failed' | 'unknown'
+  readonly code: string
+  readonly message: string
+  readonly remedy: string
+  readonly attempts: number
+}
+
 /** Who decided, and why. */
 export interface By {
   readonly by: string
@@ -48,6 +59,8 @@ export type Decision =
   | ({ readonly order: 'answer' } & Answer)
   /** Which way a switch, an each or a parallel went. */
   | { readonly order: 'way'; readonly way: unknown }
+  /** Of what stands below a step several may fail: which of them was the first. */
+  | { readonly order: 'failure'; readonly failure: ToldFailure }
   | { readonly order: 'unwind'; readonly cause: Cause }
 
 /** What the journal says of a run, put together: it is all that a run goes by, in its first life as in a later one. */
@@ -55,6 +68,7 @@ export class Past {
   readonly vars: Record<string, unknown> = {}
   readonly #parts = new Map<string, Part>()
   readonly #ways = new Map<string, unknown>()
+  readonly #failures = new Map<string, ToldFailure>()
   readonly #skipped = new Set<string>()
   readonly #answers = new Map<string, Answer>()
   #isPaused = false
@@ -97,8 +111,18 @@ export class Past {
     return this.#ways.get(key)
   }
 
+  failure(key: string): ToldFailure | undefined {
+    return this.#failures.get(key)
+  }
+
   isSkipped(key: string): boolean {
-    return this.#skipped.has(key)
+    return this.#skipped.size > 0 && [...this.#skipped].some((said) => isMeantBy(said, key))
+  }
+
+  /** How a step has ended that a person names; undefined where it has not, in one of its places at the least. */
+  endOf(said: string): Part['status'] {
+    const own = [...this.#parts].flatMap(([key, part]) => (placeOf(key) === said || lastOf(placeOf(key)) === said ? [part] : []))
+    return own.every(({ status }) => status !== undefined) ? own.at(-1)?.status : undefined
   }
 
   answer(key: string): Answer | undefined {
@@ -163,6 +187,9 @@ export class Past {
       case 'way':
         this.#ways.set(step, decision.way)
         return
+      case 'failure':
+        this.#failures.set(step, decision.failure)
+        return
       case 'unwind':
         this.#cause = decision.cause
         return
@@ -183,10 +210,28 @@ export class Past {
   /** These steps are to be done again, and what was undone of them to be undone again. */
   #forget(steps: ReadonlySet<string>): void {
     this.#cause = undefined
-    for (const known of [this.#parts, this.#ways, this.#answers]) {
+    for (const known of [this.#parts, this.#ways, this.#failures, this.#answers, this.#skipped]) {
       for (const key of known.keys()) if (steps.has(stepIdOf(key))) known.delete(key)
     }
   }
+}
+
+/**
+ * Whether a person who says `close`, `close@2` or `open~close` means the step of this key: a name alone stands for all rounds of an each. No two steps
+ * of a flow have one name, those of undo included.
+ */
+export function isMeantBy(said: string, key: string): boolean {
+  return said === key || lastOf(key) === said || lastOf(key).replace(/@.*/, '') === said
+}
+
+/** `close@2` of `open@1~close@2`. */
+function lastOf(key: string): string {
+  return key.slice(key.lastIndexOf('~') + 1)
+}
+
+/** `open` of `open/0`, which is one write of several. */
+export function placeOf(key: string): string {
+  return key.replace(/\/\d+$/, '')
 }
 
 /** Of a key such as `open/0`, `open@2.0` (in the third round of an each) or `open~close` (an undo step of it). */

@@ -8,7 +8,7 @@ import type { Question, RunFacts } from './effect.ts'
 import { Stopped } from './faults.ts'
 import type { Frame } from './frame.ts'
 import type { RunStart } from './kept.ts'
-import { type Answer, type By, type Cause, type Decision, Past } from './past.ts'
+import { type Answer, type By, type Cause, type Decision, isMeantBy, Past, placeOf } from './past.ts'
 import type { RunEnd } from './run-end.ts'
 import type { RunJournal } from './run-journal.ts'
 import type { StepPorts } from './step-ports.ts'
@@ -55,6 +55,7 @@ export class Run {
   readonly #asked = new Map<string, Asked>()
   readonly #left = new Set<string>()
   readonly #onProgress = new Set<() => void>()
+  readonly #leavable = new Set<{ readonly key: string; readonly leave: () => void }>()
   #resumed = Promise.withResolvers<void>()
   #cancelled: Cause | undefined
 
@@ -182,9 +183,18 @@ export class Run {
 
   async skip(key: string, by: By): Promise<void> {
     await this.keep({ kind: 'decision', step: key, data: JSON.stringify({ order: 'skip', ...by } satisfies Decision) })
+    this.tell('step.skipped', key, { ...by })
     const verdict = { verdict: 'done', ...by } as const
     // A write asks at each of its tags: `open/0`.
-    for (const [place, asked] of this.#asked) if (place === key || place.startsWith(`${key}/`)) asked.answer(verdict)
+    for (const [place, asked] of this.#asked) if (asked.kind === 'in-doubt' && isMeantBy(key, placeOf(place))) asked.answer(verdict)
+    for (const one of this.#leavable) if (isMeantBy(key, one.key)) one.leave()
+  }
+
+  /** A step under way that need not be waited for where a person skips it. */
+  leavable(key: string, leave: () => void): Disposable {
+    const one = { key, leave }
+    this.#leavable.add(one)
+    return { [Symbol.dispose]: () => this.#leavable.delete(one) }
   }
 
   async answer(key: string, answer: Answer): Promise<void> {

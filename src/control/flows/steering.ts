@@ -59,7 +59,7 @@ async function steerLive(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<
       return
     case 'skip':
       checkRole(ask, roles.skip)
-      await run.skip(stepOf(ask, run.flow), by)
+      await skip(live, ask)
       return
     case 'answer':
       await answer(live, ask)
@@ -71,6 +71,13 @@ async function steerLive(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<
     default:
       ask.act satisfies never
   }
+}
+
+async function skip({ run }: LiveRun, ask: SteerAsk): Promise<void> {
+  const step = stepOf(ask, run.flow)
+  const end = run.past.endOf(step)
+  if (end !== undefined) throw notNow(ask, `${step} has ended ${end}`)
+  await run.skip(step, byOf(ask))
 }
 
 /** A run that is held up holds those up that it waits for. */

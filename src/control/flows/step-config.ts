@@ -118,7 +118,7 @@ const stepShape = {
     .union([z.literal('continue'), nested])
     .optional()
     .describe(
-      'continue: goes on as if it were done; or steps that are done in its place. Default: the run fails and what was done is undone.',
+      'continue: goes on as if it were done; or steps that are done in its place. Both may look at `steps[ID].failure`. Default: the run fails and what was done is undone.',
     ),
 }
 

@@ -4,6 +4,7 @@ import type { Effect, StepPlace } from './effect.ts'
 import { EndedEarly, failureOf, StepFailure, Stopped, timedOut, unknownValue } from './faults.ts'
 import { type Frame, keyIn, type Spot, type StepEnd } from './frame.ts'
 import { type Attempt, failedAttempt, once } from './once.ts'
+import { placeOf as placeOfPart, stepIdOf, type ToldFailure } from './past.ts'
 import type { Run } from './run.ts'
 import { scopeOf } from './scope.ts'
 import { onAbort, sleep } from './stop.ts'
@@ -23,6 +24,8 @@ async function endOf(run: Run, spot: Spot): Promise<StepEnd> {
   const known = run.past.part(key)
   if (known?.status === 'skipped') return { status: 'skipped', failed: false }
   const isOld = isKnown(run, spot)
+  // A parallel whose way is known has ended by itself, but for what is still to be undone of it.
+  if (isOld && compiled.way !== undefined && compiled.way.kind !== 'parallel' && run.past.isSkipped(key)) return skipped(run, key)
   try {
     if (!isOld) {
       await run.gate(frame)
@@ -33,12 +36,34 @@ async function endOf(run: Run, spot: Spot): Promise<StepEnd> {
     if (!isOld) run.tell('step.completed', key)
     return { status: 'done', failed: false, ...(result === undefined ? {} : { result }) }
   } catch (error) {
+    if (isLeft(error, run, spot)) return skipped(run, key)
     if (!(error instanceof StepFailure)) throw error
     if (!isOld && compiled.way === undefined) run.tell('step.failed', key, { status: error.status, fault: error.fault })
     error.step ??= key
     if (compiled.onFailure === undefined) throw error
-    return { status: 'failed', failed: true, result: { code: error.fault.code, message: error.fault.message } }
+    return failedEnd(run, spot, toldFailure(run, error, error.step))
   }
+}
+
+/** A person has skipped it while it was under way, or while it was tried again. */
+function isLeft(error: unknown, run: Run, { frame, key }: Spot): boolean {
+  if (!run.past.isSkipped(key)) return false
+  return error instanceof StepFailure || (error instanceof Stopped && !frame.stop.aborted)
+}
+
+/** Who comes next may look at why. Of several that have failed below it another life might meet another one first. */
+function failedEnd(run: Run, { compiled, key }: Spot, met: ToldFailure): StepEnd {
+  const known = run.past.failure(key)
+  if (known === undefined && compiled.way !== undefined) run.decide(key, { order: 'failure', failure: met })
+  const failure = known ?? met
+  const { code, message } = failure
+  return { status: 'failed', failed: true, result: { code, message }, failure }
+}
+
+function toldFailure(run: Run, { status, fault: { code, message, remedy } }: StepFailure, key: string): ToldFailure {
+  const parts = [...run.past.parts].flatMap(([place, part]) => (placeOfPart(place) === key ? [part] : []))
+  const failed = parts.find((part) => part.status === 'failed' || part.status === 'unknown')
+  return { step: stepIdOf(key.slice(key.lastIndexOf('~') + 1)), status, code, message, remedy, attempts: (failed?.attempts ?? 0) + 1 }
 }
 
 /** How it ended stands in the journal: that is no beginning which a pause could hold up, and no news. */
@@ -66,23 +91,31 @@ function skipped(run: Run, key: string): StepEnd {
 async function performed(run: Run, spot: Spot): Promise<unknown> {
   const { compiled, frame } = spot
   const { timeoutMs } = compiled.step
-  if (timeoutMs === undefined) return await performedUntil(run, spot, frame.stop)
+  if (timeoutMs === undefined && !isLeavable(compiled)) return await performedUntil(run, spot, frame.stop)
   const limit = new AbortController()
   const late = Promise.withResolvers<never>()
   late.promise.catch(() => {}) // told by the race, unless the step has ended before
-  const end = (): void => {
+  let isLate = false
+  const end = (ms: number): void => {
+    isLate = true
     limit.abort()
-    if (compiled.way === undefined) late.reject(lateFailure(run, spot, timeoutMs))
+    if (compiled.way === undefined) late.reject(lateFailure(run, spot, ms))
   }
-  using _timer = run.ports.clock.after(timeoutMs, end)
+  using _timer = timeoutMs === undefined ? undefined : run.ports.clock.after(timeoutMs, () => end(timeoutMs))
+  using _leave = run.leavable(spot.key, () => limit.abort())
   using _outer = onAbort(frame.stop, () => limit.abort())
   try {
     return await Promise.race([performedUntil(run, spot, limit.signal), late.promise])
   } catch (error) {
     // What was below has ended by now, and was told only to stop.
-    if (error instanceof Stopped && limit.signal.aborted && !frame.stop.aborted) throw lateFailure(run, spot, timeoutMs)
+    if (error instanceof Stopped && isLate && timeoutMs !== undefined && !frame.stop.aborted) throw lateFailure(run, spot, timeoutMs)
     throw error
   }
+}
+
+/** Whether it ends where it is told to stop. What is under way at a device or service is awaited: it takes as long as that may. */
+function isLeavable({ way, effects, step }: CompiledStep): boolean {
+  return way !== undefined || step.kind === 'run' || effects.some(({ isPatient }) => isPatient === true)
 }
 
 function lateFailure(run: Run, { compiled, key }: Spot, ms: number): StepFailure {
@@ -102,6 +135,7 @@ async function performedUntil(run: Run, spot: Spot, stop: AbortSignal): Promise<
   const keys = partKeys(compiled, key)
   let result: unknown
   for (const [place, effect] of compiled.effects.entries()) {
+    if (place > 0 && run.past.isSkipped(key)) throw new Stopped()
     result = await withRetries(effect, { run, compiled, place: placeOf(run, spot, { key: keys[place] ?? key, stop }) })
   }
   return result
@@ -123,6 +157,16 @@ function placeOf(run: Run, { compiled, frame }: Spot, { key, stop }: { readonly 
   }
 }
 
+/** Before another attempt, which a person may want left out. */
+async function restFor(ms: number, { run, place }: Attempt): Promise<void> {
+  const key = placeOfPart(place.key)
+  const left = new AbortController()
+  if (run.past.isSkipped(key)) left.abort()
+  using _leave = run.leavable(key, () => left.abort())
+  using _outer = onAbort(place.stop, () => left.abort())
+  await sleep(ms, { clock: run.ports.clock, stop: left.signal })
+}
+
 async function withRetries(effect: Effect, first: Attempt): Promise<unknown> {
   for (let attempt = first; ; ) {
     try {
@@ -134,7 +178,7 @@ async function withRetries(effect: Effect, first: Attempt): Promise<unknown> {
       if (isLast) throw failure
       const { waitMs, maxMs, factor } = compiled.retry
       const full = Math.min(Math.max(maxMs, waitMs), waitMs * factor ** place.attempt)
-      await sleep(backoffMs({ firstMs: full, maxMs: full }, 1, run.ports.chance), { clock: run.ports.clock, stop: place.stop })
+      await restFor(backoffMs({ firstMs: full, maxMs: full }, 1, run.ports.chance), attempt)
       attempt = { ...attempt, place: { ...place, attempt: place.attempt + 1 } }
     }
   }

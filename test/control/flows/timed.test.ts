@@ -70,6 +70,22 @@ describe('a clock that begins flows', () => {
     },
   )
 
+  it.each([
+    ['*/15 * * * *', '2026-10-25T00:10Z', '00:15 00:30 00:45 01:00 01:15 01:30 01:45 02:00'],
+    ['30 2 * * *', '2026-10-25T00:10Z', '00:30'],
+    ['*/15 * * * *', '2026-03-29T00:10Z', '00:15 00:30 00:45 01:00 01:15 01:30 01:45 02:00'],
+    ['30 2 * * *', '2026-03-29T00:10Z', '01:00'],
+  ])('goes through the ends of summer as its zone does, with %s from %s', async (cron, begin, expected) => {
+    const clock = startManualClock()
+    clock.setWall(epochMs(Date.parse(begin)))
+    const told: string[] = []
+    const trigger = { kind: 'cron', cron, zone: 'Europe/Berlin', missed: 'skip' } as const
+    const fire = (moments: readonly number[]) => told.push(...moments.map((ms) => isoTime(epochMs(ms)).slice(11, 16)))
+    await using _running = await startTimed({ trigger, clock, doneMs: undefined, fire })
+    await clock.advance(2 * 3_600_000)
+    expect(told.join(' ')).toBe(expected)
+  })
+
   it('makes up for no more than the last hundred', async () => {
     await using timed = await startAt('5T00:00', { kind: 'interval', everyMs: 60_000, missed: 'all' }, '1T00:00')
     expect(timed.told.map((told) => told.split(' ').length)).toEqual([100])

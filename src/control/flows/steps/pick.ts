@@ -8,28 +8,31 @@ import type { DeviceChoice } from '../step-ports.ts'
 /** result: { device }. */
 export function pickEffect(step: StepOf<'pick'>, at: Compiling): Effect {
   const from = at.template(step.from ?? null)
-  let turn = 0 // of all runs of this version together
+  const turns = new Map<string, number>() // in which each was taken last, of all runs of this version together
+  let turn = 0
   return effect<readonly string[] | null>({
     intent: 'none',
     plan: ({ scope }) => evaluated(from, scope, { step: at.id, what: 'the devices to pick from' }) as readonly string[] | null,
     act: (allowed, { ports }) => {
       const choices = ports.devicesWith(step.capability).filter(({ device }) => allowed === null || allowed.includes(device))
       const healthy = choices.filter(({ isHealthy }) => isHealthy)
-      turn += 1
-      const device = picked(healthy, step.by, turn)?.device ?? step.fallback
+      const device = picked(healthy, step.by, turns)?.device ?? step.fallback
       if (device === undefined) throw nobodyThere(step, choices)
+      turn += 1
+      turns.set(device, turn)
       return { device }
     },
     inDoubt: 'repeat',
   })
 }
 
-function picked(healthy: readonly DeviceChoice[], by: StepOf<'pick'>['by'], turn: number): DeviceChoice | undefined {
+function picked(healthy: readonly DeviceChoice[], by: StepOf<'pick'>['by'], turns: ReadonlyMap<string, number>): DeviceChoice | undefined {
   switch (by) {
     case 'first-healthy':
       return healthy[0]
     case 'round-robin':
-      return healthy[(turn - 1) % Math.max(1, healthy.length)]
+      // Whose turn is longest ago: also where the list changes, for some of them are away, or runs pick from different ones.
+      return healthy.toSorted((one, other) => (turns.get(one.device) ?? 0) - (turns.get(other.device) ?? 0))[0]
     case 'least-busy':
       return healthy.toSorted((one, other) => one.load - other.load)[0]
     default:

@@ -46,7 +46,7 @@ async function waitUntil(condition: Expression, ms: number | undefined, place: S
     over.reject(
       failed(
         'flow.wait-timeout',
-        `${step.id} waited ${ms} ms for \`${condition.text}\`, in vain.`,
+        `${step.id} waited ${step.kind === 'wait' ? step.untilMs : ms} ms for \`${condition.text}\`, in vain.`,
         'Look at the machine: what the flow waits for did not come.',
       ),
     )
