@@ -10,6 +10,7 @@ import { type Running, startLoop } from '../base/running.ts'
 import type { Health, RoomHealth } from '../base/thread.ts'
 import type { SiteEvent } from '../model/event.ts'
 import type { StoreCalls } from '../store/contract.ts'
+import { Precedence } from './precedence.ts'
 import { type RoomEntry, type RoomName, type RoomThread, type SpawnedRoom, spawnRoom } from './room-thread.ts'
 import { startThrift } from './thrift.ts'
 
@@ -81,10 +82,12 @@ class House {
   readonly #data = new Map<string, unknown>()
   readonly #restarts = new Map<string, number>()
   readonly #store: Door<StoreCalls>
+  readonly #precedence: Precedence
 
   constructor(options: DaemonOptions) {
     this.#options = options
     this.#store = createDoor<StoreCalls, Record<never, never>>({}, { name: 'runtime to store', unansweredMax: 100 })
+    this.#precedence = new Precedence(options.log)
   }
 
   get rooms(): Iterable<RoomThread> {
@@ -174,6 +177,7 @@ class House {
     const begun = await Promise.all(
       spawned.map(async ({ name, begin }) => ({ name, room: await begin(this.#data.get(name), doors.get(name) ?? {}) })),
     )
+    this.#precedence.give()
     // Two rooms that died together come back together: who is ready last knows of the other, and connects them.
     const strangers = [...this.#rooms.values()].filter((room) => !known.has(room))
     for (const { name, room } of begun) this.#rooms.set(name, room)

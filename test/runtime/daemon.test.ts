@@ -8,6 +8,7 @@ import { startDaemon } from '../../src/runtime/daemon.ts'
 import { spawnRoom } from '../../src/runtime/room-thread.ts'
 import { keptLog } from '../support/quiet-log.ts'
 import type { MortalData, MortalOrder } from '../support/rooms/mortal-room.ts'
+import { mayRaise, niceByName } from '../support/threads.ts'
 
 const entry = new URL('../support/rooms/mortal-room.ts', import.meta.url)
 const names = ['store', 'north', 'control'] as const
@@ -96,6 +97,18 @@ describe('the daemon', () => {
       expect(metrics).toContainEqual(expect.objectContaining({ name: 'lineside_room_restarts_total', labels: { room }, value: 1 }))
     },
   )
+
+  it('lets control and store go before the others, also a store that was started again', async () => {
+    await using house = await startHouse()
+    const north = niceByName().get('north') ?? 0
+    const urgent = mayRaise ? north - 10 : north
+    expect(['control', 'store'].map((room) => niceByName().get(room))).toEqual([urgent, urgent])
+    house.order({ room: 'store', order: 'die' })
+    await vi.waitFor(async () => expect((await house.daemon.health()).rooms['store']).toEqual({ state: 'up', restarts: 1 }), {
+      timeout: 10_000,
+    })
+    expect(niceByName().get('store')).toBe(urgent)
+  })
 
   it('connects two rooms that died together, whichever is back first', async () => {
     await using house = await startHouse()

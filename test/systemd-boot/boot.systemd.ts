@@ -60,6 +60,22 @@ describe('the service under a real systemd', () => {
     expect([await restarts(), await container.property('Result')]).toEqual([0, 'success'])
   })
 
+  it('lets control and store go before the rest of it, where this systemd may raise the limit for it, and no filter is in the way', {
+    timeout: slow,
+  }, async () => {
+    await expectReady()
+    const pid = await container.property('MainPID')
+    const stats = await container.run('sh', '-c', `cat /proc/${pid}/task/*/stat`)
+    const nice = new Map(
+      stats.split('\n').map((stat) => [/\((.*)\)/.exec(stat)?.[1] ?? '', Number(stat.replace(/^.*\) /, '').split(' ')[16])]),
+    )
+    const limit = Number(/^Max nice priority +(\d+)/m.exec(await container.run('cat', `/proc/${pid}/limits`))?.[1])
+    const urgent = limit >= 30 ? -10 : 0 // a container without CAP_SYS_RESOURCE raises no limit
+    expect(['control', 'store', 'north'].map((name) => nice.get(name))).toEqual([urgent, urgent, 0])
+    const log = await container.run('journalctl', '--unit', 'lineside', '--output', 'cat')
+    expect(log.includes('uv_os_setpriority returned EACCES')).toBe(limit < 30) // of the limit; a filter of system calls says EPERM
+  })
+
   it('keeps its state where it may, for itself alone, and reads secrets that root alone can', { timeout: slow }, async () => {
     await expectReady()
     const state = statSync(join(container.root, 'var/lib/lineside'))
