@@ -38,12 +38,15 @@ function exitCodeOf(error: unknown, terminal: Terminal): number {
     return error.code === 'daemon.unreachable' ? exitCodes.unreachable : exitCodes.no
   }
   const { code, message } = error as { readonly code?: unknown; readonly message?: unknown }
-  const remedy =
-    typeof code === 'string' && code.startsWith('E')
-      ? 'Look at the file, its folder and the disk.'
-      : 'Report this: it is a bug in Lineside.'
-  terminal.error(`${String(message ?? error)}\n    ${remedy}\n`)
+  const [why = ''] = String(message ?? error).split('\n') // below it Node names paths of its own
+  terminal.error(`${why}\n    ${remedyOf(code)}\n`)
   return exitCodes.no
+}
+
+function remedyOf(code: unknown): string {
+  if (typeof code !== 'string') return 'Report this: it is a bug in Lineside.'
+  if (code.endsWith('MODULE_NOT_FOUND')) return 'A part of Lineside is missing. Install it again: `npm ci` in its folder.'
+  return code.startsWith('E') ? 'Look at the file, its folder and the disk.' : 'Report this: it is a bug in Lineside.'
 }
 
 /** Each command loads its own code only when it is called: `check` must not wait for the daemon's libraries. */

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type * as Cel from '@marcbachmann/cel-js'
+import { loadedLibrary } from '../base/library.ts'
 import { type Operators, registerMixedNumbers } from './expression-numbers.ts'
 
 /** Where an expression stands decides what it may look at, beside `tags['…']`. */
@@ -36,7 +37,7 @@ const limits = { maxAstNodes: 500, maxDepth: 40, maxListElements: 100, maxMapEnt
 
 let environments: CelEnvironments | undefined
 
-/** Made with the first expression: the library takes some 4 MB, which a site without any need not spend. */
+/** Made with the first expression: the library takes some 4 MB, which a site without any need not spend. Throws the Fault `install.library`. */
 export function celEnvironments(): CelEnvironments {
   environments ??= makeEnvironments()
   return environments
@@ -52,7 +53,7 @@ export function variablesAt(place: ExpressionPlace | NamedPlace): readonly strin
 }
 
 function makeEnvironments(): CelEnvironments {
-  const { Environment } = createRequire(import.meta.url)('@marcbachmann/cel-js') as typeof Cel
+  const { Environment } = loadedLibrary('cel-js', () => createRequire(import.meta.url)('@marcbachmann/cel-js') as typeof Cel)
   const withVariables = (variables: readonly string[]): Cel.Environment => {
     const made = withMixedNumbers(new Environment({ limits, homogeneousAggregateLiterals: false }))
     made.registerVariable('tags', 'map')

@@ -67,8 +67,9 @@ const kinds: Readonly<Record<string, string>> = { double: 'a number', int: 'a nu
 
 export function compileExpression(text: string, place: ExpressionPlace | NamedPlace, types?: ExpressionTypes): Compiled {
   if (text.length > textLengthMax) return { problem: tooLong(text) }
+  const environments = celEnvironments() // outside: that the library is missing says nothing of the text
   try {
-    const parsed = celEnvironments().of(place).parse(text)
+    const parsed = environments.of(place).parse(text)
     const forbidden = forbiddenUse(parsed.ast)
     if (forbidden) return { problem: forbidden }
     const checked = parsed.check()

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module'
 import type * as Croner from 'croner'
+import { loadedLibrary } from '../base/library.ts'
 import { type FlowTrigger, unsettledAlarm } from '../control/flows/config.ts'
 import { isNumeric, scalarType } from './check-values.ts'
 import { suggestion } from './did-you-mean.ts'
@@ -129,8 +130,8 @@ function isZone(zone: string): boolean {
 /** The library is loaded with the first cron text, and not for sites without. */
 function cronProblem(cron: string, zone: string): string | undefined {
   if (cron.startsWith('@')) return 'Names such as @daily are not understood.'
+  const { Cron } = loadedLibrary('croner', () => createRequire(import.meta.url)('croner') as typeof Croner)
   try {
-    const { Cron } = createRequire(import.meta.url)('croner') as typeof Croner
     const job = new Cron(cron, { paused: true, timezone: zone })
     const hasNext = job.nextRun() !== null
     job.stop()

@@ -1,4 +1,4 @@
-import { type CsvError, type Info, parse } from 'csv-parse/sync'
+import { CsvError, type Info, parse } from 'csv-parse/sync'
 import { stringify } from 'csv-stringify/sync'
 import type { Finding } from './source.ts'
 
@@ -46,7 +46,8 @@ export function readCsv(text: string): CsvReading {
       delimiter,
     }
   } catch (error) {
-    return { line: Number((error as CsvError)['lines'] ?? 1), finding: syntaxFinding(error) }
+    if (!(error instanceof CsvError)) throw error // our own mistake, and not the table's
+    return { line: Number(error['lines'] ?? 1), finding: syntaxFinding(error) }
   }
 }
 
@@ -62,8 +63,8 @@ const tooManyFinding: Finding = {
   remedy: 'Split it between several devices.',
 }
 
-function syntaxFinding(error: unknown): Finding {
-  const message = error instanceof Error ? error.message.slice(0, 300) : String(error)
+function syntaxFinding(error: CsvError): Finding {
+  const message = error.message.slice(0, 300)
   return {
     code: 'csv.syntax',
     message: `The table cannot be read: ${message.replace(/\.$/, '')}.`,

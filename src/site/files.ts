@@ -10,11 +10,20 @@ const filesMax = 1_000
 
 /** Whether there is a folder; why not stands in `problems`. */
 export async function isFolder(path: string, problems: ProblemList): Promise<boolean> {
-  const status = await stat(path).catch(() => undefined)
-  if (status?.isDirectory()) return true
-  const message = `${path} is ${status === undefined ? 'not there' : 'no folder'}.`
-  problems.addAt({ file: '.' }, { code: 'site.no-folder', message, remedy: noSiteRemedy })
-  return false
+  const finding = await stat(path).then(
+    (status) => (status.isDirectory() ? undefined : noFolder(path, 'no folder')),
+    (error: unknown) => whyNoFolder(path, unreadable(path, error)),
+  )
+  if (finding !== undefined) problems.addAt({ file: '.' }, finding)
+  return finding === undefined
+}
+
+function whyNoFolder(path: string, finding: Finding): Finding {
+  return finding.code === 'file.missing' ? noFolder(path, 'not there') : finding
+}
+
+function noFolder(path: string, what: string): Finding {
+  return { code: 'site.no-folder', message: `${path} is ${what}.`, remedy: noSiteRemedy }
 }
 
 /** The text of one file; undefined when it cannot be read, and why stands in `problems`. `file` is relative to `folder`. */
@@ -88,7 +97,8 @@ async function readFolder(path: string, name: string, problems: ProblemList): Pr
   try {
     return await readdir(path, { withFileTypes: true })
   } catch (error) {
-    if (codeOf(error) !== 'ENOENT') problems.addAt({ file: name }, unreadable(name, error))
+    const finding = unreadable(name, error)
+    if (finding.code !== 'file.missing') problems.addAt({ file: name }, finding)
     return []
   }
 }
@@ -117,8 +127,10 @@ function decode(bytes: Buffer, file: string, problems: ProblemList): string | un
   }
 }
 
+/** What the system says of a file. Anything else is our own mistake, and goes on its way. */
 function unreadable(file: string, error: unknown): { code: string; message: string; remedy: string } {
-  const code = codeOf(error)
+  if (!(error instanceof Error && 'code' in error)) throw error
+  const code = String(error.code)
   const known = reasons[code]
   if (known !== undefined) return { code: known.code, message: `${file} ${known.message}.`, remedy: known.remedy }
   return { code: 'file.unreadable', message: `${file} cannot be read (${code}).`, remedy: 'Look at the file and the disk it is on.' }
@@ -129,8 +141,4 @@ const reasons: Readonly<Record<string, { readonly code: string; readonly message
   EACCES: { code: 'file.forbidden', message: 'may not be read', remedy: 'Give the user that runs Lineside the right to read it.' },
   ELOOP: { code: 'file.link-loop', message: 'is a link that leads back to itself', remedy: 'Put the file itself here.' },
   ENOTDIR: { code: 'file.no-folder', message: 'is no folder', remedy: 'Name a folder.' },
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 }

@@ -1,6 +1,9 @@
 import { fork } from 'node:child_process'
-import { Fault } from '../base/fault.ts'
+import { Fault, faultOf, type PlainFault } from '../base/fault.ts'
 import type { LoadedSite } from './load.ts'
+
+/** What the process says. */
+export type LoadMessage = { readonly loaded: LoadedSite } | { readonly fault: PlainFault }
 
 /**
  * Loads a site in a process of its own, which is gone when it is done: the schemas, the YAML parser and the expression checker take some 30 MB that
@@ -14,7 +17,11 @@ export async function loadSiteApart(folder: string): Promise<LoadedSite> {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   })
   const loaded = Promise.withResolvers<LoadedSite>()
-  child.once('message', (message) => loaded.resolve(message as unknown as LoadedSite))
+  child.once('message', (message) => {
+    const said = message as unknown as LoadMessage
+    if ('loaded' in said) loaded.resolve(said.loaded)
+    else loaded.reject(faultOf(said.fault))
+  })
   child.once('error', loaded.reject)
   child.once('exit', (code) => loaded.reject(ended(folder, code)))
   return await loaded.promise

@@ -23,8 +23,8 @@ export async function sitePathOf(folder: string): Promise<string | undefined> {
 
 /** What stands in lineside.yaml; undefined where there is none. */
 async function siteValue(folder: string): Promise<unknown> {
-  const isThere = await stat(join(folder, 'lineside.yaml')).catch(() => undefined)
-  if (isThere === undefined) return undefined
+  const isThere = await stat(join(folder, 'lineside.yaml')).catch((error: NodeJS.ErrnoException) => error.code)
+  if (isThere === 'ENOENT' || isThere === 'ENOTDIR') return undefined
   const problems = new ProblemList()
   const text = await readTextFile(folder, 'lineside.yaml', problems)
   const source = text === undefined ? undefined : parseYamlFile('lineside.yaml', text, problems)
