@@ -15,6 +15,8 @@ export interface Wanted {
   readonly send: readonly string[]
   /** What is kept otherwise than whole and in order; absent: nothing. */
   readonly streams?: { readonly state: readonly string[]; readonly trends: readonly string[] }
+  /** Of Sparkplug, which has no words for messages: none is kept for it, whatever `send` matches. */
+  readonly takesTagsOnly?: boolean
   /** Where the upstream is told of what it will not see; absent: it cannot be told. */
   readonly dropTopic?: string
 }
@@ -52,6 +54,7 @@ const spanMs = 1_000
 /** Starts handing changes to the store, for each upstream on its own: one whose outbox is full and refuses must not hold up the others. */
 export function startOutboxSink(options: OutboxSinkOptions): OutboxSink {
   const targetsByTag = targetsOfTags(options)
+  const messageTakers = Object.fromEntries(Object.entries(options.upstreams).filter(([, { takesTagsOnly }]) => takesTagsOnly !== true))
   const lanes = new Map(Object.keys(options.upstreams).map((upstream) => [upstream, new Lane(upstream, options)]))
   return {
     failure: firstFailure([...lanes.values()]),
@@ -66,7 +69,7 @@ export function startOutboxSink(options: OutboxSinkOptions): OutboxSink {
       }
     },
     acceptMessage: async (topic, payload, key) => {
-      const targets = targetsOf(topic, options.upstreams)
+      const targets = targetsOf(topic, messageTakers)
       if (targets.length === 0) return
       const message = {
         kind: 'message',

@@ -45,7 +45,10 @@ export function roomData(site: Site): Readonly<Record<RoomName, unknown>> {
     devices: site.devices,
     tags: site.tags,
     flows: site.flows,
-    upstreams: mapValues(site.upstreams, ({ send, streams, format }, name) => ({ send, streams, ...tellingOf(site, { name, format }) })),
+    upstreams: mapValues(site.upstreams, ({ send, streams, format }, name) => ({
+      ...{ send, streams, takesTagsOnly: format === 'sparkplug' },
+      ...tellingOf(site, { name, format }),
+    })),
     routes: site.routes,
     services: site.services,
     history: { tags: history.tags },

@@ -75,3 +75,25 @@ describe('values for which the disk has no room', () => {
 function waitingOf(sink: ReturnType<typeof startOutboxSink>): number {
   return sink.metrics().find(({ name }) => name === 'lineside_outbox_waiting_for_disk')?.value ?? 0
 }
+
+describe('an upstream that takes tags only', () => {
+  it('is given no message, though its filters match; one beside it that takes all is', async () => {
+    const accepted: OutgoingMessage[] = []
+    await using sink = startOutboxSink({
+      site: 'acme',
+      tags: [{ id: asTagId('press/speed'), device: 'press', path: 'speed', scan: 'normal', type: 'f64' }],
+      upstreams: { scada: { send: ['#'], takesTagsOnly: true }, plant: { send: ['#'] } },
+      accept: async (rows) => void accepted.push(...rows),
+      clock: startManualClock(),
+      log: keptLog(),
+    })
+    await sink.acceptMessage('lineside/edge/events/device.lost', '{}')
+    sink.take([{ tag: asTagIndex(0), sample: { value: 1, quality: 'good', sourceMs: epochMs(1), receivedMs: epochMs(1) } }])
+    await vi.waitFor(() => expect(accepted.length).toBeGreaterThanOrEqual(3))
+    expect(accepted.map(({ upstream, kind }) => `${upstream} ${kind}`).toSorted()).toEqual([
+      'plant message',
+      'plant sample',
+      'scada sample',
+    ])
+  })
+})
