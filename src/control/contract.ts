@@ -93,7 +93,7 @@ export interface BatchRoad {
 /** What north may ask of the flows. All of it is journalled with who asked. */
 export interface FlowCalls {
   flows(ask: null): readonly FlowRow[]
-  /** Answered when the run will survive a power cut. */
+  /** Answered when the run will survive a power cut; a journal that takes nothing is waited for, but not by whoever asked (`flow.not-kept-yet`). */
   startFlow(ask: StartAsk): { readonly run: string }
   /** Those that have not ended, oldest first; then those that have, newest first. */
   runs(ask: RunsQuery): readonly RunInfo[]

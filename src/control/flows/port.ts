@@ -1,7 +1,7 @@
-import { isoTime } from '../../base/clock.ts'
+import { type Clock, isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { roleAllows } from '../../model/tag.ts'
-import type { FlowCalls, FlowRow, RunDetail, RunInfo, RunsQuery, StartAsk } from '../contract.ts'
+import type { FlowCalls, FlowRow, RunDetail, RunInfo, RunsQuery, StartAsk, SteerAsk } from '../contract.ts'
 import type { AllFlows, OneFlow } from './all-flows.ts'
 import { pipelineInfo } from './pipeline.ts'
 import type { FlowsOptions } from './ports.ts'
@@ -12,6 +12,8 @@ import { steer } from './steering.ts'
 export type FlowPort = { readonly [Name in keyof FlowCalls]: (ask: Parameters<FlowCalls[Name]>[0]) => Promise<ReturnType<FlowCalls[Name]>> }
 
 const rowsMax = 1_000
+/** Whoever asks waits no longer than this for a disk that takes nothing; what was asked goes on waiting for it. */
+const patienceMs = 10_000
 
 /** What people and programs may do with flows and runs. */
 export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
@@ -22,7 +24,7 @@ export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
       const { event } = ask
       if (event !== undefined) return await flows.replay({ ...ask, event })
       const { run, kept } = flows.startFlow(ask.flow, ask.input, startTrigger(ask, flows, isoTime(clock.now())))
-      await kept
+      await soon(kept, { clock, late: () => notBegunYet(run) })
       return { run }
     },
     runs: (ask) => listRuns(ask, flows, options),
@@ -33,8 +35,34 @@ export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
       return detailOf(live === undefined ? keptInfo(kept) : infoOf(live), kept)
     },
     pipeline: () => pipelineInfo(flows, options),
-    steerRun: (ask) => steer(ask, { runs: flows.runs, store, clock, compiled: (definition) => flows.compiled(definition) }),
+    steerRun: (ask) =>
+      soon(steer(ask, { runs: flows.runs, store, clock, compiled: (definition) => flows.compiled(definition) }), {
+        clock,
+        late: () => notObeyedYet(ask),
+      }),
   }
+}
+
+/** What `kept` gives, or the fault when it is late: it is not given up, only not waited for. */
+async function soon<Answer>(
+  kept: Promise<Answer>,
+  { clock, late }: { readonly clock: Clock; readonly late: () => Fault },
+): Promise<Answer> {
+  const limit = Promise.withResolvers<never>()
+  using _timer = clock.after(patienceMs, () => limit.reject(late()))
+  return await Promise.race([kept, limit.promise])
+}
+
+function notBegunYet(run: string): Fault {
+  return new Fault('flow.not-kept-yet', `Run ${run} has not begun: the journal takes nothing at the moment. It begins once it does.`, {
+    remedy: `Look at the disk. Do not start it again; \`lineside runs ${run}\` shows it once it has begun.`,
+  })
+}
+
+function notObeyedYet({ run, act }: SteerAsk): Fault {
+  return new Fault('flow.not-kept-yet', `The journal takes nothing at the moment: run ${run} hears "${act}" once it does.`, {
+    remedy: 'Look at the disk. Do not say it again.',
+  })
 }
 
 function startTrigger({ flow, by, input }: StartAsk, flows: AllFlows, time: string): Readonly<Record<string, unknown>> {

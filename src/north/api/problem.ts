@@ -42,6 +42,7 @@ const statusByCode: Readonly<Record<string, number>> = {
   'flow.unknown': 404,
   'flow.run-unknown': 404,
   'flow.not-now': 409,
+  'flow.not-kept-yet': 503,
 }
 
 export interface Explanation {

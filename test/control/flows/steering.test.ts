@@ -84,3 +84,30 @@ describe('a run that asks whether a write was done', () => {
     expect([await house.states('fill'), house.writes]).toEqual([['completed'], ['plc/valve true', 'plc/pump true']])
   })
 })
+
+describe('a disk that takes nothing', () => {
+  it('keeps nobody waiting who starts a flow or says something to a run, and what was asked is done once, when it takes again', async () => {
+    const started = [{ kind: 'start', role: 'operator' }] as const
+    const fill = flowOf(chain(write('plc/valve', true), { id: 'rest', kind: 'wait', forMs: 3_600_000 }), { flow: 'fill', on: started })
+    const drain = flowOf(chain(write('plc/pump', true)), { flow: 'drain', on: started })
+    await using house = await House.start({ flows: [fill, drain], tags: { 'plc/valve': false, 'plc/pump': false } })
+    const { run: first } = await house.flows.calls.startFlow({ flow: 'fill', by })
+    await house.settled()
+    const disk = Promise.withResolvers<void>()
+    house.held = disk.promise
+    const answers = Promise.allSettled([
+      house.flows.calls.startFlow({ flow: 'drain', by }),
+      house.flows.calls.steerRun({ run: first, act: 'pause', by }),
+    ])
+    await house.clock.advance(10_000)
+    const late = { code: 'flow.not-kept-yet' }
+    expect(await answers).toMatchObject([{ reason: late }, { reason: late }])
+    expect(house.writes).toEqual(['plc/valve true'])
+    disk.resolve()
+    house.held = undefined
+    await house.settled()
+    expect(house.writes).toEqual(['plc/valve true', 'plc/pump true'])
+    expect(await house.states('drain')).toEqual(['completed'])
+    expect(await house.flows.calls.runs({ state: 'open', rowsMax: 10 })).toMatchObject([{ run: first, state: 'paused' }])
+  })
+})
