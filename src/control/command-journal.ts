@@ -3,6 +3,7 @@ import type { Metric } from '../base/metric.ts'
 import type { Command } from '../model/command.ts'
 import type { SiteEvent } from '../model/event.ts'
 import { jsonValue } from '../model/payload.ts'
+import { RefusalPace, refusedValue } from '../model/refused-command.ts'
 import type { Ending, Errand } from './errand.ts'
 
 export interface CommandJournalOptions {
@@ -13,16 +14,10 @@ export interface CommandJournalOptions {
   readonly clock: Clock
 }
 
-/** Refusals a second that are journalled: a client that asks in a loop for what it may not must not push everything else out of the journal. */
-const refusalsPerSecondMax = 10
-
 /** What the road tells of its commands: asked before anything is sent, and how each ended before its asker hears it. */
 export class CommandJournal {
   readonly #options: CommandJournalOptions
-  #secondFrom = Number.NEGATIVE_INFINITY
-  #inSecond = 0
-  #untold = 0
-  #unrecorded = 0
+  readonly #refusals = new RefusalPace()
 
   constructor(options: CommandJournalOptions) {
     this.#options = options
@@ -37,10 +32,12 @@ export class CommandJournal {
   async ended(errand: Errand): Promise<void> {
     const { command, ending, stage, replyLost } = errand
     if (ending === undefined) return
-    const extra = this.#extraOf(ending, stage === 'new')
-    if (extra === undefined) return
+    const wasRefusedAtOnce = ending.status === 'refused' && stage === 'new'
+    const extra = wasRefusedAtOnce ? this.#refusals.next(this.#options.clock.elapsed()) : {}
+    if (extra === undefined) return // one too many, which the next one tells of
+    const wished = wasRefusedAtOnce ? refusedValue(command.value) : {}
     const lost = replyLost === undefined ? {} : { replyLost: replyLost.code }
-    await this.#record(`command.${ending.status}`, command, { ...endData(command, ending), ...lost, ...extra })
+    await this.#record(`command.${ending.status}`, command, { ...endData(command, ending), ...wished, ...lost, ...extra })
   }
 
   /** What became of a command that an earlier life of the gateway had asked for. */
@@ -49,27 +46,8 @@ export class CommandJournal {
   }
 
   metrics(): readonly Metric[] {
-    const help = 'Refused writes that were answered, but not journalled one by one: too many a second.'
-    return [{ name: 'lineside_commands_unrecorded_total', help, type: 'counter', value: this.#unrecorded }]
-  }
-
-  /** undefined: one refusal too many in this second, which the next one tells of. */
-  #extraOf({ status }: Ending, wasNeverAsked: boolean): Readonly<Record<string, unknown>> | undefined {
-    if (status !== 'refused' || !wasNeverAsked) return {}
-    const now = this.#options.clock.elapsed()
-    if (now - this.#secondFrom >= 1_000) {
-      this.#secondFrom = now
-      this.#inSecond = 0
-    }
-    this.#inSecond += 1
-    if (this.#inSecond > refusalsPerSecondMax) {
-      this.#untold += 1
-      this.#unrecorded += 1
-      return undefined
-    }
-    const untold = this.#untold
-    this.#untold = 0
-    return untold === 0 ? {} : { unrecordedBefore: untold }
+    const help = 'Refused writes that were answered, but not journalled one by one: too many a second or an hour.'
+    return [{ name: 'lineside_commands_unrecorded_total', help, type: 'counter', value: this.#refusals.unrecorded }]
   }
 
   async #record(type: string, command: Command, data: Readonly<Record<string, unknown>>): Promise<void> {

@@ -63,7 +63,9 @@ async function rememberPast({ road, events, clock, table }: RecoveryOptions): Pr
   // Of what is older than the oldest row of a full answer nobody can tell any more how it ended, and it has.
   const known = Math.max(...ended.map((rows) => (rows.length < endedRowsMax ? 0 : (rows.at(-1)?.id ?? 0))))
   const endings = new Map<string, JournalRow>()
-  for (const row of ended.flat().toSorted((one, other) => one.id - other.id)) endings.set(keyOf(row), row)
+  // A refusal of what was never asked for ends nothing: its id may be that of another wish.
+  const endRows = ended.flat().filter(({ data }) => data['asked'] !== false)
+  for (const row of endRows.toSorted((one, other) => one.id - other.id)) endings.set(keyOf(row), row)
   const open: OpenCommand[] = []
   for (const row of asked.toReversed()) {
     const command = commandOf(row, table)

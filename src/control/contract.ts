@@ -6,6 +6,7 @@ import type { DeviceStatus } from '../model/device.ts'
 import type { SiteEvent } from '../model/event.ts'
 import type { DeadLetterOrder } from '../model/journal.ts'
 import type { PackedChanges } from '../model/packed-changes.ts'
+import type { RefusedCommand } from '../model/refused-command.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { Role, TagId, TagIndex, TagMeta } from '../model/tag.ts'
 import type { RunState } from '../store/contract.ts'
@@ -80,12 +81,17 @@ export interface LiveTags {
 }
 
 /** The way down for north's parts. Never rejects: what goes wrong is in the result. */
-export interface CommandRoad {
+export interface CommandRoad extends Refusing {
   write(command: Command): Promise<CommandResult>
 }
 
+interface Refusing {
+  /** A door has said no to a wish, and the road will not hear of it: for the journal, which holds all refusals. */
+  noteRefused(refused: RefusedCommand): void
+}
+
 /** The same for many at once. */
-export interface BatchRoad {
+export interface BatchRoad extends Refusing {
   /** One result for each command, in order. */
   writeAll(batch: CommandBatch): Promise<readonly CommandResult[]>
 }

@@ -64,7 +64,7 @@ export interface ControlPorts {
 }
 
 export interface Control extends Running {
-  readonly calls: CommandPort & BatchRoad & RouteCalls & FlowPort & { record(event: SiteEvent): Promise<void> }
+  readonly calls: Pick<CommandPort & BatchRoad, 'write' | 'writeAll'> & RouteCalls & FlowPort & { record(event: SiteEvent): Promise<void> }
   metrics(): readonly Metric[]
 }
 

@@ -2,14 +2,12 @@ import { dirname, join } from 'node:path'
 import type { Chance } from '../base/chance.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Door } from '../base/door.ts'
-import { plainFault } from '../base/fault.ts'
 import type { Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
 import { firstFailure, type Running } from '../base/running.ts'
 import type { RuntimeCalls } from '../base/thread.ts'
-import type { BatchRoad, CommandRoad, ControlCalls, LocalMessage } from '../control/contract.ts'
+import type { CommandRoad, ControlCalls, LocalMessage } from '../control/contract.ts'
 import type { AnonymousVisitors } from '../model/anonymous.ts'
-import type { Command, CommandBatch, CommandResult } from '../model/command.ts'
 import type { DeviceStatus } from '../model/device.ts'
 import type { SiteEvent } from '../model/event.ts'
 import type { ChangeBatch } from '../model/sample.ts'
@@ -26,6 +24,7 @@ import type { SessionStore } from './broker/session-keeper.ts'
 import type { SparkplugHost, SparkplugHostOptions } from './broker/sparkplug/host.ts'
 import type { TapOptions } from './broker/taps.ts'
 import { startTagTopics } from './broker/topics.ts'
+import { commandRoad } from './command-road.ts'
 import { DoorEvents } from './door-events.ts'
 import { FirstValues } from './first-values.ts'
 import { FlowTopics } from './flow-topics.ts'
@@ -82,9 +81,9 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
   const { clock, log, runtime } = ports
   const tags = new LiveTagsCopy(data.tags)
   const statuses = new Map<string, DeviceStatus>()
-  const commands = commandRoad(ports)
   const events = parts.use(new DoorEvents(ports))
   const told = { clock, log, record: (event: SiteEvent): void => events.record(event) }
+  const commands = commandRoad({ ...ports, ...told })
   const access = parts.use(startAccess({ stateFolder: dirname(data.stateFolder), gateway: data, ...told }))
   const broker = parts.use(await openBroker(data, { ports, access, ...told }))
   parts.use(new FlowTopics({ ...data, ...ports, broker })) // before those whose prefix holds its own
@@ -123,7 +122,7 @@ export async function startNorth(data: NorthData, ports: NorthPorts): Promise<No
     devices: (rows) => takeStatuses(rows, statuses, [topics, upstreams, ...(first === undefined ? [] : [first])]),
     publish: broker.publish,
     accepted: () => upstreams.accepted(),
-    metrics: () => metricsOf([access, events, broker, topics, host, api, upstreams, opcua]),
+    metrics: () => metricsOf([access, events, commands, broker, topics, host, api, upstreams, opcua]),
     [Symbol.asyncDispose]: () => started.disposeAsync(),
   }
 }
@@ -266,34 +265,4 @@ async function openOpcuaServer(
     log,
     stateFolder: join(data.stateFolder, 'opcua'),
   })
-}
-
-/** The way down to control. When control cannot be asked, nothing was sent to the plant: that is a refusal, except when the answer was lost on the way. */
-function commandRoad({ control, clock }: NorthPorts): CommandRoad & BatchRoad {
-  const ask = async <Answer>(commands: readonly Command[], call: () => Promise<Answer>, lost: (results: CommandResult[]) => Answer) => {
-    const started = clock.elapsed()
-    const wasOpen = control.isOpen
-    try {
-      return await call()
-    } catch (error) {
-      const { code, message, remedy } = plainFault(error)
-      const status = wasOpen && code !== 'door.busy' ? 'unknown' : 'refused'
-      const tookMs = Math.round(clock.elapsed() - started)
-      return lost(commands.map(({ id }): CommandResult => ({ id, status, code, message, remedy, tookMs })))
-    }
-  }
-  return {
-    write: (command) =>
-      ask(
-        [command],
-        () => control.call('write', command),
-        ([result]) => result as CommandResult,
-      ),
-    writeAll: (batch: CommandBatch) =>
-      ask<readonly CommandResult[]>(
-        batch.commands,
-        () => control.call('writeAll', batch),
-        (results) => results,
-      ),
-  }
 }

@@ -115,6 +115,7 @@ function receivingPorts(
   return {
     publish: broker.publish,
     write: (command) => commands.write(command),
+    noteRefused: (refused) => commands.noteRefused(refused),
     findTag: (id) => {
       const place = live.find(asTagId(id))
       return place === undefined ? undefined : live.metas[place]

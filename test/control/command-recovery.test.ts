@@ -122,6 +122,16 @@ describe('a command that ended before the gateway did', () => {
     expect(plant.written).toEqual([120])
   })
 
+  it('is not forgotten where its id was refused for another wish since', async () => {
+    const { ask, plant } = await startAgain([
+      ['asked', {}],
+      ['done', {}],
+      ['refused', { value: 7, code: 'command.id-reused', asked: false }],
+    ])
+    expect(await ask({ id: 'old' })).toMatchObject({ status: 'done' })
+    expect(plant.written).toEqual([])
+  })
+
   it('does not hide that the same id was asked for once more', async () => {
     const { journal, clock } = await startAgain([
       ['asked', {}],

@@ -449,6 +449,30 @@ describe('a flood of commands', () => {
   })
 })
 
+describe('a flood of refusals', () => {
+  it('that does not end leaves the journal a thousand of them an hour, and says how many there were', async () => {
+    const { ask, journal, clock, road } = startRoad({ max: 1 })
+    const seconds = 200
+    for (let second = 0; second < seconds; second += 1) {
+      for (let count = 0; count < 20; count += 1) await ask()
+      await clock.advance(1_000)
+    }
+    expect(journal).toHaveLength(1_000)
+    await clock.advance(3_600_000)
+    await ask()
+    const untold = journal.reduce((sum, { data }) => sum + Number(data['unrecordedBefore'] ?? 0), 0)
+    expect(journal.length + untold).toBe(seconds * 20 + 1)
+    expect(road.metrics()).toContainEqual(expect.objectContaining({ name: 'lineside_commands_unrecorded_total', value: untold }))
+  })
+
+  it('of large values holds the beginning of each', async () => {
+    const { ask, journal } = startRoad()
+    await ask({ value: 'x'.repeat(60_000) })
+    expect(journal).toMatchObject([{ type: 'command.refused', data: { isValueCut: true, asked: false } }])
+    expect(JSON.stringify(journal).length).toBeLessThan(2_000)
+  })
+})
+
 describe('a refusal of what was journalled as asked', () => {
   it('is journalled however many refusals there are, or it would look as if it were still under way', async () => {
     const { ask, journal, store, clock } = startRoad({ max: 1, ratePerSecondMax: 100 })

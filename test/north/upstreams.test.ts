@@ -37,7 +37,7 @@ describe('the upstreams of a gateway', () => {
         clock: systemClock,
       },
       live: new LiveTagsCopy([tagMeta('press/setpoint', { write: writable })]),
-      commands: { write: async ({ id, value }) => ({ id, status: 'done', value, tookMs: 3 }) },
+      commands: { write: async ({ id, value }) => ({ id, status: 'done', value, tookMs: 3 }), noteRefused: () => {} },
       broker: { port: 0, tlsPort: undefined, publish: async () => {} },
       chance: () => 0,
       log: keptLog(),

@@ -45,8 +45,15 @@ export async function answerWrites({ body, by, mayWrite, tags, commands }: Write
   const asked = parseBody(body)
   const isBatch = typeof asked === 'object' && asked !== null && 'writes' in asked
   const { writes, together } = isBatch ? parsed(batchSchema, asked) : { writes: [parsed(writeSchema, asked)], together: false }
-  const forbidden = writes.find(({ tag }) => !mayWrite(tag))
-  if (forbidden !== undefined) throw notToWrite(by.name, forbidden.tag)
+  const forbidden = writes.filter(({ tag }) => !mayWrite(tag))
+  const [first] = forbidden
+  if (first !== undefined) {
+    for (const { id, tag, value } of forbidden) {
+      const { code, message, remedy } = notToWrite(by.name, tag)
+      commands.noteRefused({ ...(id === undefined ? {} : { id }), tag, value, by, code, message, remedy })
+    }
+    throw notToWrite(by.name, first.tag)
+  }
   const batch: CommandBatch = { commands: writes.map((write) => commandOf(write, { by, tags })), isTogether: together }
   const results = await commands.writeAll(batch)
   const rows = results.map((result, place) => resultRow(batch.commands[place], result))

@@ -13,7 +13,7 @@ import { Acceptance } from './acceptance.ts'
 import { Clients } from './clients.ts'
 import type { MqttConfig } from './config.ts'
 import type { ConnectedClient } from './connected-client.ts'
-import type { DoorKeeper, Receive } from './door-keeper.ts'
+import type { DoorKeeper, Receive, ReceivedMessage } from './door-keeper.ts'
 import { openDoors } from './doors.ts'
 import { Doorway } from './doorway.ts'
 import { Incidents, incidentKinds } from './incidents.ts'
@@ -37,8 +37,8 @@ export interface Broker extends Running {
   publish(messages: readonly LocalMessage[]): Promise<void>
   /** Serves current values as retained topics; the answer is to be called with the places that changed. */
   serveValues(source: ValueSource): (places: Iterable<number>) => void
-  /** No client may publish under `prefix`, except what `receive` takes. */
-  own(prefix: string, receive: Receive): Disposable
+  /** No client may publish under `prefix`, except what `receive` takes; `forbidden` hears of what somebody's own rules do not let him. */
+  own(prefix: string, receive: Receive, forbidden?: (message: ReceivedMessage) => void): Disposable
   /** Calls back with every message below `prefix` that has been published, wills and our own among them; must not block. */
   watch(prefix: string, listener: (topic: string, payload: Uint8Array) => void): Disposable
   metrics(): readonly Metric[]
@@ -242,7 +242,7 @@ function publishing({
       clients.serve(values)
       return (places) => values.changed(places)
     },
-    own: (prefix, receive) => clients.own(prefix, receive),
+    own: (prefix, receive, forbidden) => clients.own({ prefix, receive, forbidden }),
     watch: (prefix, listener) => watch(aedes, prefix, listener),
     metrics: () => [
       ...clients.metrics(),

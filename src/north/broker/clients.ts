@@ -10,13 +10,13 @@ import { watchBreaches } from './breaches.ts'
 import type { MqttConfig } from './config.ts'
 import { ConnectedClient } from './connected-client.ts'
 import { Delivery } from './delivery.ts'
-import type { DoorKeeper, Receive } from './door-keeper.ts'
+import type { DoorKeeper } from './door-keeper.ts'
 import type { Doorway } from './doorway.ts'
 import { Entry } from './entry.ts'
 import { type Incidents, incidentKinds } from './incidents.ts'
 import { Lanes } from './lanes.ts'
 import { isOffered } from './offered.ts'
-import { Ownership } from './ownership.ts'
+import { type Owner, Ownership } from './ownership.ts'
 import type { Persistence } from './persistence.ts'
 import type { PublishBytes } from './publish-bytes.ts'
 import type { Router } from './router.ts'
@@ -126,8 +126,8 @@ export class Clients {
     watchBreaches(aedes, { ...this.#options, find: (client) => this.#known.get(client) })
   }
 
-  own(prefix: string, receive: Receive): Disposable {
-    return this.#ownership.own(prefix, receive)
+  own(owner: Owner): Disposable {
+    return this.#ownership.own(owner)
   }
 
   /** To a client without a session. */

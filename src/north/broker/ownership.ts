@@ -1,11 +1,13 @@
 import { isPublishable } from '../../model/topic.ts'
 import type { Message } from './aedes-client.ts'
 import type { ConnectedClient } from './connected-client.ts'
-import type { Receive } from './door-keeper.ts'
+import type { Receive, ReceivedMessage } from './door-keeper.ts'
 
 export interface Owner {
   readonly prefix: string
   readonly receive: Receive
+  /** What somebody has published whose own rules do not let him: it goes nowhere. */
+  readonly forbidden?: ((message: ReceivedMessage) => void) | undefined
 }
 
 /** Whose topics are whose, and who may publish where. */
@@ -18,8 +20,7 @@ export class Ownership {
     return this.#generation
   }
 
-  own(prefix: string, receive: Receive): Disposable {
-    const owner = { prefix, receive }
+  own(owner: Owner): Disposable {
     this.#owners.push(owner)
     this.#owners.sort((one, other) => other.prefix.length - one.prefix.length) // the nearest owner counts
     this.#generation += 1
@@ -38,8 +39,11 @@ export class Ownership {
     if (owner === undefined) return this.isOpen(client, topic) ? 'passOn' : 'discard'
     if (!isPublishable(topic)) return 'discard'
     const { role, rights } = client.admission
-    if (client.aedes.closed || !client.isIntroduced || (rights.hasOwnWriteRules && !rights.mayWrite(topic))) return 'discard'
-    return owner.receive({ topic, payload: Buffer.from(payload), by: { name: client.name, role } }) // which tells who may not, and why
+    if (client.aedes.closed || !client.isIntroduced) return 'discard'
+    const message = { topic, payload: Buffer.from(payload), by: { name: client.name, role } }
+    if (!rights.hasOwnWriteRules || rights.mayWrite(topic)) return owner.receive(message) // which tells who may not, and why
+    owner.forbidden?.(message)
+    return 'discard'
   }
 
   /** Whether the topic is nobody's, and this client may publish there. */

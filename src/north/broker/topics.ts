@@ -7,7 +7,8 @@ import type { CommandRoad, LiveTags, LocalMessage } from '../../control/contract
 import type { CommandResult } from '../../model/command.ts'
 import type { DeviceStatus } from '../../model/device.ts'
 import { jsonValue, samplePayload } from '../../model/payload.ts'
-import { asTagId, asTagIndex, roleAllows, type TagMeta } from '../../model/tag.ts'
+import type { RefusedCommand } from '../../model/refused-command.ts'
+import { asTagId, asTagIndex, roleAllows, type TagMeta, type TagValue } from '../../model/tag.ts'
 import { matchesFilter } from '../../model/topic.ts'
 import type { Broker } from './broker.ts'
 import type { ReceivedMessage } from './door-keeper.ts'
@@ -47,7 +48,13 @@ export async function startTagTopics(options: TagTopicsOptions): Promise<TagTopi
   })
   stop.use(tags.onChanges((batch) => changed(batch.map(({ tag }) => tag))))
   const writes = new Writes(options)
-  stop.use(broker.own(`${site}/`, (message) => writes.receive(message)))
+  stop.use(
+    broker.own(
+      `${site}/`,
+      (message) => writes.receive(message),
+      (message) => writes.forbid(message),
+    ),
+  )
   stop.use(broker.own(`lineside/${node}/`, () => 'discard'))
   const say = (message: LocalMessage): Promise<void> => broker.publish([message])
   const mention = (messages: readonly LocalMessage[]): void => {
@@ -81,9 +88,15 @@ function retained(topic: string, payload: string): LocalMessage {
   return { topic, payload, qos: 1, isRetained: true }
 }
 
-function noSuchTag(id: string): Omit<CommandResult, 'id'> {
+function noSuchTag(id: string): Fault {
   const remedy = 'Check the name: it is DEVICE/TAG, as in the device files.'
-  return { status: 'refused', code: 'command.tag-unknown', message: `There is no tag ${id}.`, remedy, tookMs: 0 }
+  return new Fault('command.tag-unknown', `There is no tag ${id.slice(0, 200)}.`, { remedy })
+}
+
+function notToWrite(name: string, tag: string): Fault {
+  return new Fault('access.write', `The rules of "${name}" do not let him write ${tag.slice(0, 200)}; nothing was written.`, {
+    remedy: 'Ask an admin for a rule (`lineside user add NAME --write FILTER`) that covers the topic …/set of this tag.',
+  })
 }
 
 /** The way of `…/set` through the command road to `…/set/result`. */
@@ -104,11 +117,18 @@ class Writes {
     const tag = tags.find(asTagId(id))
     const meta = tag === undefined ? undefined : tags.metas[tag]
     if (meta === undefined) {
-      void this.#tell(message, { id: randomUUID(), ...noSuchTag(id) })
+      void this.#tell(message, this.#refuse({ id: randomUUID(), tag: id, by: message.by }, noSuchTag(id)))
       return 'discard'
     }
     void this.#answer(message, meta)
     return 'passOn'
+  }
+
+  /** The client hears nothing, as with every topic that is not his; the journal does. */
+  forbid({ topic, by }: ReceivedMessage): void {
+    if (!topic.endsWith(setSuffix)) return
+    const tag = topic.slice(this.#options.site.length + 1, -setSuffix.length)
+    this.#refuse({ id: randomUUID(), tag, by }, notToWrite(by.name, tag))
   }
 
   /** What a flow or a route begins with, where it is nobody's value. */
@@ -148,21 +168,31 @@ class Writes {
 
   async #result({ payload, by }: ReceivedMessage, meta: TagMeta): Promise<CommandResult> {
     let id: string = randomUUID()
+    let value: TagValue | undefined
     try {
       const { parseWish } = await import('./set.ts') // brings zod along, 10 MB that a gateway nobody writes to by MQTT does not need
       const wish = parseWish(payload, meta)
       id = wish.id ?? id
+      value = wish.value
       this.#check(by, meta)
       return await this.#write({ wish, id, by, meta })
     } catch (error) {
-      this.#refused += 1
-      const { code, message, remedy } = plainFault(error)
-      if (code === 'internal') this.#options.log.error('A write over MQTT ended in a bug.', { tag: meta.id, ...errorFields(error) })
-      return { id, status: 'refused', code, message, remedy, tookMs: 0 }
+      if (!(error instanceof Fault)) this.#options.log.error('A write over MQTT ended in a bug.', { tag: meta.id, ...errorFields(error) })
+      return this.#refuse({ id, tag: meta.id, ...(value === undefined ? {} : { value }), by }, error)
     }
   }
 
-  /** What needs no journal: a flood of it must not fill one. */
+  #refuse(
+    wish: Pick<RefusedCommand, 'tag' | 'value'> & Pick<ReceivedMessage, 'by'> & { readonly id: string },
+    error: unknown,
+  ): CommandResult {
+    const { code, message, remedy } = plainFault(error)
+    this.#refused += 1
+    this.#options.commands.noteRefused({ ...wish, by: { road: 'mqtt', ...wish.by }, code, message, remedy })
+    return { id: wish.id, status: 'refused', code, message, remedy, tookMs: 0 }
+  }
+
+  /** What control need not be asked for: a flood of it must not reach it. */
   #check(by: ReceivedMessage['by'], meta: TagMeta): void {
     if (!roleAllows(by.role, meta.write?.role ?? 'operator')) {
       throw new Fault(

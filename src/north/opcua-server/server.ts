@@ -136,7 +136,11 @@ class LiveServer implements OpcuaServer {
       const meta = tags.metas[place]
       if (meta?.write !== undefined) {
         const askerOf = (session: object | undefined, tag: string) => this.#sessions.askerOf(session, tag)
-        bindWrites(variable, meta, { commands, log, askerOf, onResult: (status) => this.#count(status) })
+        bindWrites(variable, meta, {
+          ...{ commands, log, askerOf },
+          whoIs: (session) => this.#sessions.whoIs(session),
+          onResult: (status) => this.#count(status),
+        })
       }
       this.#show(asTagIndex(place))
     }

@@ -95,6 +95,12 @@ export class Sessions {
     return this.#askerFor(session, `${this.#site}/${tag}/set`)
   }
 
+  /** Whoever asks, for the journal. */
+  whoIs(session: object | undefined): Asker {
+    const visitor = session === undefined ? undefined : this.#visitors.get(session as Session)
+    return visitor?.asker ?? { road: 'opcua', name: 'somebody', role: 'viewer' }
+  }
+
   /** Who starts this flow; undefined for a session that was never let in, or may not start it by its own rules. */
   starterOf(session: object | undefined, flow: string): Asker | undefined {
     return this.#askerFor(session, `lineside/${this.#node}/flows/${flow}/start`)

@@ -13,6 +13,8 @@ export interface WriteOptions {
   readonly log: Log
   /** undefined for a session that was never let in, or may not write this tag. */
   readonly askerOf: (session: object | undefined, tag: string) => Asker | undefined
+  /** Who that is, whatever he may do. */
+  readonly whoIs: (session: object | undefined) => Asker
   readonly onResult: (status: CommandResult['status']) => void
 }
 
@@ -41,11 +43,12 @@ export function bindWrites(variable: TagVariable, meta: TagMeta, options: WriteO
   const writeValue = (context: WriteContext | null, data: WrittenValue, ...rest: readonly unknown[]): void => {
     const callback = rest.at(-1) as WriteCallback
     const range = rest.length > 1 ? (rest[0] as { isEmpty?(): boolean } | string | null) : null
+    const write = { data, asker: options.askerOf(context?.session, meta.id), by: options.whoIs(context?.session), options }
     if (hasRange(range) || claimsToKnow(data)) {
-      callback(null, StatusCodes.BadWriteNotSupported)
+      callback(null, refuse(meta, write, 'write-not-supported'))
       return
     }
-    answer(variable, meta, { data, asker: options.askerOf(context?.session, meta.id), options }).then(
+    answer(variable, meta, write).then(
       (status) => callback(null, status),
       (error: unknown) => {
         options.log.error('A write of an OPC UA client ended in a bug.', { tag: meta.id, error: String(error) })
@@ -79,15 +82,45 @@ function isSet(time: Time | null | undefined): boolean {
 interface Write {
   readonly data: WrittenValue
   readonly asker: Asker | undefined
+  readonly by: Asker
   readonly options: WriteOptions
 }
 
-async function answer(variable: TagVariable, meta: TagMeta, { data, asker, options }: Write): Promise<StatusCode> {
-  if (asker === undefined) return StatusCodes.BadUserAccessDenied
+/** What the road need not be asked for, as its client and the journal hear of it. */
+const refusals = {
+  'access.write': {
+    status: StatusCodes.BadUserAccessDenied,
+    why: 'may not be written by this user',
+    remedy: 'Ask an admin for a rule (`lineside user add NAME --write FILTER`) that covers the topic …/set of this tag.',
+  },
+  'command.type': {
+    status: StatusCodes.BadTypeMismatch,
+    why: 'takes a value of another type',
+    remedy: 'Write a value of the data type that the node shows.',
+  },
+  'write-not-supported': {
+    status: StatusCodes.BadWriteNotSupported,
+    why: 'is written whole, and without a status or time of its own',
+    remedy: 'Write the value alone, without an index range.',
+  },
+} as const
+
+function refuse(meta: TagMeta, { data, by, options }: Omit<Write, 'asker'>, reason: keyof typeof refusals): StatusCode {
+  const { status, why, remedy } = refusals[reason]
+  const code = reason === 'write-not-supported' ? 'opcua.write-not-supported' : reason
+  const value = data.value === undefined || data.value === null ? undefined : tagValueOf(data.value)
+  const wish = { tag: meta.id, ...(value === undefined ? {} : { value }), by }
+  options.commands.noteRefused({ ...wish, code, message: `${meta.id} ${why}.`, remedy })
+  options.onResult('refused')
+  return status
+}
+
+async function answer(variable: TagVariable, meta: TagMeta, write: Write): Promise<StatusCode> {
+  const { data, asker, options } = write
+  if (asker === undefined) return refuse(meta, write, 'access.write')
   const variant = data.value ?? undefined
-  if (variant === undefined || !fits(variable, variant)) return StatusCodes.BadTypeMismatch
-  const value = tagValueOf(variant)
-  if (value === undefined) return StatusCodes.BadTypeMismatch
+  const value = variant === undefined || !fits(variable, variant) ? undefined : tagValueOf(variant)
+  if (value === undefined) return refuse(meta, write, 'command.type')
   const result = await options.commands.write({ id: randomUUID(), tag: meta.id, value, by: asker })
   options.onResult(result.status)
   return statusOfResult(result)

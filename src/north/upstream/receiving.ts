@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock, EpochMs, MonotonicMs } from '../../base/clock.ts'
-import { plainFault } from '../../base/fault.ts'
+import { Fault, plainFault } from '../../base/fault.ts'
 import { errorFields, type Log } from '../../base/log.ts'
 import type { Metric } from '../../base/metric.ts'
 import type { LocalMessage } from '../../control/contract.ts'
 import type { Command, CommandResult } from '../../model/command.ts'
 import { jsonValue } from '../../model/payload.ts'
+import type { RefusedCommand } from '../../model/refused-command.ts'
 import { asTagId, type TagMeta, type TagValue } from '../../model/tag.ts'
 import { matchesFilter } from '../../model/topic.ts'
 import type { UpstreamConfig } from './config.ts'
@@ -19,6 +20,8 @@ export interface ReceivingPorts {
   /** On the embedded broker, where clients and whoever listens inside hear it. */
   publish(messages: readonly ReceivedBytes[]): Promise<void>
   write(command: Command): Promise<CommandResult>
+  /** For the journal. */
+  noteRefused(refused: RefusedCommand): void
   findTag(id: string): TagMeta | undefined
   /** Reads what `…/set` carries; rejects with a Fault where it cannot. */
   parseWish(payload: Uint8Array, meta: TagMeta): Promise<Wish>
@@ -159,19 +162,20 @@ export class Receiving {
 
   async #result(payload: Uint8Array, topic: string, rule: ReceiveRule): Promise<CommandResult> {
     const { site, ports, upstream } = this.#options
+    const by = { road: 'upstream', name: upstream, role: rule.role }
+    const name = topic.startsWith(`${site}/`) ? topic.slice(site.length + 1, -setSuffix.length) : topic
     let id: string = randomUUID()
     try {
-      const name = topic.startsWith(`${site}/`) ? topic.slice(site.length + 1, -setSuffix.length) : topic
       const meta = ports.findTag(name)
-      if (meta === undefined) return { id, ...noSuchTag(name) }
+      if (meta === undefined) throw noSuchTag(name)
       const wish = await ports.parseWish(payload, meta)
       id = wish.id ?? id
-      const by = { road: 'upstream', name: upstream, role: rule.role }
       const expires = wish.expiresMs === undefined ? {} : { expiresMs: wish.expiresMs }
       return await ports.write({ id, tag: asTagId(name), value: wish.value, by, ...expires })
     } catch (error) {
       this.#counts.refused += 1
       const { code, message, remedy } = plainFault(error)
+      ports.noteRefused({ id, tag: name, by, code, message, remedy })
       return { id, status: 'refused', code, message, remedy, tookMs: 0 }
     }
   }
@@ -181,7 +185,7 @@ function targetOf(topic: string, { into }: ReceiveRule): string {
   return into === undefined ? topic : `${into}/${topic}`
 }
 
-function noSuchTag(name: string): Omit<CommandResult, 'id'> {
+function noSuchTag(name: string): Fault {
   const remedy = 'Check the name: it is DEVICE/TAG, as in the device files.'
-  return { status: 'refused', code: 'command.tag-unknown', message: `There is no tag ${name.slice(0, 200)}.`, remedy, tookMs: 0 }
+  return new Fault('command.tag-unknown', `There is no tag ${name.slice(0, 200)}.`, { remedy })
 }

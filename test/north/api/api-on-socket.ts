@@ -6,6 +6,7 @@ import type { FlowRow, StartAsk } from '../../../src/control/contract.ts'
 import type { CommandBatch, CommandResult } from '../../../src/model/command.ts'
 import type { DeviceStatus } from '../../../src/model/device.ts'
 import type { SiteEvent } from '../../../src/model/event.ts'
+import type { RefusedCommand } from '../../../src/model/refused-command.ts'
 import type { Sample } from '../../../src/model/sample.ts'
 import { asTagId, asTagIndex, type TagMeta } from '../../../src/model/tag.ts'
 import { type AnonymousRule, openAccess } from '../../../src/north/access/access.ts'
@@ -59,6 +60,7 @@ export async function startTestApi(
     })),
   )
   const asked: CommandBatch[] = []
+  const refused: RefusedCommand[] = []
   const started: StartAsk[] = []
   const control = {
     answer: (batch: CommandBatch): readonly CommandResult[] => batch.commands.map(({ id }) => ({ id, status: 'done', tookMs: 3 })),
@@ -91,6 +93,7 @@ export async function startTestApi(
     health: async () => ({ isReady: true, rooms: {} }),
     metrics: async () => [],
     commands: {
+      noteRefused: (one) => void refused.push(one),
       writeAll: async (batch) => {
         asked.push(batch)
         return control.answer(batch)
@@ -115,6 +118,7 @@ export async function startTestApi(
   return {
     api,
     asked,
+    refused,
     started,
     events,
     list,

@@ -86,6 +86,7 @@ describe('a user over HTTP', () => {
     expect(answer.status).toBe(403)
     expect(await answer.json()).toMatchObject({ code: 'access.write', detail: expect.stringContaining('press/setpoint') })
     expect(server.asked).toEqual([])
+    expect(server.refused).toMatchObject([{ tag: 'press/setpoint', value: 1, code: 'access.write', by: { road: 'api', name: 'scale' } }])
     expect((await server.post('{"tag":"press/name","value":"a"}', basic('scale'))).status).toBe(200)
   })
 

@@ -232,6 +232,11 @@ describe('a user', () => {
     await vi.waitFor(() => expect(gateway.asked).toMatchObject([{ by: { name: 'anna', role: 'operator' } }]))
     await vi.waitFor(() => expect(scale.got).toMatchObject([{ payload: 'yes' }]))
     expect(incident(gateway, 'notPublished')).toBe(2)
+    expect(gateway.refused).toEqual([])
+    await scale.mqtt.publishAsync(`${site}/press-07/recipe/setpoint/set`, '6', { qos: 1 })
+    await vi.waitFor(() => expect(gateway.refused).toMatchObject([{ tag: 'press-07/recipe/setpoint', code: 'access.write' }]))
+    expect(gateway.refused[0]?.by).toEqual({ road: 'mqtt', name: 'scale', role: 'engineer' })
+    expect(gateway.asked).toHaveLength(1)
   })
 
   it('is disconnected when his password is changed or he is removed, and nobody else is', async () => {

@@ -6,6 +6,7 @@ import type { Log } from '../../../src/base/log.ts'
 import type { CommandRoad } from '../../../src/control/contract.ts'
 import type { Command } from '../../../src/model/command.ts'
 import type { SiteEvent } from '../../../src/model/event.ts'
+import type { RefusedCommand } from '../../../src/model/refused-command.ts'
 import type { Sample } from '../../../src/model/sample.ts'
 import { asTagId, asTagIndex, type TagMeta, type TagValue } from '../../../src/model/tag.ts'
 import { openAccess } from '../../../src/north/access/access.ts'
@@ -60,7 +61,9 @@ export async function startGateway(
   const { clock = systemClock } = options
   const asked: Command[] = []
   const events: SiteEvent[] = []
+  const refused: RefusedCommand[] = []
   const commands: CommandRoad = {
+    noteRefused: (one) => void refused.push(one),
     write: async (command) => {
       asked.push(command)
       return { id: command.id, status: 'done', value: command.value, tookMs: 3 }
@@ -90,6 +93,7 @@ export async function startGateway(
     tags,
     log,
     asked,
+    refused,
     events,
     access: list,
     port: broker.port,

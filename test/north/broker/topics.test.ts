@@ -172,7 +172,24 @@ describe('a set topic', () => {
     await vi.waitFor(() => expect(client.got.map(({ topic }) => topic)).toContain(`${setpoint}/set/result`))
     expect(JSON.parse(client.got.at(-1)?.payload ?? '')).toMatchObject({ status: 'refused', code: 'access.role' })
     expect(gateway.asked).toEqual([])
+    expect(gateway.refused).toMatchObject([
+      { tag: 'press-07/recipe/setpoint', value: 1, code: 'access.role', by: { road: 'mqtt', role: 'viewer' } },
+    ])
     expect(client.mqtt.connected).toBe(true)
+  })
+
+  it('has each of its refusals noted for the journal, with what was asked for as far as it could be read', async () => {
+    await using gateway = await startGateway()
+    await using client = await connectClient(gateway, { clientId: 'hmi-1' })
+    await client.mqtt.publishAsync(`${setpoint}/set`, '{"valve":1}', { qos: 1 })
+    await client.mqtt.publishAsync(`${site}/press-07/nothing/set`, '1', { qos: 1 })
+    await vi.waitFor(() => expect(gateway.refused).toHaveLength(2))
+    const by = { road: 'mqtt', name: 'hmi-1', role: 'operator' }
+    expect(gateway.refused.toSorted((one, other) => one.code.localeCompare(other.code))).toMatchObject([
+      { tag: 'press-07/nothing', code: 'command.tag-unknown', by, remedy: expect.any(String) },
+      { tag: 'press-07/recipe/setpoint', code: 'mqtt.set-malformed', by, remedy: expect.any(String) },
+    ])
+    expect(gateway.metric('lineside_mqtt_incidents_total', { kind: 'notPublished' })).toBe(1)
   })
 
   it('does not act on a will, nor on a message that somebody retained', async () => {

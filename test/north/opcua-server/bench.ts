@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { epochMs, systemClock } from '../../../src/base/clock.ts'
 import type { Command, CommandResult } from '../../../src/model/command.ts'
+import type { RefusedCommand } from '../../../src/model/refused-command.ts'
 import type { Sample } from '../../../src/model/sample.ts'
 import { asTagId, asTagIndex, type TagMeta } from '../../../src/model/tag.ts'
 import { LiveTagsCopy } from '../../../src/north/live-tags.ts'
@@ -34,6 +35,7 @@ interface Bench extends AsyncDisposable {
   readonly client: OpcuaClientProcess
   readonly url: string
   readonly asked: Command[]
+  readonly refused: RefusedCommand[]
   set(path: string, sample: Partial<Sample>): void
 }
 
@@ -52,6 +54,7 @@ export async function startBench({ config = open, result = {}, access, flows }: 
   parts.defer(() => rm(stateFolder, { recursive: true, force: true }))
   const tags = new LiveTagsCopy(metas)
   const asked: Command[] = []
+  const refused: RefusedCommand[] = []
   const write = async (command: Command): Promise<CommandResult> => {
     asked.push(command)
     return { id: command.id, status: 'done', tookMs: 1, ...result }
@@ -62,7 +65,7 @@ export async function startBench({ config = open, result = {}, access, flows }: 
       site: 'acme/munich/line-1',
       node: 'edge-07',
       tags,
-      commands: { write },
+      commands: { write, noteRefused: (one) => void refused.push(one) },
       ...(access === undefined ? {} : { access }),
       ...(flows === undefined ? {} : { flows }),
       clock: systemClock,
@@ -77,6 +80,7 @@ export async function startBench({ config = open, result = {}, access, flows }: 
     client,
     url: `opc.tcp://127.0.0.1:${server.port}/lineside`,
     asked,
+    refused,
     set: (path, sample) => {
       const tag = metas.findIndex((one) => one.path === path)
       const whole: Sample = {

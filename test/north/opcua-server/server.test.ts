@@ -92,6 +92,7 @@ describe('the OPC UA server', () => {
     expect(await bench.client.ask('write', { nodes: [node('counter')], type: 'UInt64', value: [0, 1] })).toBe('BadNotWritable')
     expect(await bench.client.ask('write', { nodes: [node('setpoint')], type: 'String', value: 'x' })).toBe('BadTypeMismatch')
     expect(bench.asked).toEqual([])
+    expect(bench.refused).toMatchObject([{ tag: 'press/setpoint', value: 'x', code: 'command.type', by: { road: 'opcua' } }])
   })
 
   it.each([
@@ -104,6 +105,7 @@ describe('the OPC UA server', () => {
     await using bench = await connected()
     expect(await bench.client.ask('write', { nodes: [node('setpoint')], value: 7, ...claim })).toBe('BadWriteNotSupported')
     expect(bench.asked).toEqual([])
+    expect(bench.refused).toMatchObject([{ tag: 'press/setpoint', value: 7, code: 'opcua.write-not-supported' }])
   })
 
   it('takes a write whose status is Good, as many clients send it', async () => {

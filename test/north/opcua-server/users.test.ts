@@ -75,6 +75,7 @@ describe('a user of the OPC UA server', () => {
     const status = await bench.client.ask('write', { nodes: [node('setpoint')], value: 7 })
     expect(JSON.stringify(status)).toContain('BadUserAccessDenied')
     expect(bench.asked).toEqual([])
+    expect(bench.refused).toMatchObject([{ tag: 'press/setpoint', value: 7, code: 'access.write', by: { road: 'opcua', name: 'scale' } }])
   })
 
   it('who is removed loses his session within seconds', { timeout: 20_000 }, async () => {

@@ -20,6 +20,7 @@ export async function startLine(url: string, options: object = {}, receiving?: P
   const ports: ReceivingPorts = {
     publish: async () => {},
     write: async ({ id }) => ({ id, status: 'done', tookMs: 1 }),
+    noteRefused: () => {},
     findTag: () => undefined,
     parseWish: async () => ({ value: 1 }),
     answer: async () => {},

@@ -1,6 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { Fault } from '../../../src/base/fault.ts'
 import type { Command } from '../../../src/model/command.ts'
+import type { RefusedCommand } from '../../../src/model/refused-command.ts'
 import { asTagId, type TagMeta } from '../../../src/model/tag.ts'
 import { upstreamConfigSchema } from '../../../src/north/upstream/config.ts'
 import type { FarMessage } from '../../../src/north/upstream/connection.ts'
@@ -18,6 +19,7 @@ function startReceiving(receive: readonly object[], map: readonly object[] = [],
   const config = upstreamConfigSchema.parse({ url: 'mqtt://127.0.0.1:1883', receive, map })
   const published: ReceivedBytes[] = []
   const commands: Command[] = []
+  const refused: RefusedCommand[] = []
   const answers: (readonly [string, Record<string, unknown>])[] = []
   const receiving = new Receiving({
     upstream: 'plant',
@@ -32,6 +34,7 @@ function startReceiving(receive: readonly object[], map: readonly object[] = [],
         commands.push(command)
         return { id: command.id, status: 'done', value: 2n ** 60n, tookMs: 3 }
       },
+      noteRefused: (one) => void refused.push(one),
       findTag: (id) => (id === setpoint.id ? setpoint : undefined),
       parseWish: async (payload) => {
         const text = Buffer.from(payload).toString()
@@ -44,7 +47,7 @@ function startReceiving(receive: readonly object[], map: readonly object[] = [],
   const take = (topic: string, payload: string | Buffer = '1', more: Partial<FarMessage> = {}): void =>
     receiving.take({ topic, payload: Buffer.from(payload), isRetained: false, properties: {}, ...more })
   const count = (outcome: string) => receiving.metrics().find(({ labels }) => labels?.['outcome'] === outcome)?.value
-  return { clock, take, published, commands, answers, count }
+  return { clock, take, published, commands, answers, count, refused }
 }
 
 describe('what is received from an upstream', () => {
@@ -93,6 +96,10 @@ describe('what is received from an upstream', () => {
     await vi.waitFor(() => expect(line.answers).toHaveLength(2))
     expect(line.answers.map(([, { code }]) => code).toSorted()).toEqual(['command.tag-unknown', 'mqtt.set-malformed'])
     expect(line.commands).toEqual([])
+    expect(line.refused).toMatchObject([
+      { tag: 'press/nothing', code: 'command.tag-unknown', by: { road: 'upstream', name: 'plant' } },
+      { tag: 'press/setpoint', code: 'mqtt.set-malformed' },
+    ])
   })
 
   it('never is one of our own messages: neither by its mark nor by its topic', async () => {

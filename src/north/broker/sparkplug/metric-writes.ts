@@ -4,6 +4,7 @@ import { Fault, plainFault } from '../../../base/fault.ts'
 import type { CommandResult } from '../../../model/command.ts'
 import type { SiteEvent } from '../../../model/event.ts'
 import { jsonValue } from '../../../model/payload.ts'
+import { RefusalPace } from '../../../model/refused-command.ts'
 import { type DataTypeName, dataTypeName, dataTypes } from '../../../model/sparkplug/data-type.ts'
 import { encodePayload } from '../../../model/sparkplug/encode.ts'
 import { deviceTopic, type EdgeNodeName, nodeTopic } from '../../../model/sparkplug/topic.ts'
@@ -43,6 +44,7 @@ interface Waiting {
 const openMax = 200
 /** A command has no answer of its own: that the metric has the value is said by the node's next data, and if not by then, nobody can know. */
 const confirmMs = 5_000
+const subjectCharsMax = 200
 
 const valueTypes: Readonly<Partial<Record<DataTypeName, ValueType>>> = {
   Boolean: 'bool',
@@ -67,6 +69,7 @@ const valueTypes: Readonly<Partial<Record<DataTypeName, ValueType>>> = {
 export class MetricWrites {
   readonly #options: MetricWritesOptions
   readonly #waiting = new Set<Waiting>()
+  readonly #refusals = new RefusalPace()
   #open = 0
   #asked = 0
 
@@ -87,6 +90,7 @@ export class MetricWrites {
       return await this.#carryOut(levels, message, id)
     } catch (error) {
       const { code, message: text, remedy } = plainFault(error)
+      this.#recordRefusal(levels, message.by, code)
       return { id, status: 'refused', code, message: text, remedy, tookMs: Math.round(this.#options.clock.elapsed() - started) }
     }
   }
@@ -97,6 +101,14 @@ export class MetricWrites {
       const { metric } = waiting
       if (waiting.view === view && metric.device === device && metric.name === name && valueText(shown) === waiting.text) waiting.done()
     }
+  }
+
+  #recordRefusal(levels: readonly string[], by: ReceivedMessage['by'], code: string): void {
+    const { clock, record } = this.#options
+    const extra = this.#refusals.next(clock.elapsed())
+    if (extra === undefined) return
+    const subject = levels.join('/').slice(0, subjectCharsMax)
+    record({ type: 'sparkplug.command', subject, timeMs: clock.now(), data: { by, status: 'refused', code, ...extra } })
   }
 
   async #carryOut(levels: readonly string[], { payload, by }: ReceivedMessage, anyId: string): Promise<CommandResult> {

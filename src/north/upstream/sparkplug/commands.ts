@@ -88,6 +88,9 @@ export class Commands {
   }
 
   #refuse(device: string, metric: string, why: Refusal): void {
+    const { upstream, role = 'viewer', commands } = this.#options
+    const remedy = 'Send what the last DBIRTH announces: docs/sparkplug.md says what a command takes.'
+    commands.noteRefused({ tag: `${device}/${metric}`, by: { road: 'upstream', name: upstream, role }, ...why, remedy })
     this.#answer(device, metric.slice(0, 255), { status: 'refused', ...why, tookMs: 0 })
   }
 

@@ -132,6 +132,8 @@ describe('a Sparkplug host on the embedded broker', () => {
     expect(await closed.write('/arm/speed', '1')).toMatchObject({ status: 'refused', code: 'sparkplug.commands-off' })
     await using strict = await plant({ role: 'engineer' })
     expect(await strict.write('/arm/speed', '1')).toMatchObject({ status: 'refused', code: 'access.role' })
+    const refused = strict.events.filter(({ type }) => type === 'sparkplug.command')
+    expect(refused).toMatchObject([{ data: { by: { role: 'operator' }, status: 'refused', code: 'access.role' } }])
   })
 
   it('does not know what became of a command on which the node says nothing', { timeout: 20_000 }, async () => {

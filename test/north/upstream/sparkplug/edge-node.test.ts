@@ -197,6 +197,7 @@ describe('a Sparkplug edge node', () => {
     const alias = aliasOf(line.seen, 'press-07', 'Device Control/Last Command')
     await vi.waitFor(() => expect(String(valuesOf(line.seen, alias)[0]?.value)).toContain('sparkplug.commands-off'), waits)
     expect(line.edge.asked).toEqual([])
+    expect(line.edge.refused).toMatchObject([{ tag: 'press-07/recipe/setpoint', code: 'sparkplug.commands-off' }])
   })
 
   it('survives whatever is sent to it as a command', async () => {

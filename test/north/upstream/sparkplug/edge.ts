@@ -9,6 +9,7 @@ import type { CommandRoad } from '../../../../src/control/contract.ts'
 import type { Command, CommandResult } from '../../../../src/model/command.ts'
 import { samplePayload } from '../../../../src/model/payload.ts'
 import type { Quality } from '../../../../src/model/quality.ts'
+import type { RefusedCommand } from '../../../../src/model/refused-command.ts'
 import type { Sample } from '../../../../src/model/sample.ts'
 import { asTagId, asTagIndex, type TagMeta, type TagValue } from '../../../../src/model/tag.ts'
 import { LiveTagsCopy } from '../../../../src/north/live-tags.ts'
@@ -61,7 +62,9 @@ export function startEdge({ url, sparkplug, config, stateFolder, outbox = new Me
   const live = new LiveTagsCopy(metas)
   const log = memoryLog()
   const asked: Command[] = []
+  const refused: RefusedCommand[] = []
   const commands: CommandRoad = {
+    noteRefused: (one) => void refused.push(one),
     write: async (command) => {
       asked.push(command)
       return { id: command.id, status: 'done', value: command.value, tookMs: 3, ...result }
@@ -95,6 +98,7 @@ export function startEdge({ url, sparkplug, config, stateFolder, outbox = new Me
     edge,
     outbox,
     asked,
+    refused,
     log,
     set,
     devices,
