@@ -37,7 +37,8 @@ export class CommandJournal {
     if (extra === undefined) return // one too many, which the next one tells of
     const wished = wasRefusedAtOnce ? refusedValue(command.value) : {}
     const lost = replyLost === undefined ? {} : { replyLost: replyLost.code }
-    await this.#record(`command.${ending.status}`, command, { ...endData(command, ending), ...wished, ...lost, ...extra })
+    const unsent = ending.status === 'failed' && errand.isUnsent ? { sent: false } : {}
+    await this.#record(`command.${ending.status}`, command, { ...endData(command, ending), ...wished, ...lost, ...unsent, ...extra })
   }
 
   /** What became of a command that an earlier life of the gateway had asked for. */

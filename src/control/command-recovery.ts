@@ -73,13 +73,17 @@ async function rememberPast({ road, events, clock, table }: RecoveryOptions): Pr
     if (command === undefined || row.id < known) continue
     if (ending === undefined || ending.id < row.id) {
       const { promise, resolve } = Promise.withResolvers<CommandResult>()
-      road.recent.remember(command, promise, row.timeMs)
+      road.recent.remember(command, promise, { askedMs: row.timeMs })
       open.push({ command, answer: resolve })
-    } else if (clock.now() - row.timeMs <= rememberedMs && ending.type !== 'command.refused') {
-      road.recent.remember(command, Promise.resolve(resultOf(ending)), row.timeMs)
+    } else if (clock.now() - row.timeMs <= rememberedMs && !wasNotSent(ending)) {
+      road.recent.remember(command, Promise.resolve(resultOf(ending)), { askedMs: row.timeMs })
     }
   }
   return open
+}
+
+function wasNotSent({ type, data }: JournalRow): boolean {
+  return type === 'command.refused' || data['sent'] === false
 }
 
 function keyOf({ subject, data }: SiteEvent): string {

@@ -140,7 +140,7 @@ export class CommandRoad {
         return before
       }
       if (this.#isClosed) throw stopping()
-      this.recent.remember(command, errand.result)
+      this.recent.remember(command, errand.result, { isUnsent: () => errand.isUnsent })
     } catch (error) {
       errand.endWith(error)
     }

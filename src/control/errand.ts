@@ -48,6 +48,8 @@ export class Errand {
   change = 0
   /** The device has said what became of it, be it no. */
   isAnswered = false
+  /** The device has surely not heard of it, though it was handed to its driver. */
+  wasKeptBack = false
   /** Of its interlock: what nobody can know just now. */
   operands: UnknownOperands = { written: new Set(), unsettled: new Set() }
   /** Why the reply to the write did not come, where it did not. */
@@ -67,6 +69,11 @@ export class Errand {
     const { expiresMs } = this.command
     if (expiresMs === undefined) return Number.POSITIVE_INFINITY
     return Math.min(expiresMs - clock.now(), this.#leftMs - (clock.elapsed() - this.#startedAt))
+  }
+
+  /** Whether the same wish may be asked for once more without being carried out twice. */
+  get isUnsent(): boolean {
+    return this.stage !== 'sent' || this.wasKeptBack
   }
 
   get isOpen(): boolean {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Clock, MonotonicMs } from '../base/clock.ts'
+import type { Clock, EpochMs, MonotonicMs } from '../base/clock.ts'
 import type { Command, CommandResult } from '../model/command.ts'
 import { jsonValue } from '../model/payload.ts'
 import { idReused } from './command-faults.ts'
@@ -17,9 +17,16 @@ interface Recent {
   readonly result: Promise<CommandResult>
 }
 
+interface Remembering {
+  /** Default: now. */
+  readonly askedMs?: EpochMs
+  /** Once it has ended: whether the device has surely not heard of it. */
+  readonly isUnsent?: () => boolean
+}
+
 /**
  * What was asked lately, by asker, tag and id: a wish that comes twice (MQTT QoS 1, a client that repeats a request) is carried out once.
- * Refusals are forgotten: nothing was sent, and whoever waited may ask again. Bounded: the oldest go first.
+ * What ended without having been sent is forgotten, refused or failed: asking again is no repetition then. Bounded: the oldest go first.
  */
 export class RecentCommands {
   readonly #clock: Clock
@@ -42,14 +49,19 @@ export class RecentCommands {
   }
 
   /** Remembers a wish whose answer is still to come, or known from an earlier life. */
-  remember(command: Command, result: Promise<CommandResult>, askedMs = this.#clock.now()): void {
+  remember(
+    command: Command,
+    result: Promise<CommandResult>,
+    { askedMs = this.#clock.now(), isUnsent = () => false }: Remembering = {},
+  ): void {
     const key = keyOf(command)
     const askedAt = (this.#clock.elapsed() - Math.max(0, this.#clock.now() - askedMs)) as MonotonicMs
     const recent: Recent = { value: printOf(command), askedAt, result: result.then(small) }
     this.#byKey.delete(key)
     this.#byKey.set(key, recent)
     void recent.result.then(({ status }) => {
-      if (status === 'refused' && this.#byKey.get(key) === recent) this.#byKey.delete(key)
+      const isForgotten = status === 'refused' || (status === 'failed' && isUnsent())
+      if (isForgotten && this.#byKey.get(key) === recent) this.#byKey.delete(key)
     })
     for (const [oldest] of this.#byKey) {
       if (this.#byKey.size <= rememberedMax) break

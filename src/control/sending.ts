@@ -160,6 +160,7 @@ export class Sending {
       return undefined
     }
     if (outcome.outcome === 'failed') {
+      errand.wasKeptBack = outcome.neverSent === true
       this.#refusedOrFailed(errand, outcome.fault)
       return undefined
     }

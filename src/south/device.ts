@@ -113,7 +113,7 @@ class LiveDevice implements Device {
     const connection = this.#connection
     if (connection !== undefined) return await connection.write(writes, signal)
     const fault = deviceAbsent(this.#options.config.device)
-    return writes.map(() => ({ outcome: 'failed', fault }))
+    return writes.map(() => ({ outcome: 'failed', fault, neverSent: true }))
   }
 
   async refusals(writes: readonly RawWrite[], signal: AbortSignal): Promise<readonly (WriteRefusal | undefined)[]> {

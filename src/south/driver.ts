@@ -180,5 +180,8 @@ export interface WriteRefusal {
   readonly fault: Fault
 }
 
-/** `unknown`: it was sent, and the reply was lost. */
-export type WriteOutcome = { readonly outcome: 'done' } | { readonly outcome: 'failed' | 'unknown'; readonly fault: Fault }
+/** `unknown`: it was sent, and the reply was lost. `neverSent`: the device has surely not heard of it, so that asking again is no repetition. */
+export type WriteOutcome =
+  | { readonly outcome: 'done' }
+  | { readonly outcome: 'unknown'; readonly fault: Fault }
+  | { readonly outcome: 'failed'; readonly fault: Fault; readonly neverSent?: boolean }

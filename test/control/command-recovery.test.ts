@@ -122,6 +122,15 @@ describe('a command that ended before the gateway did', () => {
     expect(plant.written).toEqual([120])
   })
 
+  it('as failed before it was sent may be asked again', async () => {
+    const { ask, plant } = await startAgain([
+      ['asked', {}],
+      ['failed', { code: 'device.absent', sent: false }],
+    ])
+    expect(await ask({ id: 'old' })).toMatchObject({ status: 'done' })
+    expect(plant.written).toEqual([120])
+  })
+
   it('is not forgotten where its id was refused for another wish since', async () => {
     const { ask, plant } = await startAgain([
       ['asked', {}],

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { epochMs } from '../../src/base/clock.ts'
+import { Fault } from '../../src/base/fault.ts'
 import { Errand } from '../../src/control/errand.ts'
 import type { Command } from '../../src/model/command.ts'
 import { asTagId, type TagMeta, type TagValue, type WriteRules } from '../../src/model/tag.ts'
-import { lost, startRoad } from './road.ts'
+import { lost, rejected, startRoad } from './road.ts'
 
 describe('the command road', () => {
   it('writes, reads back, journals before and after, and answers done', async () => {
@@ -404,6 +405,42 @@ describe('a wish that comes twice', () => {
     table.take(0, [{ tag: 1, value: false, quality: 'good' }], clock.now())
     expect(await ask({ id: '1' })).toMatchObject({ status: 'done' })
     expect(plant.written).toEqual([120])
+  })
+
+  it('is carried out where the device was not there before, once it is back', async () => {
+    const { ask, plant, journal } = startRoad()
+    const absent = new Fault('device.absent', 'Not there.', { remedy: 'Wait.' })
+    plant.outcome = { outcome: 'failed', fault: absent, neverSent: true }
+    expect(await ask({ id: '1' })).toMatchObject({ status: 'failed', code: 'device.absent' })
+    expect(journal.at(-1)).toMatchObject({ type: 'command.failed', data: { sent: false } })
+    plant.outcome = undefined
+    expect(await ask({ id: '1' })).toMatchObject({ status: 'done' })
+    expect(await ask({ id: '1' })).toMatchObject({ status: 'done' })
+    expect(plant.calls).toHaveLength(2)
+  })
+
+  it('is carried out where its place could not be asked before', async () => {
+    const { ask, plant } = startRoad()
+    const fault = new Fault('device.absent', 'Not there.', { remedy: 'Wait.' })
+    plant.device.refusals = async () => [{ of: 'place', fault }]
+    expect(await ask({ id: '1' })).toMatchObject({ status: 'failed', code: 'device.absent' })
+    plant.device.refusals = async () => []
+    expect(await ask({ id: '1' })).toMatchObject({ status: 'done' })
+    expect(plant.written).toEqual([120])
+  })
+
+  it.each([
+    ['failed', rejected],
+    ['unknown', lost],
+  ] as const)('gets its first answer where the device may have heard of it and it %s', async (status, outcome) => {
+    const { ask, plant, clock } = startRoad({ confirmMs: 0 })
+    plant.outcome = outcome
+    const first = ask({ id: '1' })
+    await clock.advance(5_000)
+    expect(await first).toMatchObject({ status })
+    plant.outcome = undefined
+    expect(await ask({ id: '1' })).toMatchObject({ status })
+    expect(plant.calls).toHaveLength(1)
   })
 
   it('is forgotten when too many came after it', async () => {

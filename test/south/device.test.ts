@@ -161,7 +161,7 @@ describe('a device', () => {
   it('answers a write with a failed outcome while it is absent', async () => {
     await using press = await startPlant({ state: 'absent' })
     const [outcome] = await press.device.write([{ tag: 0, value: 1 }], new AbortController().signal)
-    expect(outcome).toMatchObject({ outcome: 'failed', fault: { code: 'device.absent' } })
+    expect(outcome).toMatchObject({ outcome: 'failed', fault: { code: 'device.absent' }, neverSent: true })
   })
 
   it('stops while an attempt to connect hangs', async () => {

@@ -62,7 +62,7 @@ export class Writer {
   async write(writes: readonly ItemWrite[], signal: AbortSignal): Promise<readonly WriteOutcome[]> {
     if (this.#waiting >= waitingMax) {
       const fault = lineBusy(this.#line.peer, waitingMax)
-      return writes.map(() => ({ outcome: 'failed', fault }))
+      return writes.map(() => ({ outcome: 'failed', fault, neverSent: true }))
     }
     this.#waiting += 1
     const turn = this.#turn.then(() => this.#writeBatch(writes, signal))
@@ -247,7 +247,8 @@ function waysOfRegisters(item: Item, raw: Buffer): readonly Way[] {
 }
 
 function outcomeOf(error: unknown): WriteOutcome {
-  if (error instanceof LineFault) return { outcome: error.wasSent ? 'unknown' : 'failed', fault: error }
+  if (error instanceof LineFault)
+    return error.wasSent ? { outcome: 'unknown', fault: error } : { outcome: 'failed', fault: error, neverSent: true }
   if (error instanceof Fault) return { outcome: 'failed', fault: error }
   throw error
 }

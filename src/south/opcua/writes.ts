@@ -32,7 +32,7 @@ export async function writeAll(writes: readonly RawWrite[], context: WriteContex
     await sendAll(await readyOf(writes, outcomes, { ...context, signal }), outcomes, { ...context, signal })
   } catch (error) {
     const fault = badAnswer('a write', error) // before anything was sent
-    for (const at of writes.keys()) outcomes[at] ??= { outcome: 'failed', fault }
+    for (const at of writes.keys()) outcomes[at] ??= { outcome: 'failed', fault, neverSent: true }
   }
   return outcomes
 }
@@ -84,7 +84,7 @@ async function sendAll(ready: readonly Ready[], outcomes: WriteOutcome[], contex
   for (let from = 0; from < ready.length; ) {
     const chunk = ready.slice(from, from + size)
     if (lost !== undefined) {
-      for (const { at, id } of chunk) outcomes[at] = { outcome: 'failed', fault: notAttempted(`The write to ${id}`, lost) }
+      for (const { at, id } of chunk) outcomes[at] = { outcome: 'failed', fault: notAttempted(`The write to ${id}`, lost), neverSent: true }
     } else {
       const error = await send(chunk, outcomes, context)
       if (error !== undefined && chunk.length > 1 && isTooMuch(error)) {
@@ -117,7 +117,9 @@ async function send(chunk: readonly Ready[], outcomes: WriteOutcome[], { request
     return undefined
   } catch (error) {
     const fault = badAnswer('a write', error)
-    for (const { at } of chunk) outcomes[at] = { outcome: isSent && mayHaveHappened(fault) ? 'unknown' : 'failed', fault }
+    const outcome: WriteOutcome =
+      isSent && mayHaveHappened(fault) ? { outcome: 'unknown', fault } : { outcome: 'failed', fault, neverSent: !isSent }
+    for (const { at } of chunk) outcomes[at] = outcome
     return fault
   }
 }

@@ -140,7 +140,7 @@ describe('a batch of writes to a Modbus device', () => {
     site.device.intercept = () => 'silence'
     const stop = new AbortController()
     const waiting = Array.from({ length: 1_024 }, () => site.line.connection.write([{ tag: 0, value: 1 }], stop.signal))
-    expect(await site.line.connection.write([{ tag: 0, value: 1 }], stop.signal)).toEqual([failed('modbus.busy')])
+    expect(await site.line.connection.write([{ tag: 0, value: 1 }], stop.signal)).toEqual([{ ...failed('modbus.busy'), neverSent: true }])
     stop.abort()
     const outcomes = (await Promise.all(waiting)).flat().map(({ outcome }) => outcome)
     expect(outcomes.filter((outcome) => outcome === 'unknown').length).toBeLessThanOrEqual(1)

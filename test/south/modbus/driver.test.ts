@@ -338,7 +338,7 @@ describe('writing to a Modbus device', () => {
     ]
     expect(await site.line.connection.write(writes, AbortSignal.timeout(5_000))).toEqual([
       unknown('modbus.closed'),
-      failed('modbus.closed'),
+      { ...failed('modbus.closed'), neverSent: true },
     ])
   })
 

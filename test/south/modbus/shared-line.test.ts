@@ -152,7 +152,7 @@ describe('thirty units on one line', () => {
     for (let round = 0; round < 3; round += 1) await Promise.all([dead.poll(), live.poll()])
     const asked = server.requests.filter(({ unit }) => unit === 13).length
     const outcome = await dead.write(0, 7)
-    expect(outcome).toMatchObject({ outcome: 'failed', fault: { code: 'modbus.unit-resting', wasSent: false } })
+    expect(outcome).toMatchObject({ outcome: 'failed', fault: { code: 'modbus.unit-resting', wasSent: false }, neverSent: true })
     expect(server.requests.filter(({ unit }) => unit === 13)).toHaveLength(asked)
   })
 })
