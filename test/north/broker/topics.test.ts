@@ -56,7 +56,7 @@ describe('the value topics', () => {
     await vi.waitFor(() => expect(client.got.map(({ topic }) => topic)).toEqual([setpoint]))
   })
 
-  it('are all there, in a batch larger than any buffer, for a client that wants only some of them', async () => {
+  it('are all there, in a batch larger than any buffer, for a client that wants only some of them', { timeout: 30_000 }, async () => {
     const count = 5_000
     await using gateway = await startGateway({
       metas: Array.from({ length: count }, (_, n) => tagMeta(`device-${n % 2}/tag-${n}`, { unit: '°C' })),
@@ -70,11 +70,11 @@ describe('the value topics', () => {
     gateway.tags.take(batch(0))
     gateway.tags.take(batch(0.5))
     const of = (client: typeof all) => client.got.filter(({ topic }) => topic.startsWith(site))
-    await vi.waitFor(() => expect(of(all)).toHaveLength(2 * count))
-    await vi.waitFor(() => expect(of(odd)).toHaveLength(count))
+    await vi.waitFor(() => expect(of(all)).toHaveLength(2 * count), 10_000)
+    await vi.waitFor(() => expect(of(odd)).toHaveLength(count), 10_000)
     expect(JSON.parse(of(odd)[count - 1]?.payload ?? '')).toMatchObject({ value: count - 0.5, unit: '°C' })
     await all.mqtt.subscribeAsync('acme/#')
-    await vi.waitFor(() => expect(of(all).filter(({ isRetained }) => isRetained)).toHaveLength(count))
+    await vi.waitFor(() => expect(of(all).filter(({ isRetained }) => isRetained)).toHaveLength(count), 10_000)
   })
 
   it('belong to the gateway: what a client publishes there is acknowledged, and goes nowhere', async () => {
