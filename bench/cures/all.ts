@@ -1,0 +1,4 @@
+import type { Cure } from './cure.ts'
+import { modbusCures } from './modbus.ts'
+
+export const cures: readonly Cure[] = [...modbusCures]
