@@ -11,7 +11,10 @@ export interface OpcuaPeerOptions {
   readonly port?: number
   readonly shift?: number
   readonly count?: number
+  /** It ends where a request has more. */
   readonly nodesPerCallMax?: number
+  /** It ends where the requests under way have more, all together. */
+  readonly nodesUnderWayMax?: number
   readonly user?: string
   readonly password?: string
   /** Structures, matrices, methods and an alarm. */
@@ -34,7 +37,7 @@ export interface OpcuaPeer extends AsyncDisposable {
   readonly port: number
   readonly url: string
   set(name: string, value: unknown, status?: string): void
-  /** Of the peer's own: `drop`, `add NAME`, `trip MESSAGE`, `reset`, `tell MESSAGE`, `silence`, `any NUMBER`. */
+  /** Of the peer's own: `drop`, `add NAME`, `namespace URI`, `trip MESSAGE`, `reset`, `tell MESSAGE`, `any NUMBER`. */
   order(text: string): void
   signal(name: NodeJS.Signals): void
   kill(): Promise<void>

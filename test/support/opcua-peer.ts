@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { UAVariable } from 'node-opcua-address-space'
 import { OPCUACertificateManager } from 'node-opcua-certificate-manager'
-import { type DataValue, MessageSecurityMode, ResponseHeader, SecurityPolicy, ServiceFault, UserTokenType } from 'node-opcua-client'
+import { DataValue, MessageSecurityMode, ResponseHeader, SecurityPolicy, ServiceFault, UserTokenType } from 'node-opcua-client'
 import { OPCUAServer } from 'node-opcua-server'
 import { StatusCodes } from 'node-opcua-status-code'
 import { DataType, Variant } from 'node-opcua-variant'
@@ -17,6 +17,7 @@ interface PeerOptions {
   readonly shift: number
   readonly count: number
   readonly nodesPerCallMax?: number
+  readonly nodesUnderWayMax?: number
   readonly user?: string
   readonly password?: string
   readonly isRich?: boolean
@@ -31,8 +32,16 @@ interface PeerOptions {
 }
 
 interface Asked {
+  readonly requestHeader: { readonly requestHandle: number }
   readonly nodesToWrite?: readonly { readonly nodeId: object }[] | null
   readonly nodesToRead?: readonly { readonly nodeId: object }[] | null
+  readonly itemsToCreate?: readonly object[] | null
+  readonly itemsToModify?: readonly object[] | null
+  readonly browsePaths?: readonly object[] | null
+}
+
+interface Answered {
+  readonly responseHeader: { readonly requestHandle: number }
 }
 
 /** Values that are written, looked at once, and a moment later are what they were: as buttons are. */
@@ -141,6 +150,7 @@ for (let place = 0; place < options.count; place += 1) {
   variable.setValueFromSource({ dataType: DataType.Int32, value: place }, StatusCodes.Good, new Date())
 }
 addAny()
+addEmpty()
 let rich: Rich | undefined
 if (options.isRich === true) rich = await makeRich({ addressSpace, namespace, line })
 if (options.hasNoSubscriptions === true) refuseSubscriptions(server)
@@ -150,6 +160,11 @@ server.on('request', (request) => {
   const { nodesToWrite } = request as { readonly nodesToWrite?: readonly { readonly value: DataValue }[] | null }
   if (nodesToWrite?.some(({ value }) => value.sourceTimestamp !== null || value.serverTimestamp !== null) === true) process.exit(3)
 })
+// A client that is told of a limit keeps it: this one ends at once where it does not, and does not wait for it to learn from a refusal.
+server.on('request', (request) => {
+  if (nodesOf(request as Asked) > (limit ?? Number.POSITIVE_INFINITY)) process.exit(4)
+})
+if (options.nodesUnderWayMax !== undefined) countUnderWay(options.nodesUnderWayMax)
 const springs = new Springs()
 for (const name of options.springs ?? []) springs.add(name)
 server.on('request', (request) => springs.see(request as Asked))
@@ -196,11 +211,46 @@ function addVariable(name: string): void {
   variables.set(name, variable)
 }
 
+/** With one node, `Late`. */
+function addNamespace(uri: string): void {
+  const late = addressSpace?.registerNamespace(uri)
+  const variable = late?.addVariable({ componentOf: line, browseName: 'Late', nodeId: 's=Late', dataType: 'Double' })
+  variable?.setValueFromSource({ dataType: DataType.Double, value: 1 })
+}
+
 /** Of no type of its own: it holds now this and now that. */
 function addAny(): void {
   const variable = namespace.addVariable({ componentOf: line, browseName: 'Any', nodeId: 's=Any', dataType: 'BaseDataType' })
   variable.setValueFromSource({ dataType: DataType.Int32, value: 7 })
   variables.set('Any', variable)
+}
+
+/** Of a type, and without a value. */
+function addEmpty(): void {
+  const variable = namespace.addVariable({ componentOf: line, browseName: 'Empty', nodeId: 's=Empty', dataType: 'Int16' })
+  variable.setValueFromSource({ dataType: DataType.Null }, StatusCodes.BadWaitingForInitialData)
+}
+
+function nodesOf({ nodesToRead, nodesToWrite, itemsToCreate, itemsToModify, browsePaths }: Asked): number {
+  return Math.max(...[nodesToRead, nodesToWrite, itemsToCreate, itemsToModify, browsePaths].map((items) => items?.length ?? 0))
+}
+
+/** As an S7-1500 does, the nodes of all requests together; but it ends where they are too many. `Slow` takes its time, so that they can meet. */
+function countUnderWay(max: number): void {
+  const underWay = new Map<number, number>()
+  server.on('request', (request) => {
+    underWay.set((request as Asked).requestHeader.requestHandle, nodesOf(request as Asked))
+    if ([...underWay.values()].reduce((sum, nodes) => sum + nodes, 0) > max) process.exit(5)
+  })
+  server.on('response', (response) => underWay.delete((response as Answered).responseHeader.requestHandle))
+  const value = new DataValue({ value: { dataType: DataType.Double, value: 1 } })
+  namespace.addVariable({
+    componentOf: line,
+    browseName: 'Slow',
+    nodeId: 's=Slow',
+    dataType: 'Double',
+    value: { timestamped_get: (done: (error: null, value: DataValue) => void) => void setTimeout(() => done(null, value), 100) },
+  })
 }
 
 interface Sessions {
@@ -216,6 +266,7 @@ function dropSessions(): void {
 function obey(order: string, text: string): void {
   if (order === 'drop') dropSessions()
   else if (order === 'add') addVariable(text)
+  else if (order === 'namespace') addNamespace(text)
   else if (order === 'trip') rich?.trip(text)
   else if (order === 'reset') rich?.reset()
   else if (order === 'tell') rich?.tell(text)

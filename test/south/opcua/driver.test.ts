@@ -123,11 +123,14 @@ describe('the OPC UA driver', () => {
   it('asks a server for no more nodes at once than it allows', async () => {
     await using parts = new AsyncDisposableStack()
     const peer = await peerIn(parts, { nodesPerCallMax: 100, count: 450 })
-    const all = Array.from({ length: 450 }, (_, place) => plant(`N${place}`))
-    const { latest, connection } = await watch(await connect(parts, peer.url, all))
-    await soon(() => latest.size).toBe(450)
-    const read = await connection.read([...all.keys()], until())
-    expect(read.map(({ value }) => value)).toEqual([...all.keys()])
+    const byId = Array.from({ length: 450 }, (_, place) => plant(`N${place}`))
+    const byPath = byId.slice(0, 150).map((_, place) => ({ path: `/Objects/2:Line/2:N${place}` }))
+    const { latest } = await watch(await connect(parts, peer.url, byPath))
+    await soon(() => latest.size).toBe(150)
+    const { latest: all, connection } = await watch(await connect(parts, peer.url, byId))
+    await soon(() => all.size).toBe(450)
+    const read = await connection.read([...byId.keys()], until())
+    expect(read.map(({ value }) => value)).toEqual([...byId.keys()])
   })
 
   it('writes the value in the type of the node, and only the value', async () => {
@@ -142,6 +145,15 @@ describe('the OPC UA driver', () => {
     )
     expect(outcomes).toEqual(values.map(() => ({ outcome: 'done' })))
     expect((await connection.read([...values.keys()], until())).map(({ value }) => value)).toEqual(values)
+  })
+
+  it('writes in the type that the node declares where it has no value yet', async () => {
+    await using parts = new AsyncDisposableStack()
+    const peer = await peerIn(parts)
+    const connection = await connect(parts, peer.url, [plant('Empty')])
+    expect(await connection.write([{ tag: 0, value: 40_000 }], until())).toMatchObject([{ fault: { code: 'opcua.value-type' } }])
+    expect(await connection.write([{ tag: 0, value: 7 }], until())).toEqual([{ outcome: 'done' }])
+    expect(await connection.read([0], until())).toMatchObject([{ value: 7 }])
   })
 
   it('does not send a value that the node cannot hold', async () => {

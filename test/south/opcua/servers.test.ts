@@ -40,8 +40,21 @@ describe('a server that knows no subscriptions', () => {
     const peer = await peerIn(parts)
     const connection = await connect(parts, peer.url, [plant('Double')], { opcua: { mode: 'poll' } })
     expect(await polled(connection)).toHaveLength(1)
+    const stopped = performance.now()
     peer.signal('SIGSTOP')
     await expect(connection.failure).rejects.toMatchObject({ code: 'opcua.connection-lost' })
+    expect(performance.now() - stopped).toBeLessThan(4_000)
+  })
+
+  it('is known within a moment to be killed, though nothing is asked of it just now', async () => {
+    await using parts = new AsyncDisposableStack()
+    const peer = await peerIn(parts)
+    const connection = await connect(parts, peer.url, [plant('Double')], { opcua: { mode: 'poll', keepalive: '5s' } })
+    expect(await polled(connection)).toHaveLength(1)
+    const killed = performance.now()
+    await peer.kill()
+    await expect(connection.failure).rejects.toMatchObject({ code: 'opcua.connection-lost' })
+    expect(performance.now() - killed).toBeLessThan(1_000)
   })
 })
 
@@ -68,6 +81,16 @@ describe('a node that the server refuses', () => {
     await soon(() => [...latest.values()].map(({ quality }) => quality)).toEqual(expect.arrayContaining(['bad', 'bad', 'good']))
     peer.order('add Later')
     await soon(() => [latest.get(0)?.value, latest.get(1)?.value]).toEqual([1, 1])
+  })
+
+  it('comes alive when its whole namespace appears later', async () => {
+    await using parts = new AsyncDisposableStack()
+    const peer = await peerIn(parts)
+    const addresses = [{ node: 'nsu=urn:late;s=Late' }, plant('Double')]
+    const latest = await latestOf(await connect(parts, peer.url, addresses, { opcua: { retry: '1s' } }))
+    await soon(() => [latest.get(0)?.quality, latest.get(1)?.quality]).toEqual(['bad', 'good'])
+    peer.order('namespace urn:late')
+    await soon(() => latest.get(0)?.value).toBe(1)
   })
 })
 
@@ -165,5 +188,14 @@ describe('a make', () => {
     const latest = await latestOf(connection)
     await soon(() => latest.size).toBe(1_005)
     expect([stateOf(connection, 'reported'), stateOf(connection, 'read')]).toEqual([1_000, 5])
+  })
+
+  it('is asked one thing at a time where it counts the nodes of all requests', async () => {
+    await using parts = new AsyncDisposableStack()
+    const peer = await peerIn(parts, { product: 'SIMATIC S7-1500', count: 600, nodesUnderWayMax: 1_000 })
+    const connection = await connect(parts, peer.url, [...numbered(600), plant('Slow')])
+    const all = Array.from({ length: 601 }, (_, tag) => tag)
+    const reads = await Promise.all([connection.read(all, until()), connection.read(all, until())])
+    expect(reads.map((read) => read.at(-1)?.value)).toEqual([1, 1])
   })
 })
