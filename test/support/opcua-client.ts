@@ -24,7 +24,7 @@ setWarningLogger(() => {})
 
 interface Request {
   readonly id: number
-  readonly op: 'connect' | 'read' | 'write' | 'browse' | 'watch' | 'watched' | 'call' | 'attack' | 'endpoints' | 'close'
+  readonly op: 'connect' | 'read' | 'write' | 'browse' | 'watch' | 'watched' | 'call' | 'attack' | 'endpoints' | 'revised' | 'close'
   readonly url?: string
   readonly security?: string
   readonly user?: string
@@ -78,7 +78,10 @@ async function endpoints(request: Request): Promise<unknown> {
   await asking.connect(request.url ?? '')
   const found = await asking.getEndpoints()
   await asking.disconnect()
-  return found.map((one) => `${one.securityPolicyUri?.split('#')[1]}/${MessageSecurityMode[one.securityMode]}`)
+  return found.map((one) => ({
+    security: `${one.securityPolicyUri?.split('#')[1]}/${MessageSecurityMode[one.securityMode]}`,
+    url: one.endpointUrl,
+  }))
 }
 
 function live(): ClientSession {
@@ -115,6 +118,18 @@ async function watch(nodes: readonly string[]): Promise<null> {
   )
   group.on('changed', (item, data) => seen.push({ node: item.itemToMonitor.nodeId.toString(), ...plain(data) }))
   return null
+}
+
+/** What the server makes of the wish for a boundless queue, and to be told at once. */
+async function revised(node: string): Promise<unknown> {
+  const subscription = ClientSubscription.create(live(), { requestedPublishingInterval: 1, publishingEnabled: true })
+  const item = await subscription.monitor(
+    { nodeId: node, attributeId: AttributeIds.Value },
+    { samplingInterval: 0, queueSize: 4_000_000_000, discardOldest: true },
+    TimestampsToReturn.Both,
+  )
+  const { result } = item as unknown as { readonly result: { readonly revisedQueueSize: number; readonly revisedSamplingInterval: number } }
+  return { queue: result.revisedQueueSize, samplingMs: result.revisedSamplingInterval, publishingMs: subscription.publishingInterval }
 }
 
 /** Every variable that can be browsed to, level by level. */
@@ -211,6 +226,8 @@ async function perform(request: Request): Promise<unknown> {
     }
     case 'watched':
       return seen
+    case 'revised':
+      return await revised(nodes[0] ?? '')
     case 'attack':
       return await attack()
     case 'close':
