@@ -3,6 +3,7 @@ import { lastResort, systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { errorFields, type Log, type LogLevel, openLog } from '../base/log.ts'
 import { type Daemon, startDaemon } from '../runtime/daemon.ts'
+import type { FirstUserOptions } from '../runtime/first-user.ts'
 import { roomData, roomEntries, savesMemory } from '../runtime/rooms.ts'
 import { startWatchdog } from '../runtime/watchdog.ts'
 import type { LoadedSite } from '../site/load.ts'
@@ -19,7 +20,7 @@ export interface RunOptions {
 /** `lineside run`: the daemon in the foreground until SIGTERM, SIGINT or SIGHUP; the exit code. */
 export async function run(loading: Promise<LoadedSite>, { folder, logLevel = 'info' }: RunOptions): Promise<number> {
   const log = openLog(logLevel).with({ room: 'runtime' })
-  const onRunning = (site: Site): Promise<void> => greetFirstUser(site, log)
+  const onRunning = (site: Site): Promise<AsyncDisposable> => greetFirstUser(site, log)
   return await runSite(checkedSite(loading, folder), { logLevel, log, stop: stopSignal(), onRunning })
 }
 
@@ -31,18 +32,14 @@ async function checkedSite(loading: Promise<LoadedSite>, folder: string): Promis
 }
 
 /** The one moment at which a password is shown: nobody could have chosen it before, and none is built in. */
-async function greetFirstUser({ storage }: Site, log: Log): Promise<void> {
-  try {
-    const { firstUserOf } = await import('../runtime/first-user.ts')
-    const first = await firstUserOf(storage.path)
-    if (first === undefined) return
-    const { name, password, file } = first
+async function greetFirstUser({ storage }: Site, log: Log): Promise<AsyncDisposable> {
+  const { startFirstUser } = await import('../runtime/first-user.ts')
+  const tell: FirstUserOptions['tell'] = ({ name, password, file }) => {
     process.stderr.write(
       `The first user of this gateway is ${name} with the password ${password}\n    It is shown this once, and stands in ${file} until the first login. Change it: lineside user passwd ${name}\n`,
     )
-  } catch (error) {
-    log.error('The first user could not be made; the gateway runs on.', errorFields(error))
   }
+  return startFirstUser({ stateFolder: storage.path, clock: systemClock, chance: systemChance, log, tell })
 }
 
 export interface RunSiteOptions {
@@ -50,8 +47,8 @@ export interface RunSiteOptions {
   readonly log: Log
   /** Aborted when the daemon is to stop. */
   readonly stop: AbortSignal
-  /** Called once, when all is up. */
-  readonly onRunning?: (site: Site) => Promise<void>
+  /** Called once, when all is up; what it starts is disposed of at the end. */
+  readonly onRunning?: (site: Site) => Promise<AsyncDisposable>
 }
 
 /** Runs a checked site until `stop`; 0 when it was asked to stop, 1 when there is no site to run or control died. */
@@ -68,7 +65,7 @@ export async function runSite(loading: Promise<Site | undefined>, options: RunSi
     const site = await loading
     if (site === undefined) return 1
     log.info('Lineside is running.', { site: site.site, node: site.node, devices: site.devices.length, tags: site.tags.length })
-    await options.onRunning?.(site)
+    parts.use(await options.onRunning?.(site))
     await Promise.race([daemon.failure, aborted(stop)])
     log.info('Lineside is stopping.')
     notify.stopping()

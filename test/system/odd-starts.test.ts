@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
@@ -61,6 +61,23 @@ describe('a daemon whose disk is full before it begins', () => {
     await vi.waitFor(() => expect(daemon.lines.join('\n')).toContain('The flows are at work.'), { timeout: 30_000 })
     oven.registers[0] = 9
     await vi.waitFor(() => expect(oven.coils[0]).toBe(1), { timeout: 30_000 })
+    daemon.kill('SIGTERM')
+    expect(await daemon.exit).toBe(0)
+  })
+
+  it('makes its first user once there is room, and has said once and plainly that it could not', async () => {
+    using disk = fullDisk()
+    using site = await siteFolder({ device: plcFile('oven', 1), state: disk.state })
+    await using daemon = startProgram(process.execPath, [main, 'run', site.folder])
+    const said = () => daemon.lines.join('\n')
+    await vi.waitFor(() => expect(said()).toContain('The first user could not be made'), { timeout: 60_000 })
+    expect(readdirSync(disk.state)).not.toContain('users.json')
+    disk.free()
+    await vi.waitFor(() => expect(said()).toContain('The first user of this gateway is admin'), { timeout: 60_000 })
+    const [, password] = /with the password (\S+)/.exec(said()) ?? []
+    expect(readFileSync(join(disk.state, 'first-password'), 'utf8')).toBe(`${password}\n`)
+    expect(daemon.lines.filter((line) => line.includes('The first user could not be made'))).toHaveLength(1)
+    expect(said()).not.toContain('"stack"')
     daemon.kill('SIGTERM')
     expect(await daemon.exit).toBe(0)
   })

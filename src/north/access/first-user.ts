@@ -1,5 +1,5 @@
 import type { User } from './user.ts'
-import { changeUsers, usersFileStamp, writeFirstPassword } from './users-file.ts'
+import { changeUsers, removeFirstPassword, usersFileStamp, writeFirstPassword } from './users-file.ts'
 
 export interface FirstUser {
   readonly name: string
@@ -11,15 +11,33 @@ export interface FirstUser {
 /** Without letters and digits that look alike: it will be typed from a screen. */
 const alphabet = 'abcdefghjkmnpqrstuvwxyz23456789'
 
-/** Makes the user `admin` where a gateway starts for the first time; undefined where there is a list of users already. */
+/**
+ * Makes the user `admin` where a gateway starts for the first time; undefined where there is a list of users already. His password is on the disk before he is
+ * in the list: wherever this ends, nobody is left with a list that nobody can come in by.
+ */
 export async function makeFirstUser(stateFolder: string): Promise<FirstUser | undefined> {
   if ((await usersFileStamp(stateFolder)) !== undefined) return undefined
   const { hashPassword } = await import('./password.ts')
   const password = await randomPassword()
   const admin: User = { name: 'admin', role: 'admin', password: await hashPassword(password) }
-  await changeUsers(stateFolder, () => [admin])
   const file = await writeFirstPassword(stateFolder, `${password}\n`)
-  return { name: admin.name, password, file }
+  let isListed = false
+  try {
+    isListed = await list(stateFolder, admin)
+  } finally {
+    if (!isListed) await removeFirstPassword(stateFolder)
+  }
+  return isListed ? { name: admin.name, password, file } : undefined
+}
+
+/** Whether he is in the list now: somebody else may have been put into it meanwhile. */
+async function list(stateFolder: string, admin: User): Promise<boolean> {
+  let isFirst = false
+  await changeUsers(stateFolder, (users) => {
+    isFirst = users.length === 0
+    return isFirst ? [admin] : users
+  })
+  return isFirst
 }
 
 /** Twenty letters and digits, 99 bits, in groups. */

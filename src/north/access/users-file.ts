@@ -20,12 +20,13 @@ function firstPasswordPathOf(stateFolder: string): string {
 
 /** Changes whenever the file does; undefined while there is none. */
 export async function usersFileStamp(stateFolder: string): Promise<string | undefined> {
+  const path = usersPathOf(stateFolder)
   try {
-    const { ino, mtimeMs, size } = await stat(usersPathOf(stateFolder))
+    const { ino, mtimeMs, size } = await stat(path)
     return `${ino} ${mtimeMs} ${size}`
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
+    throw unreadable(path, error)
   }
 }
 
@@ -70,13 +71,18 @@ export async function changeUsers(stateFolder: string, change: (users: readonly 
   }
 }
 
-/** Readable by its owner alone, and never through a link that somebody has put there. */
+/** Readable by its owner alone, and never through a link that somebody has put there. Either the whole of it is on the disk, or there is none. */
 export async function writeFirstPassword(stateFolder: string, text: string): Promise<string> {
   const path = firstPasswordPathOf(stateFolder)
-  await rm(path, { force: true })
-  await writeFile(path, text, { mode: 0o600, flag: 'wx' })
-  await ownAsFolder(path)
-  return path
+  try {
+    await rm(path, { force: true })
+    await writeFile(path, text, { mode: 0o600, flag: 'wx', flush: true })
+    await ownAsFolder(path)
+    return path
+  } catch (error) {
+    await removeFirstPassword(stateFolder)
+    throw firstPasswordNotWritable(path, error)
+  }
 }
 
 export async function removeFirstPassword(stateFolder: string): Promise<void> {
@@ -108,6 +114,15 @@ function notWritable(path: string, cause: unknown): Fault {
   return new Fault('access.users-unwritable', `The list of users ${path} cannot be written: ${why}.`, {
     remedy:
       'Run this as the user that the gateway runs as (`sudo -u lineside …`), after its first start, which makes the folder; look at the disk.',
+    cause,
+  })
+}
+
+function firstPasswordNotWritable(path: string, cause: unknown): Fault {
+  const why = cause instanceof Error ? cause.message : String(cause)
+  return new Fault('access.first-password-unwritable', `The password of the first user cannot be written to ${path}: ${why}.`, {
+    remedy: 'Free space on the disk of the state folder, and let the folder belong to the user that the gateway runs as.',
+    isRetryable: true,
     cause,
   })
 }

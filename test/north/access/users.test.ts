@@ -1,4 +1,4 @@
-import { chmod, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rmdir, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { systemClock } from '../../../src/base/clock.ts'
@@ -60,6 +60,34 @@ describe('the list of users', () => {
     await using access = await startAccess(state.path)
     expect(await access.admit('admin', first?.password ?? '')).toMatchObject({ isAdmitted: true, role: 'admin', name: 'admin' })
     await vi.waitFor(async () => expect(await readdir(state.path)).toEqual(['users.json']))
+  })
+
+  it('stays without the first one as long as his password cannot be written down, for nobody could come in by it', async () => {
+    using state = makeStateFolder()
+    const inTheWay = join(state.path, 'first-password')
+    await mkdir(inTheWay)
+    await expect(makeFirstUser(state.path)).rejects.toMatchObject({ code: 'access.first-password-unwritable', isRetryable: true })
+    expect(await readUsers(state.path)).toEqual([])
+    await rmdir(inTheWay)
+    const first = await makeFirstUser(state.path)
+    expect(await readFile(inTheWay, 'utf8')).toBe(`${first?.password}\n`)
+    expect((await readUsers(state.path)).map(({ name }) => name)).toEqual(['admin'])
+  })
+
+  it('leaves no password behind of a first one who cannot be added to it', async () => {
+    using state = makeStateFolder()
+    await writeFile(join(state.path, 'users.json.new'), '') // somebody else is at it
+    await expect(makeFirstUser(state.path)).rejects.toMatchObject({ code: 'access.users-busy' })
+    expect(await readdir(state.path)).toEqual(['users.json.new'])
+  })
+
+  it('keeps whoever was added while the first one was made', async () => {
+    using state = makeStateFolder()
+    const making = makeFirstUser(state.path)
+    await changeUsers(state.path, () => [{ name: 'anna', role: 'admin', password: 'hash' } as never])
+    expect(await making).toBeUndefined()
+    expect(await readFile(join(state.path, 'users.json'), 'utf8')).toContain('anna')
+    expect(await readdir(state.path)).toEqual(['users.json'])
   })
 
   it('counts as it is changed, without a restart', async () => {
