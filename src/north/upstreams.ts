@@ -124,6 +124,7 @@ function receivingPorts(
       const { parseWish } = await import('./broker/set.ts') // brings zod along
       return parseWish(payload, meta)
     },
+    wishIdOf: async (payload) => (await import('./broker/set.ts')).wishIdOf(payload),
     answer: async (topic, payload) => {
       await store.call('accept', [{ upstream, kind: 'message', subject: topic, body: payload, timeMs: clock.now() }])
       accepted() // the store tells this thread of what others bring, and whoever commands waits for his answer

@@ -116,12 +116,8 @@ class Writes {
     const id = message.topic.slice(site.length + 1, -setSuffix.length)
     const tag = tags.find(asTagId(id))
     const meta = tag === undefined ? undefined : tags.metas[tag]
-    if (meta === undefined) {
-      void this.#tell(message, this.#refuse({ id: randomUUID(), tag: id, by: message.by }, noSuchTag(id)))
-      return 'discard'
-    }
-    void this.#answer(message, meta)
-    return 'passOn'
+    void this.#answer(message, meta ?? id)
+    return meta === undefined ? 'discard' : 'passOn'
   }
 
   /** The client hears nothing, as with every topic that is not his; the journal does. */
@@ -151,8 +147,9 @@ class Writes {
     ]
   }
 
-  async #answer(message: ReceivedMessage, meta: TagMeta): Promise<void> {
-    await this.#tell(message, await this.#result(message, meta))
+  /** `to`: the tag, or its name where there is no such tag. */
+  async #answer(message: ReceivedMessage, to: TagMeta | string): Promise<void> {
+    await this.#tell(message, await this.#result(message, to))
   }
 
   async #tell(message: ReceivedMessage, result: CommandResult): Promise<void> {
@@ -166,19 +163,21 @@ class Writes {
     }
   }
 
-  async #result({ payload, by }: ReceivedMessage, meta: TagMeta): Promise<CommandResult> {
+  async #result({ payload, by }: ReceivedMessage, to: TagMeta | string): Promise<CommandResult> {
     let id: string = randomUUID()
     let value: TagValue | undefined
     try {
-      const { parseWish } = await import('./set.ts') // brings zod along, 10 MB that a gateway nobody writes to by MQTT does not need
-      const wish = parseWish(payload, meta)
-      id = wish.id ?? id
+      const { parseWish, wishIdOf } = await import('./set.ts') // brings zod along, 10 MB that a gateway nobody writes to by MQTT does not need
+      id = wishIdOf(payload) ?? id // his answer must be known by it, also where the rest cannot be read
+      if (typeof to === 'string') throw noSuchTag(to)
+      const wish = parseWish(payload, to)
       value = wish.value
-      this.#check(by, meta)
-      return await this.#write({ wish, id, by, meta })
+      this.#check(by, to)
+      return await this.#write({ wish, id, by, meta: to })
     } catch (error) {
-      if (!(error instanceof Fault)) this.#options.log.error('A write over MQTT ended in a bug.', { tag: meta.id, ...errorFields(error) })
-      return this.#refuse({ id, tag: meta.id, ...(value === undefined ? {} : { value }), by }, error)
+      const tag = typeof to === 'string' ? to : to.id
+      if (!(error instanceof Fault)) this.#options.log.error('A write over MQTT ended in a bug.', { tag, ...errorFields(error) })
+      return this.#refuse({ id, tag, ...(value === undefined ? {} : { value }), by }, error)
     }
   }
 

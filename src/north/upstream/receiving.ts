@@ -25,6 +25,8 @@ export interface ReceivingPorts {
   findTag(id: string): TagMeta | undefined
   /** Reads what `…/set` carries; rejects with a Fault where it cannot. */
   parseWish(payload: Uint8Array, meta: TagMeta): Promise<Wish>
+  /** The id of a wish, as far as it can be read. */
+  wishIdOf(payload: Uint8Array): Promise<string | undefined>
   /** By way of the outbox. */
   answer(topic: string, payload: string): Promise<unknown>
 }
@@ -166,10 +168,10 @@ export class Receiving {
     const name = topic.startsWith(`${site}/`) ? topic.slice(site.length + 1, -setSuffix.length) : topic
     let id: string = randomUUID()
     try {
+      id = (await ports.wishIdOf(payload)) ?? id
       const meta = ports.findTag(name)
       if (meta === undefined) throw noSuchTag(name)
       const wish = await ports.parseWish(payload, meta)
-      id = wish.id ?? id
       const expires = wish.expiresMs === undefined ? {} : { expiresMs: wish.expiresMs }
       return await ports.write({ id, tag: asTagId(name), value: wish.value, by, ...expires })
     } catch (error) {

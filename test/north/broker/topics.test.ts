@@ -143,6 +143,26 @@ describe('a set topic', () => {
   )
 
   it.each([
+    ['valve', `${setpoint}/set`, '{"id":"job-9","valve":1}', 'there is no `valve`'],
+    ['no value', `${setpoint}/set`, '{"id":"job-9"}', 'value: is missing'],
+    ['a value that is none', `${setpoint}/set`, '{"id":"job-9","value":null}', 'value: is no number, text'],
+    ['a moment that is none', `${setpoint}/set`, '{"id":"job-9","value":1,"expires":"soon"}', 'expires: is no moment like'],
+    ['a tag that there is not', `${site}/press-07/nothing/set`, '{"id":"job-9","value":1}', 'There is no tag'],
+  ])('answers under the id it was asked with, also where it is refused for %s', async (_what, topic, payload, message) => {
+    await using gateway = await startGateway()
+    await using client = await connectClient(gateway)
+    await client.mqtt.subscribeAsync(`${topic}/result`)
+    await client.mqtt.publishAsync(topic, payload, { qos: 1 })
+    await vi.waitFor(() => expect(client.got).toHaveLength(1))
+    expect(JSON.parse(client.got[0]?.payload ?? '')).toMatchObject({
+      id: 'job-9',
+      status: 'refused',
+      message: expect.stringContaining(message),
+    })
+    expect(gateway.refused).toMatchObject([{ id: 'job-9' }])
+  })
+
+  it.each([
     ['nested without end', `{"value":${'['.repeat(30_000)}`],
     ['longer than 64 KiB', JSON.stringify('x'.repeat(70_000))],
   ])('stands a payload that is %s', async (_what, payload) => {

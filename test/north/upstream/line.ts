@@ -23,6 +23,7 @@ export async function startLine(url: string, options: object = {}, receiving?: P
     noteRefused: () => {},
     findTag: () => undefined,
     parseWish: async () => ({ value: 1 }),
+    wishIdOf: async () => undefined,
     answer: async () => {},
     ...receiving,
   }

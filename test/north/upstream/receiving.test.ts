@@ -41,6 +41,7 @@ function startReceiving(receive: readonly object[], map: readonly object[] = [],
         if (text === '') throw new Fault('mqtt.set-malformed', 'The message holds no value.', { remedy: 'Publish one.' })
         return { value: Number(text) }
       },
+      wishIdOf: async (payload) => (payload.length === 0 ? 'job-9' : undefined),
       answer: async (topic, payload) => void answers.push([topic, JSON.parse(payload)]),
     },
   })
@@ -98,7 +99,7 @@ describe('what is received from an upstream', () => {
     expect(line.commands).toEqual([])
     expect(line.refused).toMatchObject([
       { tag: 'press/nothing', code: 'command.tag-unknown', by: { road: 'upstream', name: 'plant' } },
-      { tag: 'press/setpoint', code: 'mqtt.set-malformed' },
+      { tag: 'press/setpoint', code: 'mqtt.set-malformed', id: 'job-9' },
     ])
   })
 
