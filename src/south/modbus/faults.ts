@@ -221,6 +221,13 @@ export function exceptionFault(what: string, code: number): Fault {
   })
 }
 
+/** Exceptions that leave it open whether the write is carried out: it may be, a little later. */
+export function openFault(what: string, code: number): Fault {
+  const { code: name, remedy, isRetryable } = exceptionFault(what, code)
+  const message = `The device did not say whether ${what} was carried out: exception ${code}, ${exceptionName(code)}.`
+  return new Fault(name, message, { remedy, isRetryable })
+}
+
 /** The lost request was the read before the write. */
 export function notWritten({ code, message, remedy, cause }: LineFault): LineFault {
   return new LineFault(code, message, { remedy, cause, wasSent: false })

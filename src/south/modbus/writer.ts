@@ -2,7 +2,7 @@ import { Fault } from '../../base/fault.ts'
 import type { TagValue } from '../../model/tag.ts'
 import type { WriteOutcome, WriteRefusal } from '../driver.ts'
 import { isReadOnlyArea, placeText } from './address.ts'
-import { exceptionFault, LineFault, lineBusy, noBool, noFunction, notWritten, readOnly } from './faults.ts'
+import { exceptionFault, LineFault, lineBusy, noBool, noFunction, notWritten, openFault, readOnly } from './faults.ts'
 import type { Item } from './item.ts'
 import type { Learnt } from './learnt.ts'
 import type { Line } from './line.ts'
@@ -159,10 +159,11 @@ export class Writer {
       if (answer.kind === 'data') continue
       if (answer.code === illegalFunction && place === 0) return 'no-function'
       const part = place === 0 ? '' : ` after ${place} of ${asks.length} elements had been written`
-      const fault = exceptionFault(`the write to ${placeText(item)}${part}`, answer.code)
+      const what = `the write to ${placeText(item)}${part}`
       // Both mean that it is, or may be, carried out.
       const isUnknown = answer.code === acknowledged || answer.code === targetSilent
-      return { outcome: isUnknown ? 'unknown' : 'failed', fault }
+      if (isUnknown) return { outcome: 'unknown', fault: openFault(what, answer.code) }
+      return { outcome: 'failed', fault: exceptionFault(what, answer.code) }
     }
     return done
   }
@@ -182,7 +183,9 @@ export class Writer {
     const answer = await this.#line.ask(askRead(item), { urgency: 'write', signal }).catch((error: unknown) => {
       throw error instanceof LineFault ? notWritten(error) : error
     })
-    if (answer.kind === 'exception') return { outcome: 'failed', fault: exceptionFault(`to read ${placeText(item)}`, answer.code) }
+    if (answer.kind === 'exception') {
+      return { outcome: 'failed', fault: exceptionFault(`to read ${placeText(item)}`, answer.code), neverSent: true }
+    }
     const raw = Buffer.alloc(2)
     raw.writeUInt16BE((answer.data.readUInt16BE(0) & masks.andMask) | masks.orMask)
     return await this.#tryWays(item, waysOfRegisters(item, raw), signal)

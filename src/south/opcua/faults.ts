@@ -106,16 +106,20 @@ export function badAnswer(what: string, error: unknown): Fault {
   })
 }
 
+/** The library gave up before anything reached the socket. */
+export function wasNotSent(error: unknown): boolean {
+  return notSent.test(errorText(error instanceof Fault ? (error.cause ?? error) : error))
+}
+
 /** What was sent may have been carried out: no answer came that says otherwise. */
 export function mayHaveHappened(error: unknown): boolean {
   const cause = error instanceof Fault ? (error.cause ?? error) : error
   const text = errorText(cause)
-  if (notSent.test(text)) return false
+  if (wasNotSent(error)) return false
   const isAnswered = cause instanceof Error && 'response' in cause && cause.response !== undefined
   return !isAnswered || lateAnswers.test(text)
 }
 
-/** The library gave up before anything reached the socket. */
 const notSent = /Invalid Channel|Socket is closed|Client not connected|Session has been closed|Channel has been closed/
 /** The server answered that it does not know either. */
 const lateAnswers = /BadTimeout|BadRequestTimeout|BadRequestInterrupted|BadShutdown|BadOperationAbandoned|BadUnexpectedError/
@@ -141,12 +145,22 @@ export function valueRefused(id: string, value: unknown, needs: string): Fault {
   })
 }
 
+/** There is no such node, it has neither a type nor a value, or it is a structure. */
+export function typeUnknown(id: string): Fault {
+  return new Fault('opcua.type-unknown', `Nothing can be written to ${id}: the server does not say of what type its node is.`, {
+    remedy:
+      'Look at the status of the tag: where it is BadNodeIdUnknown, correct its node; a structure is written as a whole only, by nobody here.',
+  })
+}
+
 /** Of types whose values are texts of a form. */
 const forms: Readonly<Record<string, string>> = {
   DateTime: ', like 2026-11-21T02:30:00Z',
   Guid: ', like 72962B91-FA75-4AE6-8D28-B404DC7DAF63',
   NodeId: ' as it is read: ns=2;s=Press, or ns=0;i=85',
   QualifiedName: ' as it is read: 2:Press, or Press',
+  Int64: ' as a number, or as a text where the tag has `type: i64`',
+  UInt64: ' as a number, or as a text where the tag has `type: u64`',
   ByteString: ', in base64, and give the tag `type: bytes`',
 }
 

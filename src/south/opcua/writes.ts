@@ -1,7 +1,7 @@
 import { AttributeIds, type NodeId, type Variant } from 'node-opcua-client'
 import type { RawWrite, WriteOutcome, WriteRefusal } from '../driver.ts'
 import { hasFraction, type NodeType, typeText, variantFor } from './coerce.ts'
-import { badAnswer, mayHaveHappened, notAttempted, valueRefused, writeRefused } from './faults.ts'
+import { badAnswer, mayHaveHappened, notAttempted, typeUnknown, valueRefused, wasNotSent, writeRefused } from './faults.ts'
 import { badTimeout, qualityOf, statusOf } from './quality.ts'
 import { defaultChunk, isTooMuch, type Requests } from './requests.ts'
 
@@ -45,11 +45,12 @@ export async function refusalsOf(
 ): Promise<readonly (WriteRefusal | undefined)[]> {
   const outcomes: WriteOutcome[] = []
   const fractions = new Set<number>()
-  await readyOf(writes, outcomes, { ...context, signal, onFraction: (at) => fractions.add(at) })
+  const untyped = new Set<number>()
+  await readyOf(writes, outcomes, { ...context, signal, onFraction: (at) => fractions.add(at), onUntyped: (at) => untyped.add(at) })
   return writes.map(({ tag }, at) => {
     const outcome = outcomes[at]
     if (outcome === undefined || outcome.outcome === 'done') return undefined
-    if (context.nodeOf(tag) === undefined) return { of: 'place', fault: outcome.fault }
+    if (context.nodeOf(tag) === undefined || untyped.has(at)) return { of: 'place', fault: outcome.fault }
     return { of: fractions.has(at) ? 'fraction' : 'value', fault: outcome.fault }
   })
 }
@@ -58,11 +59,13 @@ type Context = WriteContext & {
   readonly signal: AbortSignal
   /** Told the positions of those that would fit if they were whole numbers, perhaps. */
   readonly onFraction?: (at: number) => void
+  /** Told the positions of those whose node has no type that can be written. */
+  readonly onUntyped?: (at: number) => void
 }
 
 /** Writes that can be sent; the others have their outcome. */
 async function readyOf(writes: readonly RawWrite[], outcomes: WriteOutcome[], context: Context): Promise<readonly Ready[]> {
-  const { idOf, nodeOf, typesOf, signal, onFraction } = context
+  const { idOf, nodeOf, typesOf, signal, onFraction, onUntyped } = context
   const found = writes.map(({ tag }) => tag).filter((tag) => nodeOf(tag) !== undefined)
   const types = await typesOf(found, signal)
   return writes.flatMap(({ tag, value }, at): readonly Ready[] => {
@@ -72,8 +75,9 @@ async function readyOf(writes: readonly RawWrite[], outcomes: WriteOutcome[], co
     const variant = type === undefined ? undefined : variantFor(value, type)
     if (node !== undefined && variant !== undefined) return [{ at, node, variant, id }]
     if (type !== undefined && hasFraction(value, type)) onFraction?.(at)
-    const fault = node === undefined ? writeRefused(id, context.statusOf(tag)) : valueRefused(id, value, typeText(type))
-    outcomes[at] = { outcome: 'failed', fault }
+    if (type === undefined) onUntyped?.(at)
+    const refused = type === undefined ? typeUnknown(id) : valueRefused(id, value, typeText(type))
+    outcomes[at] = { outcome: 'failed', fault: node === undefined ? writeRefused(id, context.statusOf(tag)) : refused }
     return []
   })
 }
@@ -118,7 +122,9 @@ async function send(chunk: readonly Ready[], outcomes: WriteOutcome[], { request
   } catch (error) {
     const fault = badAnswer('a write', error)
     const outcome: WriteOutcome =
-      isSent && mayHaveHappened(fault) ? { outcome: 'unknown', fault } : { outcome: 'failed', fault, neverSent: !isSent }
+      isSent && mayHaveHappened(fault)
+        ? { outcome: 'unknown', fault }
+        : { outcome: 'failed', fault, neverSent: !isSent || wasNotSent(fault) }
     for (const { at } of chunk) outcomes[at] = outcome
     return fault
   }

@@ -61,6 +61,23 @@ describe('a batch of writes to a Modbus device', () => {
     expect(site.registers(10, 11)).toEqual([0x00f1])
   })
 
+  it('was never sent where a register cannot be read whose bits it was to change', async () => {
+    const site = await plant(['hr:10.0!'], { lacks: [22] })
+    site.device.intercept = ({ pdu }) => (pdu[0] === 3 ? 6 : undefined)
+    expect(await site.write(true)).toEqual([{ ...failed('modbus.exception-6'), neverSent: true }])
+    expect(site.device.takeFunctions()).toEqual([22, 3])
+  })
+
+  it.each([5, 11])('is not called refused where the device left it open (exception %i)', async (code) => {
+    const site = await plant(['hr:10! u16'])
+    site.device.intercept = () => code
+    const [outcome] = await site.write(1)
+    expect(outcome).toEqual(unknown(`modbus.exception-${code}`))
+    expect(outcome).toMatchObject({
+      fault: { message: expect.stringContaining('did not say whether the write to 1/hr:10 was carried out') },
+    })
+  })
+
   it('keeps its order: nothing is written before what stands before it', async () => {
     const site = await plant(['hr:10! u16', 'co:0!', 'hr:11! u16'])
     expect(await site.write(1, true, 2)).toEqual([done, done, done])

@@ -164,6 +164,16 @@ describe('the OPC UA driver', () => {
     expect(outcomes).toMatchObject(writes.map(() => ({ outcome: 'failed', fault: { code: 'opcua.value-type' } })))
   })
 
+  it('blames no value where the server has no such node', async () => {
+    await using parts = new AsyncDisposableStack()
+    const connection = await connect(parts, untouched.url, ['Nowhere', 'Int16'].map(plant))
+    const writes = [1, 70_000].map((value, tag) => ({ tag, value }))
+    expect(await connection.refusals?.(writes, until())).toMatchObject([
+      { of: 'place', fault: { code: 'opcua.type-unknown' } },
+      { of: 'value', fault: { code: 'opcua.value-type' } },
+    ])
+  })
+
   it('knows within a moment that its server was killed', async () => {
     await using parts = new AsyncDisposableStack()
     const peer = await peerIn(parts)
