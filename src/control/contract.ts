@@ -99,8 +99,8 @@ export interface BatchRoad extends Refusing {
 /** What north may ask of the flows. All of it is journalled with who asked. */
 export interface FlowCalls {
   flows(ask: null): readonly FlowRow[]
-  /** Answered when the run will survive a power cut; a journal that takes nothing is waited for, but not by whoever asked (`flow.not-kept-yet`). */
-  startFlow(ask: StartAsk): { readonly run: string }
+  /** Answered when the run will survive a power cut. A journal that takes nothing is waited for, but not by whoever asked: see `late`. */
+  startFlow(ask: StartAsk): StartedRun
   /** Those that have not ended, oldest first; then those that have, newest first. */
   runs(ask: RunsQuery): readonly RunInfo[]
   run(ask: { readonly run: string }): RunDetail | null
@@ -108,6 +108,12 @@ export interface FlowCalls {
   steerRun(ask: SteerAsk): RunInfo
   /** The main sequence of the site as it stands; null where it has none. */
   pipeline(ask: null): PipelineInfo | null
+}
+
+export interface StartedRun {
+  readonly run: string
+  /** `flow.not-kept-yet`: the run has not begun, and will. Whoever is told of it must not take it for a refusal, and start another one. */
+  readonly late?: PlainFault
 }
 
 export interface FlowRow {

@@ -1,6 +1,6 @@
 import type { Clock } from '../base/clock.ts'
 import type { Door } from '../base/door.ts'
-import { Fault, plainFault } from '../base/fault.ts'
+import { Fault, type PlainFault, plainFault } from '../base/fault.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { ControlCalls, LocalMessage } from '../control/contract.ts'
 import type { Broker } from './broker/broker.ts'
@@ -49,8 +49,8 @@ export class FlowTopics implements Disposable {
     this.#underWay += 1
     try {
       const input = inputOf(payload)
-      const { run } = await control.call('startFlow', { flow, input, by: { road: 'mqtt', ...by } })
-      await this.#tell(topic, { status: 'done', run })
+      const { run, late } = await control.call('startFlow', { flow, input, by: { road: 'mqtt', ...by } })
+      await this.#tell(topic, late === undefined ? { status: 'done', run } : { status: 'waiting', run, ...outside(late) })
     } catch (error) {
       await this.#tell(topic, refused(error))
     } finally {
@@ -67,8 +67,11 @@ export class FlowTopics implements Disposable {
 }
 
 function refused(error: unknown): Readonly<Record<string, unknown>> {
-  const { code, message, remedy } = plainFault(error)
-  return { status: 'refused', code, message, remedy }
+  return { status: 'refused', ...outside(plainFault(error)) }
+}
+
+function outside({ code, message, remedy }: PlainFault): Readonly<Record<string, unknown>> {
+  return { code, message, remedy }
 }
 
 function textOf(payload: Uint8Array): string {

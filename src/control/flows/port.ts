@@ -1,5 +1,5 @@
 import { type Clock, isoTime } from '../../base/clock.ts'
-import { Fault } from '../../base/fault.ts'
+import { Fault, plainFault } from '../../base/fault.ts'
 import { roleAllows } from '../../model/tag.ts'
 import type { FlowCalls, FlowRow, RunDetail, RunInfo, RunsQuery, StartAsk, SteerAsk } from '../contract.ts'
 import type { AllFlows, OneFlow } from './all-flows.ts'
@@ -24,8 +24,11 @@ export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
       const { event } = ask
       if (event !== undefined) return await flows.replay({ ...ask, event })
       const { run, kept } = flows.startFlow(ask.flow, ask.input, startTrigger(ask, flows, isoTime(clock.now())))
-      await soon(kept, { clock, late: () => notBegunYet(run) })
-      return { run }
+      const late = { run, late: plainFault(notBegunYet(run)) }
+      return await soon(
+        kept.then(() => ({ run })),
+        { clock, late: () => late },
+      )
     },
     runs: (ask) => listRuns(ask, flows, options),
     run: async ({ run }): Promise<RunDetail | null> => {
@@ -38,19 +41,21 @@ export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
     steerRun: (ask) =>
       soon(steer(ask, { runs: flows.runs, store, clock, compiled: (definition) => flows.compiled(definition) }), {
         clock,
-        late: () => notObeyedYet(ask),
+        late: () => {
+          throw notObeyedYet(ask)
+        },
       }),
   }
 }
 
-/** What `kept` gives, or the fault when it is late: it is not given up, only not waited for. */
+/** What `kept` gives, or what `late` does when it takes too long: it is not given up, only not waited for. */
 async function soon<Answer>(
   kept: Promise<Answer>,
-  { clock, late }: { readonly clock: Clock; readonly late: () => Fault },
+  { clock, late }: { readonly clock: Clock; readonly late: () => Answer },
 ): Promise<Answer> {
-  const limit = Promise.withResolvers<never>()
-  using _timer = clock.after(patienceMs, () => limit.reject(late()))
-  return await Promise.race([kept, limit.promise])
+  const limit = Promise.withResolvers<void>()
+  using _timer = clock.after(patienceMs, limit.resolve)
+  return await Promise.race([kept, limit.promise.then(late)])
 }
 
 function notBegunYet(run: string): Fault {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { epochMs, isoTime, parseIsoTime } from '../../base/clock.ts'
-import { Fault } from '../../base/fault.ts'
+import { Fault, faultOf } from '../../base/fault.ts'
 import type { FlowCalls, PastEvent, PipelineInfo, RunDetail, RunInfo, SteerAct } from '../../control/contract.ts'
 import type { Asker } from '../../model/command.ts'
 
@@ -43,7 +43,9 @@ export async function startFlow(
   ask: { readonly flow: string; readonly body: unknown; readonly by: Asker },
 ): Promise<unknown> {
   const { input = {}, event } = parsed(startSchema, ask.body ?? {})
-  return await flows.startFlow({ flow: ask.flow, by: ask.by, ...(event === undefined ? { input } : { event }) })
+  const { run, late } = await flows.startFlow({ flow: ask.flow, by: ask.by, ...(event === undefined ? { input } : { event }) })
+  if (late !== undefined) throw faultOf(late)
+  return { run }
 }
 
 export async function runRows(

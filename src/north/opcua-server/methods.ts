@@ -2,7 +2,7 @@ import { type StatusCode, StatusCodes } from 'node-opcua-status-code'
 import { DataType, Variant } from 'node-opcua-variant'
 import { plainFault } from '../../base/fault.ts'
 import type { Log } from '../../base/log.ts'
-import type { StartAsk } from '../../control/contract.ts'
+import type { StartAsk, StartedRun } from '../../control/contract.ts'
 import type { Asker } from '../../model/command.ts'
 import type { AddressSpace } from './address-space.ts'
 
@@ -18,7 +18,7 @@ export interface FlowMethodsOptions {
   readonly site: string
   readonly flows: readonly StartableFlow[]
   /** Answered when the run will survive a power cut. */
-  readonly start: (ask: StartAsk) => Promise<{ readonly run: string }>
+  readonly start: (ask: StartAsk) => Promise<StartedRun>
   /** undefined for a session that may not start this flow. */
   readonly starterOf: (session: object | undefined, flow: string) => Asker | undefined
   readonly log: Log
@@ -79,8 +79,9 @@ async function answer(flow: StartableFlow, { given, context, calls }: Call, opti
   if (calls.underWay >= underWayMax) return { statusCode: StatusCodes.BadTooManyOperations, outputArguments: [] }
   calls.underWay += 1
   try {
-    const { run } = await options.start({ flow: flow.flow, input: inputOf(flow, given), by })
-    return { statusCode: StatusCodes.Good, outputArguments: [new Variant({ dataType: DataType.String, value: run })] }
+    const { run, late } = await options.start({ flow: flow.flow, input: inputOf(flow, given), by })
+    const statusCode = late === undefined ? StatusCodes.Good : StatusCodes.GoodCompletesAsynchronously
+    return { statusCode, outputArguments: [new Variant({ dataType: DataType.String, value: run })] }
   } finally {
     calls.underWay -= 1
   }

@@ -101,7 +101,8 @@ describe('a disk that takes nothing', () => {
     ])
     await house.clock.advance(10_000)
     const late = { code: 'flow.not-kept-yet' }
-    expect(await answers).toMatchObject([{ reason: late }, { reason: late }])
+    const [asked] = await house.flows.calls.runs({ flow: 'drain', rowsMax: 10 })
+    expect(await answers).toMatchObject([{ value: { run: asked?.run, late } }, { reason: late }])
     expect(house.writes).toEqual(['plc/valve true'])
     disk.resolve()
     house.held = undefined

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Fault } from '../../../src/base/fault.ts'
-import type { StartAsk } from '../../../src/control/contract.ts'
+import type { StartAsk, StartedRun } from '../../../src/control/contract.ts'
 import type { StartableFlow } from '../../../src/north/opcua-server/methods.ts'
 import { startBench } from './bench.ts'
 
@@ -30,7 +30,7 @@ interface Called {
   readonly outputs: readonly unknown[]
 }
 
-async function startMethods(start: (ask: StartAsk) => Promise<{ readonly run: string }>, more: Parameters<typeof startBench>[0] = {}) {
+async function startMethods(start: (ask: StartAsk) => Promise<StartedRun>, more: Parameters<typeof startBench>[0] = {}) {
   const bench = await startBench({ ...more, flows: { flows, start } })
   await bench.client.ask('connect', { url: bench.url, ...(more.access === undefined ? {} : { user: 'anna', password: 'x' }) })
   const call = (flow: string, inputs: readonly (readonly [string, unknown])[] = []): Promise<Called> =>
@@ -74,6 +74,13 @@ describe('the flows at the OPC UA server', () => {
     const told: string[] = []
     while (codes.length > 0) told.push((await call('start-up')).status)
     expect(told).toEqual(['BadInvalidArgument', 'BadTooManyOperations', 'BadUserAccessDenied', 'BadNoCommunication', 'BadInvalidState'])
+  })
+
+  it('say of a run that waits for the disk that it will begin, for it must not be asked for again', async () => {
+    const late = { code: 'flow.not-kept-yet', message: 'Run r1 has not begun.', remedy: 'Look at the disk.', isRetryable: false }
+    const { bench, call } = await startMethods(async () => ({ run: 'r1', late }))
+    await using _ = bench
+    expect(await call('start-up')).toEqual({ status: 'GoodCompletesAsynchronously', outputs: ['r1'] })
   })
 
   it('are not begun by who may not start them', async () => {
