@@ -14,6 +14,7 @@ interface WriteRow {
   readonly message?: string
   readonly remedy?: string
   readonly value?: unknown
+  readonly sent?: boolean
   readonly tookMs?: number
 }
 
@@ -40,8 +41,9 @@ const sentences: Readonly<Record<string, string>> = {
   unknown: 'may or may not have been written, and nobody will repeat it',
 }
 
-function notDoneText({ tag, unit }: TagRow, { status, code, message, remedy, value }: WriteRow): string {
+function notDoneText({ tag, unit }: TagRow, { status, code, message, remedy, value, sent }: WriteRow): string {
   const reads = value === undefined ? '' : ` It reads ${shownValue(value)}${unit === undefined ? '' : ` ${unit}`} now.`
   const why = `${message ?? `The write ended ${status}.`}  (${code ?? status})`
-  return `${tag} ${sentences[status] ?? status}: ${why}${reads}\n    ${remedy ?? 'Look at the device.'}\n`
+  const sentence = sent === false ? 'could not be written, and nothing was sent' : (sentences[status] ?? status)
+  return `${tag} ${sentence}: ${why}${reads}\n    ${remedy ?? 'Look at the device.'}\n`
 }

@@ -22,7 +22,7 @@ export interface Admitted {
   readonly meant: TagValue
 }
 
-export type Ending = Omit<CommandResult, 'id' | 'tookMs'>
+export type Ending = Omit<CommandResult, 'id' | 'sent' | 'tookMs'>
 
 /** How far a command has come. After `asked` it stands in the journal, after `sent` the device may have it. */
 type Stage = 'new' | 'asked' | 'sent'
@@ -108,7 +108,8 @@ export class Errand {
   /** Tells the asker. */
   answer(now: MonotonicMs): void {
     const ending = this.ending ?? endingOf('unknown', plainFault(new Error('a command ended without an ending')))
-    this.#answer({ id: this.command.id, ...ending, tookMs: Math.round(now - this.#startedAt) })
+    const unsent = ending.status === 'failed' && this.isUnsent ? { sent: false as const } : {}
+    this.#answer({ id: this.command.id, ...ending, ...unsent, tookMs: Math.round(now - this.#startedAt) })
   }
 }
 

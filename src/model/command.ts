@@ -44,5 +44,7 @@ export interface CommandResult {
   readonly remedy?: string
   /** What the tag reads now, where it was read back. */
   readonly value?: TagValue
+  /** Of a failure before which nothing was sent: the same wish may be asked for again under its id. Absent where the device may have heard of it. */
+  readonly sent?: false
   readonly tookMs: number
 }

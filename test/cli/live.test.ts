@@ -152,6 +152,15 @@ describe('lineside write', () => {
     expect(out).toBe('press/setpoint was written and reads 180 bar now (12 ms).\n')
   })
 
+  it('does not blame the device for what it was never sent', async () => {
+    await using gateway = await startGateway()
+    gateway.control.answer = () => [
+      { id: 'x', status: 'failed', code: 'device.absent', message: 'No.', remedy: 'Do.', sent: false, tookMs: 1 },
+    ]
+    const error = 'press/setpoint could not be written, and nothing was sent: No.  (device.absent)\n    Do.\n'
+    expect(await lineside(['write', 'press/setpoint', '180', '--site', gateway.site])).toEqual({ code: 1, out: '', error })
+  })
+
   it.each([
     ['refused', 'press/setpoint was not written: No.  (command.x) It reads 7 bar now.\n    Do.\n'],
     ['failed', 'press/setpoint was not taken over by the device: No.  (command.x) It reads 7 bar now.\n    Do.\n'],

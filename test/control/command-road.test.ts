@@ -411,7 +411,7 @@ describe('a wish that comes twice', () => {
     const { ask, plant, journal } = startRoad()
     const absent = new Fault('device.absent', 'Not there.', { remedy: 'Wait.' })
     plant.outcome = { outcome: 'failed', fault: absent, neverSent: true }
-    expect(await ask({ id: '1' })).toMatchObject({ status: 'failed', code: 'device.absent' })
+    expect(await ask({ id: '1' })).toMatchObject({ status: 'failed', code: 'device.absent', sent: false })
     expect(journal.at(-1)).toMatchObject({ type: 'command.failed', data: { sent: false } })
     plant.outcome = undefined
     expect(await ask({ id: '1' })).toMatchObject({ status: 'done' })
@@ -438,6 +438,7 @@ describe('a wish that comes twice', () => {
     const first = ask({ id: '1' })
     await clock.advance(5_000)
     expect(await first).toMatchObject({ status })
+    expect(await first).not.toHaveProperty('sent')
     plant.outcome = undefined
     expect(await ask({ id: '1' })).toMatchObject({ status })
     expect(plant.calls).toHaveLength(1)
