@@ -91,15 +91,18 @@ const steering: Readonly<Record<string, readonly ('run' | 'step' | 'verdict')[]>
   answer: ['run', 'step', 'verdict'],
 }
 
+const verdicts = ['approved', 'rejected', 'done', 'failed', 'repeat'] as const
+
 /** `lineside runs`: those that go on and the last that have ended, one with all its records, or an order to one. */
 export async function runs(words: readonly string[], options: RunsOptions, terminal: Terminal): Promise<number> {
   const [first, ...rest] = words
   const wanted = first === undefined ? undefined : steering[first]
   if (first === undefined) return await listRuns(options, terminal)
   if (wanted === undefined && rest.length === 0) return await showRun(first, options, terminal)
-  if (wanted === undefined || rest.length !== wanted.length) {
+  const isVerdict = first !== 'answer' || verdicts.some((one) => one === rest[2])
+  if (wanted === undefined || rest.length !== wanted.length || !isVerdict) {
     throw new Fault('usage.runs', `"runs ${words.join(' ')}" is not understood.`, {
-      remedy: 'Say nothing, RUN, settle RUN, retry RUN STEP, skip RUN STEP, or answer RUN STEP approved|rejected|done|failed|repeat.',
+      remedy: `Say nothing, RUN, settle RUN, retry RUN STEP, skip RUN STEP, or answer RUN STEP ${verdicts.join('|')}.`,
     })
   }
   const named = Object.fromEntries(wanted.map((name, place) => [name, rest[place]]))

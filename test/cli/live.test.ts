@@ -259,3 +259,12 @@ describe('lineside start', () => {
     expect((await start('product')).error).toContain('(usage.input)')
   })
 })
+
+describe('lineside runs', () => {
+  it('takes no answer that means nothing, and says which there are', async () => {
+    await using gateway = await startGateway()
+    const { code, error } = await lineside(['runs', 'answer', 'r1', 'ask', 'maybe', '--site', gateway.site])
+    expect([code, error]).toEqual([2, expect.stringContaining('RUN STEP approved|rejected|done|failed|repeat')])
+    expect((await lineside(['runs', 'answer', 'r1', 'ask', 'approved', '--site', gateway.site])).code).toBe(0)
+  })
+})

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { epochMs, isoTime, parseIsoTime } from '../../base/clock.ts'
 import { Fault, faultOf } from '../../base/fault.ts'
+import { issueText } from '../../base/issue-text.ts'
 import type { FlowCalls, PastEvent, PipelineInfo, RunDetail, RunInfo, SteerAct } from '../../control/contract.ts'
 import type { Asker } from '../../model/command.ts'
 
@@ -134,7 +135,7 @@ function runRow({
 function parsed<Schema extends z.ZodType>(schema: Schema, body: unknown): z.output<Schema> {
   const result = schema.safeParse(body)
   if (result.success) return result.data
-  throw new Fault('api.bad-body', `The request cannot be read: ${z.prettifyError(result.error).slice(0, 500)}.`, {
+  throw new Fault('api.bad-body', `The request cannot be read: ${issueText(result.error, 'the body').slice(0, 500)}.`, {
     remedy: 'Send JSON as the documentation of the API says.',
   })
 }

@@ -143,7 +143,7 @@ describe('a set topic', () => {
   )
 
   it.each([
-    ['valve', `${setpoint}/set`, '{"id":"job-9","valve":1}', 'there is no `valve`'],
+    ['a key that there is not', `${setpoint}/set`, '{"id":"job-9","value":1,"valve":1}', 'there is no `valve`'],
     ['no value', `${setpoint}/set`, '{"id":"job-9"}', 'value: is missing'],
     ['a value that is none', `${setpoint}/set`, '{"id":"job-9","value":null}', 'value: is no number, text'],
     ['a moment that is none', `${setpoint}/set`, '{"id":"job-9","value":1,"expires":"soon"}', 'expires: is no moment like'],
