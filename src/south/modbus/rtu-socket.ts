@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { cannotConnect, closedByPeer } from './faults.ts'
 import type { ChannelContext, ChannelListener, RtuChannel } from './rtu-channel.ts'
 import type { RtuTcpSettings } from './settings.ts'
@@ -35,9 +36,18 @@ export async function openRtuSocket(
       listener = to
       if (socket.destroyed) ended()
     },
-    flush: async () => {}, // what the kernel holds is told before anything else happens here
+    flush: untilAllIsRead,
     write: (frame) =>
       new Promise((resolve, reject) => socket.write(frame, (error) => (error ? reject(closedByPeer(peer, error)) : resolve()))),
     close: () => closeSocket(socket),
   }
+}
+
+/**
+ * When our own process was held up, the kernel holds what came meanwhile. One turn of the event loop reads it all; the turn that is under way may have
+ * looked for it already.
+ */
+async function untilAllIsRead(): Promise<void> {
+  await setImmediate()
+  await setImmediate()
 }
