@@ -4,6 +4,7 @@ import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { MessageChannel, Worker } from 'node:worker_threads'
+import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { createDoor } from '../../src/base/door.ts'
 import type { RoomBirth, RoomCalls, RuntimeCalls } from '../../src/base/thread.ts'
@@ -39,6 +40,37 @@ describe('the store', () => {
       expect(numberPragma(db, 'synchronous')).toBe(2)
       db.close()
     }
+  })
+
+  it('does not begin a file that could not keep what it is told', () => {
+    using folder = makeStateFolder()
+    const before = process.cwd()
+    process.chdir(folder.path)
+    try {
+      const open = (): unknown => openDatabase(':memory:', outboxSchema, { isSuspect: false }) // it cannot have a write-ahead log
+      expect(open).toThrow(expect.objectContaining({ code: 'store.not-durable', message: expect.stringContaining('journal mode memory') }))
+    } finally {
+      process.chdir(before)
+    }
+  })
+
+  it('cuts its log back after a long look at the file, which keeps the log from being used again', () => {
+    using folder = makeStateFolder()
+    const path = join(folder.path, 'outbox.db')
+    const db = openDatabase(path, outboxSchema, { isSuspect: false })
+    db.exec('CREATE TABLE load (data)')
+    const write = (): unknown => db.exec('INSERT INTO load VALUES (zeroblob(1000000))')
+    const logBytes = (): number => statSync(`${path}-wal`).size
+    const reader = new Database(path, { readonly: true })
+    reader.exec('BEGIN')
+    reader.prepare('SELECT count(*) FROM load').get()
+    for (let row = 0; row < 24; row += 1) write()
+    expect(logBytes()).toBeGreaterThan(16 * 1024 ** 2)
+    reader.close()
+    db.pragma('wal_checkpoint(PASSIVE)')
+    write()
+    expect(logBytes()).toBeLessThanOrEqual(16 * 1024 ** 2)
+    db.close()
   })
 
   it('lets nobody but its owner read its files', async () => {

@@ -121,6 +121,25 @@ describe('a file of the store', () => {
   })
 })
 
+describe('the room of rows that are gone', () => {
+  it('goes back to the disk, a step at a time', { timeout: 30_000 }, async () => {
+    using folder = makeStateFolder()
+    const clock = startManualClock()
+    await using store = await openTestStore(folder.path, { clock })
+    const sizeBytes = (): number => statSync(join(folder.path, 'outbox.db')).size
+    const ids: number[] = []
+    for (let call = 0; call < 40; call += 1) ids.push((await store.accept([message('x'.repeat(1024 ** 2))])).lastId)
+    await clock.advance(10_000) // a look at the files
+    expect(sizeBytes()).toBeGreaterThan(40 * 1024 ** 2)
+    await store.removeSent({ upstream: 'plant', ids })
+    await clock.advance(10_000)
+    expect(sizeBytes()).toBeGreaterThan(30 * 1024 ** 2)
+    for (let look = 0; look < 4; look += 1) await clock.advance(10_000)
+    expect(sizeBytes()).toBeLessThan(20 * 1024 ** 2)
+    expect((await store.accept([message('more')])).lastId).toBeGreaterThan(Math.max(...ids))
+  })
+})
+
 describe('the state folder', () => {
   it('belongs to one daemon at a time', { timeout: 30_000 }, async () => {
     using folder = makeStateFolder()

@@ -185,6 +185,17 @@ describe('a Modbus device that is silent', () => {
     expect(site.device.requests.filter(({ unit }) => unit === 1)).toHaveLength(5)
   })
 
+  it.each([10, 11])('is left alone where its gateway calls it absent, and the others are not (exception %i)', async (code) => {
+    await using site = await plant(['hr:1 u16', '7/hr:1 u16', '7/ir:1 u16'])
+    site.device.intercept = ({ unit }) => (unit === 7 ? code : undefined)
+    for (let round = 0; round < 5; round += 1) {
+      const { silent, readings } = await site.line.poll()
+      expect([silent?.toSorted(), valuesOf(readings)]).toEqual([[1, 2], round === 0 ? { 0: 1 } : {}])
+    }
+    expect(site.device.requests.filter(({ unit }) => unit === 7)).toHaveLength(2)
+    expect(site.device.requests.filter(({ unit }) => unit === 1)).toHaveLength(5)
+  })
+
   it('says nothing wrong when it answers again', async () => {
     await using site = await plant(['hr:1 u16'])
     await site.line.poll()

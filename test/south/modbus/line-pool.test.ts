@@ -40,3 +40,26 @@ it('a line that was left is remembered without the device that had opened it', a
     })
     .toBe(true)
 })
+
+it('a line that was lost is not opened again before it is closed, whoever asks for it', async () => {
+  const pool = new LinePool()
+  const lost = Promise.withResolvers<never>()
+  const closed = Promise.withResolvers<void>()
+  const opened: string[] = []
+  const ask = (name: string, opens: Line) => {
+    const open = async (): Promise<Line> => {
+      opened.push(name)
+      return opens
+    }
+    return pool.lease({ key: 'x', terms: '', clock: systemClock, signal: new AbortController().signal, open })
+  }
+  const first = await ask('first', { ...line(), failure: lost.promise, [Symbol.asyncDispose]: () => closed.promise })
+  lost.reject(new Error('pulled out'))
+  await expect(first.failure).rejects.toThrow('pulled out')
+  const second = ask('second', line())
+  await turn()
+  expect(opened).toEqual(['first'])
+  closed.resolve()
+  await second
+  expect(opened).toEqual(['first', 'second'])
+})

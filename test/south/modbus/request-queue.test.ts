@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type MonotonicMs, monotonicMs } from '../../../src/base/clock.ts'
-import { noAnswer } from '../../../src/south/modbus/faults.ts'
+import { exceptionFault, noAnswer } from '../../../src/south/modbus/faults.ts'
 import type { AskOptions } from '../../../src/south/modbus/line.ts'
 import { LineCounts } from '../../../src/south/modbus/line-counts.ts'
 import { askRead } from '../../../src/south/modbus/pdu.ts'
@@ -119,5 +119,11 @@ describe('the breaker of a line', () => {
     expect(units.isDeaf).toBe(true)
     units.heard()
     expect(units.isDeaf).toBe(false)
+  })
+  it.each([10, 11])('never calls a line deaf whose gateway says that all units are gone (exception %i)', (code) => {
+    const units = new UnitBreaker({ clock: startManualClock() })
+    units.use([5, 6])
+    for (let times = 0; times < 3; times += 1) for (const unit of [5, 6]) units.silent(unit, exceptionFault(`unit ${unit}`, code))
+    expect([units.isDeaf, units.downFault(5)?.code]).toEqual([false, `modbus.exception-${code}`])
   })
 })

@@ -100,6 +100,17 @@ describe('the Modbus TCP client', () => {
     expect(others).not.toContain(first)
   }, 60_000)
 
+  it('lets go the oldest of the ids that wait in vain', async () => {
+    await using peer = await connected(silence, { inflightMax: 1_000 })
+    for (let left = 4_097; left > 0; left -= 1_000)
+      await Promise.all(Array.from({ length: Math.min(left, 1_000) }, (_, start) => codeOf(peer.read(start))))
+    const [oldest, next] = peer.server.requests as [RawRequest, RawRequest]
+    honestly(next)
+    await vi.waitFor(() => expect(peer.client.counts.lateAnswers).toBe(1))
+    honestly(oldest)
+    expect(await codeOf(peer.client.failure)).toBe('modbus.violation')
+  })
+
   it.each([
     ['a length of none', (request: RawRequest) => frameFor(request, truth(request), { length: 0 })],
     ['a length beyond any frame', (request: RawRequest) => frameFor(request, truth(request), { length: 60_000 })],
