@@ -11,6 +11,9 @@ const needed = ['bench', 'bin', 'devices', 'docs', 'flows', 'schemas', 'scripts'
 const single = ['lineside.yaml', 'package.json', 'tsconfig.json', 'vitest.config.ts', 'README.md']
 /** A test that waits for a state that never comes ends by its own limit of a minute; one that hangs beyond all limits is ended here. */
 const runMsMax = 180_000
+/** Without its cure a test mostly waits for what never comes. It gets so much longer than with it, and at least this, but not its whole minute. */
+const patience = 10
+const patienceMsMin = 20_000
 
 export interface Tree extends AsyncDisposable {
   readonly folder: string
@@ -38,7 +41,9 @@ function isOurs(path: string): boolean {
 
 /** Runs the cure's test twice, with it and without; the tree is as it was afterwards. */
 export async function verdictOf({ folder }: Tree, { edits, test }: Cure): Promise<Verdict> {
+  const begunMs = performance.now()
   const healthy = await runTest(folder, test)
+  const limitMs = Math.max(patienceMsMin, Math.ceil(patience * (performance.now() - begunMs)))
   if (healthy.status !== 'passed') return { isGuarded: false, why: `with its cure the test ${healthy.status}: ${healthy.why}` }
   const texts = new Map<string, string>()
   try {
@@ -48,7 +53,7 @@ export async function verdictOf({ folder }: Tree, { edits, test }: Cure): Promis
       if (!texts.has(path)) texts.set(path, text)
       await writeFile(path, sick(text, edit))
     }
-    const { status, why } = await runTest(folder, test)
+    const { status, why } = await runTest(folder, test, ['--testTimeout', String(limitMs)])
     return { isGuarded: status === 'failed', why: status === 'failed' ? why : `without its cure the test ${status}: ${why}` }
   } finally {
     for (const [path, text] of texts) await writeFile(path, text)
@@ -69,11 +74,11 @@ const reportShape = z.object({
   ),
 })
 
-async function runTest(folder: string, { file, title }: Cure['test']): Promise<Outcome> {
+async function runTest(folder: string, { file, title }: Cure['test'], more: readonly string[] = []): Promise<Outcome> {
   const report = join(folder, '.report', 'vitest.json')
   await rm(dirname(report), { recursive: true, force: true })
   await mkdir(dirname(report))
-  const args = ['run', file, '--testNamePattern', RegExp.escape(title), '--reporter=json', `--outputFile=${report}`]
+  const args = ['run', file, '--testNamePattern', RegExp.escape(title), '--reporter=json', `--outputFile=${report}`, ...more]
   const run = promisify(execFile)(process.execPath, [join('node_modules', 'vitest', 'vitest.mjs'), ...args], {
     cwd: folder,
     timeout: runMsMax,
