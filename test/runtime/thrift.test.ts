@@ -3,10 +3,10 @@ import { Thrift } from '../../src/runtime/thrift.ts'
 
 function startThrift() {
   const said: string[] = []
-  const now = { share: 0.1 }
-  const thrift = new Thrift({ utilization: () => now.share, save: (how) => said.push(how) })
-  const look = (share: number, times = 1): void => {
-    now.share = share
+  const now = { busiest: 0.1, control: 0.1 }
+  const thrift = new Thrift({ utilization: () => now, save: (how) => said.push(how) })
+  const look = (busiest: number, times = 1, control = 0.1): void => {
+    Object.assign(now, { busiest, control })
     for (let time = 0; time < times; time += 1) thrift.look()
   }
   return { said, look }
@@ -37,6 +37,20 @@ describe('memory', () => {
     look(0.1, 19)
     expect(said).toEqual(['save', 'spend'])
     look(0.1)
+    expect(said).toEqual(['save', 'spend', 'save'])
+  })
+
+  it('is spent while control is at work on runs, and not for a moment of it', () => {
+    const { said, look } = startThrift()
+    look(0.3, 3, 0.3)
+    look(0.1)
+    look(0.3, 3, 0.3)
+    expect(said).toEqual(['save'])
+    look(0.3, 1, 0.3)
+    expect(said).toEqual(['save', 'spend'])
+    look(0.18, 40, 0.18)
+    expect(said).toEqual(['save', 'spend'])
+    look(0.12, 20, 0.12)
     expect(said).toEqual(['save', 'spend', 'save'])
   })
 })
