@@ -23,7 +23,7 @@ export async function benchReaction({ isSmoke, say }: Rounds): Promise<readonly 
   })
   await sleep(isSmoke ? 1_000 : 3_000)
   const seconds = isSmoke ? 2 : 10
-  return await roundsOf({ isSmoke, say, what: '100 starts/s' }, async () => {
+  return await roundsOf({ isSmoke, say, what: '100 starts/s', showsStart: true }, async () => {
     const arrivals = await plc.watch(() => sleep(seconds * 1_000))
     if (gateway.program.hasEnded) throw new Error(gateway.program.said)
     return measures(arrivals, seconds)

@@ -22,7 +22,7 @@ export async function benchRouting({ isSmoke, say }: Rounds): Promise<readonly M
   await using gateway = await startGateway({}, { routes: [through] })
   // Past the one collection after the start, which holds every thread up.
   await load(gateway.mqttPort, isSmoke ? 1 : 6)
-  return await roundsOf({ isSmoke, say, what: `routing ${perSecond} messages/s` }, async () => {
+  return await roundsOf({ isSmoke, say, what: `routing ${perSecond} messages/s`, showsStart: true }, async () => {
     const before = await gateway.scrape()
     const { p50Us, p99Us, sent, received, seconds: took } = await load(gateway.mqttPort, seconds)
     const grown = (await gateway.scrape()).sum('process_resident_memory_bytes') - before.sum('process_resident_memory_bytes')
