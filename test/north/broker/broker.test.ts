@@ -258,6 +258,7 @@ describe('the broker', () => {
     [2, 'level/#', 0, 0],
     [1, '+/x', 2, 1],
     [2, '+/x', 2, 2],
+    [1, 'level/+', 0, 0],
   ] as const)(
     'delivers QoS %i through the filter %s granted at %i with QoS %i, live and retained',
     async (published, filter, granted, delivered) => {
@@ -269,6 +270,8 @@ describe('the broker', () => {
       await vi.waitFor(() => expect(reader.got).toMatchObject([{ qos: delivered, isRetained: false }]))
       await reader.mqtt.subscribeAsync(filter, { qos: granted })
       await vi.waitFor(() => expect(reader.got[1]).toMatchObject({ qos: delivered, isRetained: true }))
+      await writer.mqtt.publishAsync('level/x', 'not to be retained', { qos: published })
+      await vi.waitFor(() => expect(reader.got[2]).toMatchObject({ qos: delivered, isRetained: false }))
     },
   )
 
@@ -300,6 +303,31 @@ describe('the broker', () => {
     await vi.waitFor(() => expect(gateway.metric('lineside_mqtt_offline_messages')).toBe(0))
   })
 
+  it('keeps no more bytes for those who are away than it may', async () => {
+    await using gateway = await startGateway({ mqtt: { anonymous: { role: 'operator' }, limits: { offlineSize: '2KiB' } } })
+    const options = { clientId: 'keeper', clean: false }
+    const keeper = await connectClient(gateway, options)
+    await keeper.mqtt.subscribeAsync('jobs/+', { qos: 1 })
+    await keeper[Symbol.asyncDispose]()
+    await using writer = await connectClient(gateway)
+    for (let n = 1; n <= 5; n += 1) await writer.mqtt.publishAsync(`jobs/${n}`, Buffer.alloc(1_000), { qos: 1 })
+    await using back = await connectClient(gateway, options)
+    await vi.waitFor(() => expect(back.got.map(({ topic }) => topic)).toEqual(['jobs/1', 'jobs/2']))
+    expect(gateway.metric('lineside_mqtt_offline_lost_total')).toBe(3)
+  })
+
+  it('keeps no more sessions than it may, and lets those who have one come back to it', async () => {
+    await using gateway = await startGateway({ mqtt: { anonymous: { role: 'operator' }, limits: { sessions: 1 } } })
+    const options = { clientId: 'one', clean: false }
+    const first = await connectClient(gateway, options)
+    await first.mqtt.subscribeAsync('jobs/+', { qos: 1 })
+    await first[Symbol.asyncDispose]()
+    await expect(connectClient(gateway, { clientId: 'two', clean: false })).rejects.toThrow()
+    expect(incident(gateway, 'tooManySessions')).toBe(1)
+    await using _back = await connectClient(gateway, options)
+    await using _withoutSession = await connectClient(gateway)
+  })
+
   it('stands a session with a QoS 2 subscription and a retained QoS 2 message', async () => {
     await using gateway = await startGateway()
     await using writer = await connectClient(gateway)
@@ -327,6 +355,15 @@ describe('the broker', () => {
     for (let n = 1; n <= 5; n += 1) await client.mqtt.publishAsync(`keep/${n}`, 'x', { qos: 1, retain: true })
     await client.mqtt.subscribeAsync('keep/#')
     await vi.waitFor(() => expect(client.got.map(({ topic }) => topic)).toEqual(['keep/1', 'keep/2'])) // the third is the status of the node
+    expect(gateway.metric('lineside_mqtt_retained_refused_total')).toBe(3)
+  })
+
+  it('retains no more bytes than it may, and says how many messages it did not', async () => {
+    await using gateway = await startGateway({ mqtt: { anonymous: { role: 'operator' }, limits: { retainedSize: '2KiB' } } })
+    await using client = await connectClient(gateway)
+    for (let n = 1; n <= 5; n += 1) await client.mqtt.publishAsync(`keep/${n}`, Buffer.alloc(900), { qos: 1, retain: true })
+    await client.mqtt.subscribeAsync('keep/#')
+    await vi.waitFor(() => expect(client.got.map(({ topic }) => topic)).toEqual(['keep/1', 'keep/2']))
     expect(gateway.metric('lineside_mqtt_retained_refused_total')).toBe(3)
   })
 
