@@ -3,15 +3,28 @@ import type { Cure } from './cure.ts'
 const broker = 'src/north/broker/broker.ts'
 const clients = 'src/north/broker/clients.ts'
 const delivery = 'src/north/broker/delivery.ts'
+const router = 'src/north/broker/router.ts'
 const sessions = 'src/north/broker/sessions.ts'
+const sending = 'src/north/upstream/sending.ts'
+const link = 'src/north/upstream/sparkplug/link.ts'
+const session = 'src/north/upstream/sparkplug/session.ts'
 
 const brokerTests = 'test/north/broker/broker.test.ts'
 const doorTests = 'test/north/broker/doors.test.ts'
 const sessionTests = 'test/north/broker/sessions.test.ts'
+const upstreamTests = 'test/north/upstream/upstream.test.ts'
+const edgeTests = 'test/north/upstream/sparkplug/edge-node.test.ts'
+const codecTests = 'test/model/sparkplug/codec.test.ts'
 
 const granted = { file: brokerTests, title: 'live and retained' }
+const underWay = { file: upstreamTests, title: 'has no more rows under way than it may, and removes none that was not acknowledged' }
+const willed = { file: edgeTests, title: 'leaves a will at QoS 1 that names the very birth it ends, at each connection' }
+const bornFirst = { file: edgeTests, title: 'says its birth before anything else when it comes back, though much waits' }
 
-/** By the numbers of "MQTT" in the facts, as far as 5. Not here: of 1 that aedes is met in one folder alone, which `depcruise` looks at. */
+/**
+ * By the numbers of "MQTT" in the facts. Not here: of 1 that aedes is met in one folder alone, which `depcruise` looks at; of 7 `queueQoSZero` where no
+ * Sparkplug is spoken, for nothing of worth is sent there at QoS 0; of 8 `sparkplug-payload` and `sparkplug-client` themselves, which are not used.
+ */
 export const mqttCures: readonly Cure[] = [
   {
     trap: 'MQTT 1: a client of MQTT 5, which only sees that it is refused',
@@ -152,5 +165,134 @@ export const mqttCures: readonly Cure[] = [
       },
     ],
     test: granted,
+  },
+  {
+    trap: 'MQTT 5: the granted QoS, for what is published inside or retained',
+    edits: [{ file: router, cure: 'Math.min(packet.qos ?? 0, subscription?.qos ?? 2)', without: 'packet.qos ?? 0' }],
+    test: granted,
+  },
+  {
+    trap: 'MQTT 5: the granted QoS, for what is passed on as bytes',
+    edits: [{ file: router, cure: 'Math.min(qosMax, subscription.qos)', without: 'qosMax' }],
+    test: granted,
+  },
+  {
+    trap: 'MQTT 5: a session with a QoS 2 subscription, and a retained QoS 2 message',
+    edits: [
+      {
+        file: sessions,
+        cure: "if (session === undefined || entry === undefined || packet.messageId === undefined) return 'unchanged'",
+        without: "if (session === undefined || entry === undefined || packet.messageId === undefined) throw new Error('no such packet')",
+      },
+    ],
+    test: { file: brokerTests, title: 'stands a session with a QoS 2 subscription and a retained QoS 2 message' },
+  },
+  {
+    trap: 'MQTT 5: no client id, and yet a session',
+    edits: [{ file: 'src/north/broker/entry.ts', cure: "clientId === '' && clean === false", without: 'clientId === undefined' }],
+    test: { file: brokerTests, title: 'refuses an empty client id that wants a session, with return code 2' },
+  },
+  {
+    trap: 'MQTT 5: $share, taken literally',
+    edits: [
+      {
+        file: 'src/north/broker/offered.ts',
+        cure: "return !filter.startsWith('$') ||",
+        without: "return !filter.startsWith('$') || filter.startsWith('$share/') ||",
+      },
+    ],
+    test: { file: doorTests, title: 'is refused a shared subscription, though his rules let him read it' },
+  },
+  {
+    trap: 'MQTT 6: sessions in memory alone',
+    edits: [{ file: broker, cure: 'mq: router, persistence,', without: 'mq: router,' }],
+    test: { file: sessionTests, title: 'survives the broker: its subscriptions, and in order what came while it was away' },
+  },
+  {
+    trap: 'MQTT 7: QoS 0 messages that are queued while away, and sent before anything else',
+    edits: [
+      { file: link, cure: '    reconnectPeriod: 0,\n', without: '    reconnectPeriod: 100,\n' },
+      { file: link, cure: '    queueQoSZero: false,\n', without: '' },
+      { file: link, cure: '    lost.reject(wasLost(options.url, reason))\n', without: '' },
+    ],
+    test: bornFirst,
+  },
+  {
+    trap: "MQTT 7: messages that are left to the library's store",
+    edits: [{ file: sending, cure: '    tally.underway.add(row.id)\n', without: '    acknowledged.add(row.id)\n' }],
+    test: underWay,
+  },
+  {
+    trap: 'MQTT 7: as many messages in that store as there are',
+    edits: [{ file: sending, cure: '!this.#isLost() && tally.inflight < inflightMax && ', without: '!this.#isLost() && ' }],
+    test: underWay,
+  },
+  {
+    trap: 'MQTT 7: a will that is that of the first connection',
+    edits: [
+      {
+        file: link,
+        cure: 'const connectTimeoutMsMax = 10_000',
+        without: 'let firstDeath: Buffer | undefined\nconst connectTimeoutMsMax = 10_000',
+      },
+      { file: link, cure: 'payload: asBuffer(will.payload), qos: 1', without: 'payload: (firstDeath ??= asBuffer(will.payload)), qos: 1' },
+    ],
+    test: willed,
+  },
+  {
+    trap: 'MQTT 8: a BigInt that becomes 0',
+    edits: [
+      {
+        file: 'src/model/sparkplug/protobuf.ts',
+        cure: "if (typeof value === 'bigint') this.#wideVarint(BigInt.asUintN(64, value))",
+        without: "if (typeof value === 'bigint') this.#varint(0)",
+      },
+    ],
+    test: { file: 'test/model/sparkplug/judges.test.ts', title: 'are read by protoc, field by field, and its bytes are read by us' },
+  },
+  {
+    trap: 'MQTT 8: data that say the type once more',
+    edits: [
+      {
+        file: 'src/north/upstream/sparkplug/metric-book.ts',
+        cure: 'return { alias: tag + 1, ...fields }',
+        without: 'return { alias: tag + 1, type: this.bornType(tag), ...fields }',
+      },
+    ],
+    test: { file: edgeTests, title: 'sends data by alias, without name and type, which the birth has said' },
+  },
+  {
+    trap: 'MQTT 8: no arrays',
+    edits: [
+      {
+        file: 'src/model/sparkplug/values.ts',
+        cure: 'if (Array.isArray(value)) return wireArray(value as readonly Scalar[], name)',
+        without: 'if (Array.isArray(value)) return undefined',
+      },
+    ],
+    test: { file: codecTests, title: 'has the bytes of the examples in the specification where it is an array' },
+  },
+  {
+    trap: 'MQTT 8: a will at QoS 0',
+    edits: [{ file: link, cure: 'payload: asBuffer(will.payload), qos: 1', without: 'payload: asBuffer(will.payload), qos: 0' }],
+    test: willed,
+  },
+  {
+    trap: 'MQTT 8: a bdSeq that stays',
+    edits: [{ file: 'src/north/upstream/sparkplug/birth-numbers.ts', cure: '(this.#last + 1) % 256', without: 'Math.max(this.#last, 0)' }],
+    test: { file: edgeTests, title: 'begins at 0, goes on after a restart, comes round after 255, and begins anew after a damage' },
+  },
+  {
+    trap: 'MQTT 8: data before the birth',
+    edits: [
+      {
+        file: session,
+        cure: '    if (this.#mustBear && this.#isBirthDue()) this.#bearAll()\n',
+        without: '    await this.#backlog.pump()\n    if (this.#mustBear && this.#isBirthDue()) this.#bearAll()\n',
+      },
+      { file: session, cure: 'isBorn: (device) => this.#born.has(device),', without: 'isBorn: () => true,' },
+      { file: session, cure: '    book.forgetBirths()\n    using _changes', without: '    using _changes' },
+    ],
+    test: bornFirst,
   },
 ]

@@ -239,6 +239,17 @@ describe('a user', () => {
     expect(gateway.asked).toHaveLength(1)
   })
 
+  it('is refused a shared subscription, though his rules let him read it', async () => {
+    using state = makeStateFolder()
+    await addUser(state.path, { name: 'anna', role: 'viewer', password: right, read: ['$share/#', 'a'] })
+    await using gateway = await startGateway({ mqtt: { anonymous: false }, stateFolder: state.path })
+    await using anna = await connectClient(gateway, { username: 'anna', password: right })
+    const granted = await anna.mqtt
+      .subscribeAsync(['$share/group/a', 'a'])
+      .catch((error: { packet?: { granted: number[] } }) => error.packet?.granted)
+    expect(granted).toEqual([128, 0]) // taken literally it would look granted, and never bring anything
+  })
+
   it('is disconnected when his password is changed or he is removed, and nobody else is', async () => {
     using state = makeStateFolder()
     for (const name of ['anna', 'bob', 'carl']) await addUser(state.path, { name, role: 'admin', password: right })

@@ -69,6 +69,45 @@ describe('a Sparkplug edge node', () => {
     expect(metric('guess')).toBeUndefined() // nobody knows its type yet
   })
 
+  it('leaves a will at QoS 1 that names the very birth it ends, at each connection', async () => {
+    await using line = await plant()
+    const numbersOf = (type: string) =>
+      line.seen.filter((message) => message.type === type).map(({ payload }) => payload.metrics.find(({ name }) => name === 'bdSeq')?.value)
+    for (const lives of [1, 2]) {
+      line.cable.cut()
+      await vi.waitFor(() => expect(countOf(line.seen, 'NDEATH')).toBe(lives), waits)
+      await vi.waitFor(() => expect(countOf(line.seen, 'NBIRTH')).toBe(lives + 1), waits)
+    }
+    expect({ births: numbersOf('NBIRTH'), deaths: numbersOf('NDEATH') }).toEqual({ births: [0n, 1n, 2n], deaths: [0n, 1n] })
+    const wills = line.far.lines().filter((text) => text.includes('Will message specified'))
+    expect(wills.filter((text) => !text.includes('(r0, q1)'))).toEqual([])
+    expect(wills).toHaveLength(3)
+  })
+
+  it('says its birth before anything else when it comes back, though much waits', async () => {
+    await using line = await plant()
+    await vi.waitFor(() => expect(line.edge.outbox.rows).toEqual([]), waits)
+    line.edge.outbox.isBroken = true // what is set now is sent by nobody before the cut
+    for (let n = 0; n < 100; n += 1) line.edge.set('press-07/hydraulics/pressure', n)
+    line.cable.cut()
+    await vi.waitFor(() => expect(countOf(line.seen, 'NDEATH')).toBe(1), waits)
+    line.edge.outbox.isBroken = false
+    const afterDeath = () => line.seen.slice(line.seen.findIndex(({ type }) => type === 'NDEATH') + 1).map(({ type }) => type)
+    await vi.waitFor(() => expect(afterDeath().length).toBeGreaterThan(0), waits)
+    expect(afterDeath()[0]).toBe('NBIRTH')
+    await vi.waitFor(() => expect(line.edge.outbox.rows).toEqual([]), waits)
+    expect(afterDeath()).toContain('DDATA')
+  })
+
+  it('sends data by alias, without name and type, which the birth has said', async () => {
+    await using line = await plant()
+    line.edge.set('press-07/hydraulics/pressure', 7.5)
+    const alias = aliasOf(line.seen, 'press-07', 'hydraulics/pressure')
+    await vi.waitFor(() => expect(valuesOf(line.seen, alias).some(({ value }) => value === 7.5)).toBe(true), waits)
+    for (const { name, datatype } of valuesOf(line.seen, alias))
+      expect({ name, datatype }).toEqual({ name: undefined, datatype: undefined })
+  })
+
   it('bears a device again when the type of a tag becomes known', async () => {
     await using line = await plant()
     line.edge.set('filler/guess', 7.5)
