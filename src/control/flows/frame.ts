@@ -25,6 +25,14 @@ export interface StepEnd {
   readonly failure?: ToldFailure
 }
 
+/** Most steps end so: what a thousand runs remember of a hundred steps each is one object, not as many as there are steps. */
+const done: StepEnd = Object.freeze({ status: 'done', failed: false })
+export const skippedEnd: StepEnd = Object.freeze({ status: 'skipped', failed: false })
+
+export function doneEnd(result: unknown): StepEnd {
+  return result === undefined ? done : { ...done, result }
+}
+
 export function rootFrame(stop: AbortSignal, walk: Frame['walk']): Frame {
   return { prefix: '', suffix: '', names: {}, steps: {}, stop, walk }
 }

@@ -7,7 +7,6 @@ import { revive } from './frozen.ts'
 export interface Part {
   /** As it was frozen. Values are computed once: a run that goes on after a crash must not compute them anew. */
   readonly intent?: string
-  readonly sinceMs: EpochMs
   /** An intent was kept, and what became of it is not known. */
   readonly isInDoubt: boolean
   readonly status?: Exclude<StepStatus, 'retrying'>
@@ -136,7 +135,6 @@ export class Past {
       case 'intent':
         this.#parts.set(record.step, {
           intent: record.data,
-          sinceMs: record.timeMs,
           isInDoubt: true,
           attempts: this.#parts.get(record.step)?.attempts ?? 0,
           order: this.#order,
@@ -153,16 +151,16 @@ export class Past {
     }
   }
 
-  #takeOutcome({ step, status, data, timeMs }: Extract<StepRecord, { readonly kind: 'outcome' }>): void {
+  #takeOutcome({ step, status, data }: Extract<StepRecord, { readonly kind: 'outcome' }>): void {
     const before = this.#parts.get(step)
-    const { attempts = 0, sinceMs = timeMs } = before ?? {}
+    const attempts = before?.attempts ?? 0
     const order = this.#order
     if (status === 'retrying') {
       const intent = before?.intent === undefined ? {} : { intent: before.intent }
-      this.#parts.set(step, { ...intent, sinceMs, isInDoubt: false, attempts: attempts + 1, order })
+      this.#parts.set(step, { ...intent, isInDoubt: false, attempts: attempts + 1, order })
       return
     }
-    const known = { sinceMs, isInDoubt: status === 'unknown', status, attempts, order }
+    const known = { isInDoubt: status === 'unknown', status, attempts, order }
     if (status === 'failed' || status === 'unknown') {
       this.#parts.set(step, { ...known, fault: JSON.parse(data) as PlainFault })
       return

@@ -2,7 +2,7 @@ import { backoffMs } from '../../base/chance.ts'
 import { type CompiledStep, partKeys } from './compiled.ts'
 import type { Effect, StepPlace } from './effect.ts'
 import { EndedEarly, failureOf, StepFailure, Stopped, timedOut, unknownValue } from './faults.ts'
-import { type Frame, keyIn, type Spot, type StepEnd } from './frame.ts'
+import { doneEnd, type Frame, keyIn, type Spot, type StepEnd, skippedEnd } from './frame.ts'
 import { type Attempt, failedAttempt, once } from './once.ts'
 import { placeOf as placeOfPart, stepIdOf, type ToldFailure } from './past.ts'
 import type { Run } from './run.ts'
@@ -22,7 +22,7 @@ export async function doStep(run: Run, compiled: CompiledStep, frame: Frame): Pr
 async function endOf(run: Run, spot: Spot): Promise<StepEnd> {
   const { compiled, frame, key } = spot
   const known = run.past.part(key)
-  if (known?.status === 'skipped') return { status: 'skipped', failed: false }
+  if (known?.status === 'skipped') return skippedEnd
   const isOld = isKnown(run, spot)
   // A parallel whose way is known has ended by itself, but for what is still to be undone of it.
   if (isOld && compiled.way !== undefined && compiled.way.kind !== 'parallel' && run.past.isSkipped(key)) return skipped(run, key)
@@ -34,7 +34,7 @@ async function endOf(run: Run, spot: Spot): Promise<StepEnd> {
     }
     const result = await performed(run, spot)
     if (!isOld) run.tell('step.completed', key)
-    return { status: 'done', failed: false, ...(result === undefined ? {} : { result }) }
+    return doneEnd(result)
   } catch (error) {
     if (isLeft(error, run, spot)) return skipped(run, key)
     if (!(error instanceof StepFailure)) throw error
@@ -84,7 +84,7 @@ function isLeftOut(run: Run, { compiled: { when, step }, frame, key }: Spot): bo
 
 function skipped(run: Run, key: string): StepEnd {
   run.note({ kind: 'outcome', step: key, status: 'skipped', data: '{}' })
-  return { status: 'skipped', failed: false }
+  return skippedEnd
 }
 
 /** Within the time of the step. What is late is left alone: it may still happen, and nobody will hear of it. */

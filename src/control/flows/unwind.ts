@@ -1,7 +1,6 @@
 import { type CompiledStep, partKeys, type StepList, type Way } from './compiled.ts'
 import { StepFailure } from './faults.ts'
-import { type Frame, keyIn, roundOf, undoFrame } from './frame.ts'
-import type { Part } from './past.ts'
+import { doneEnd, type Frame, keyIn, roundOf, undoFrame } from './frame.ts'
 import type { Run } from './run.ts'
 
 /** A step that has done something to the world, or may have. */
@@ -49,17 +48,13 @@ function ownUndo(run: Run, at: Omit<Undo, 'order' | 'isInDoubt'>, below: readonl
   const parts = partKeys(compiled, key).flatMap((part) => run.past.part(part) ?? [])
   const touched = parts.filter((part) => part.status === 'done' || (part.isInDoubt && isFirm(compiled)))
   const [last] = parts.slice(-1)
-  if (last?.status === 'done') frame.steps[compiled.step.id] ??= { status: 'done', failed: false, ...resultOf(last) }
+  if (last?.status === 'done') frame.steps[compiled.step.id] ??= doneEnd(last.result)
   if (compiled.way !== undefined && below.length > 0 && compiled.undo.steps.length > 0) {
     return { ...at, order: Math.max(...below.map(({ order }) => order)), isInDoubt: false }
   }
   if (touched.length === 0) return undefined
   const isInDoubt = touched.some((part) => part.isInDoubt) && matters.has(compiled.step.kind)
   return { ...at, order: Math.max(...touched.map(({ order }) => order)), isInDoubt }
-}
-
-function resultOf({ result }: Part): { readonly result?: unknown } {
-  return result === undefined ? {} : { result }
 }
 
 function isFirm({ effects }: CompiledStep): boolean {
