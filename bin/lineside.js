@@ -21,8 +21,8 @@ const isDaemon = process.argv[2] === 'run' || process.argv[2] === 'demo'
 // A browse makes garbage as fast as a server answers: V8 would give it 100 MB of young generation before it ever collected.
 const walks = process.argv[2] === 'browse' || process.argv[2] === 'import'
 // Where there are two cores, V8's usual four helpers do little but hold up the three rooms while one of them collects: the slowest hundredth of reactions to a
-// pulse took 12 to 15 ms with four, 9 to 10 ms with one, for the same work.
-const helpers = availableParallelism() <= 2 ? ['--v8-pool-size=1'] : []
+// pulse took 12 to 15 ms with four, 9 to 10 ms with one. Two are as fast as one, and sweep in time: with one a thousand runs at once cost 10 MB more.
+const helpers = availableParallelism() <= 2 ? ['--v8-pool-size=2'] : []
 // What a large OPC UA notification is decoded into is all alive when a collection comes in between. V8 learns from it to make such objects among what is old from the
 // start, where only collections of the whole heap find them again, one after the other: 80,000 changes a second cost a quarter more of everything.
 const young = ['--no-allocation-site-pretenuring']
