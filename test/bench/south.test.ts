@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
@@ -7,6 +8,7 @@ import { temporaryFolder } from '../../bench/line/round.ts'
 import { quantileBetween, scrape } from '../../bench/south/metrics.ts'
 import { startModbusServer } from '../../bench/south/modbus-server.ts'
 import { buildNative } from '../../bench/south/native.ts'
+import { allowedCpus, placeOn } from '../../bench/south/placement.ts'
 import { threadCpuSeconds } from '../../bench/south/thread-cpu.ts'
 
 function request(unit: number, pdu: readonly number[]): readonly number[] {
@@ -43,6 +45,17 @@ describe('the Modbus server of the south bench', () => {
     expect([...answer.subarray(0, 25)]).toEqual([...write, 0, 2, 0, 0, 0, 7, 2, 3, 4, 0x12, 0x34, 0, 0])
     expect(answer.readUInt16BE(25 + 11) - answer.readUInt16BE(25 + 9)).toBe(1)
     await expect.poll(() => asked.length).toBe(1)
+  })
+})
+
+describe('the placement of client and server', () => {
+  it('reads which processors may be used, and keeps a program on the one that is named', async () => {
+    expect(allowedCpus('Name:\tx\nCpus_allowed:\td\nCpus_allowed_list:\t0,2-3\n')).toEqual([0, 2, 3])
+    using folder = temporaryFolder()
+    await using server = await startModbusServer({ binary: buildNative('modbus-server', folder.path), devices: 1, changeMs: 3_600_000 })
+    const last = allowedCpus().at(-1) ?? 0
+    placeOn(server.program.pid, [last])
+    expect(allowedCpus(readFileSync(`/proc/${server.program.pid}/status`, 'utf8'))).toEqual([last])
   })
 })
 
