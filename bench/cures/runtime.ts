@@ -40,6 +40,17 @@ export const runtimeCures: readonly Cure[] = [
     test: { file: expressionTests, title: 'is unknown, not false, when an operand is' },
   },
   {
+    trap: 'CEL: unknown that lets a write pass its interlock',
+    edits: [
+      {
+        file: 'src/control/interlocks.ts',
+        cure: "return typeof value === 'boolean' ? value : 'unknown'",
+        without: 'return value === undefined || value === true',
+      },
+    ],
+    test: { file: 'test/control/command-road.test.ts', title: 'refuses an interlock whose operand is not good' },
+  },
+  {
     trap: 'CEL: null that is compared like a value',
     edits: [
       {
