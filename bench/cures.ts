@@ -7,7 +7,8 @@ import { endSoon } from './end.ts'
 const usage = `npm run cures [TEXT…] -- [--list]
   Takes each cure of a known trap away, in a copy of this tree, and looks whether the test that guards it fails then, and passes with it.
   TEXT    only traps whose name has one of these texts in it
-  --list  names the traps and their tests, and runs nothing`
+  --list  names the traps and their tests, and runs nothing
+  Ctrl-C and SIGTERM end what runs and take the copy away.`
 
 async function main(): Promise<number> {
   const { values, positionals } = parseArgs({ allowPositionals: true, options: { list: { type: 'boolean' }, help: { type: 'boolean' } } })
@@ -20,14 +21,25 @@ async function main(): Promise<number> {
     for (const { trap, test } of wanted) say(`${trap}\n    ${test.file}  ${test.title}`)
     return 0
   }
-  return (await examine(wanted)) === 0 ? 0 : 1
+  const stop = new AbortController()
+  let stoppedBy = 0
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, (_: NodeJS.Signals, number: number) => {
+      stoppedBy ||= number
+      stop.abort()
+    })
+  }
+  const unguarded = await examine(wanted, stop.signal)
+  if (stoppedBy > 0) return 128 + stoppedBy // as a shell says of what a signal has ended
+  return unguarded === 0 ? 0 : 1
 }
 
-async function examine(wanted: readonly Cure[]): Promise<number> {
+async function examine(wanted: readonly Cure[], stop: AbortSignal): Promise<number> {
   await using tree = await copyTree()
   let unguarded = 0
   for (const cure of wanted) {
-    const verdict = await verdictOf(tree, cure)
+    const verdict = await verdictOf(tree, cure, stop)
+    if (stop.aborted) return unguarded
     if (!verdict.isGuarded) unguarded++
     say(textOf(cure, verdict))
   }

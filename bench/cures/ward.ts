@@ -1,9 +1,10 @@
-import { execFile } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
 import { z } from 'zod'
+import { systemClock } from '../../src/base/clock.ts'
 import { type Cure, sick } from './cure.ts'
 
 const repository = join(import.meta.dirname, '..', '..')
@@ -14,6 +15,8 @@ const runMsMax = 180_000
 /** Without its cure a test mostly waits for what never comes. It gets so much longer than with it, and at least this, but not its whole minute. */
 const patience = 10
 const patienceMsMin = 20_000
+/** A test run that is asked to end may clean up so long. */
+const endMsMax = 5_000
 
 export interface Tree extends AsyncDisposable {
   readonly folder: string
@@ -28,21 +31,24 @@ export interface Verdict {
 /** A copy of what tests need, in a folder of its own: nothing is ever taken away from the tree that somebody works in. */
 export async function copyTree(): Promise<Tree> {
   const folder = await mkdtemp(join(tmpdir(), 'lineside-cures-'))
+  await using copy = new AsyncDisposableStack() // a disk that is full while we copy is not left so
+  copy.defer(() => rm(folder, { recursive: true, force: true }))
   await Promise.all(
     [...needed, ...single].map((name) => cp(join(repository, name), join(folder, name), { recursive: true, filter: isOurs })),
   )
   await symlink(join(repository, 'node_modules'), join(folder, 'node_modules'))
-  return { folder, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) }
+  const tree = copy.move()
+  return { folder, [Symbol.asyncDispose]: () => tree.disposeAsync() }
 }
 
 function isOurs(path: string): boolean {
   return !path.includes('node_modules')
 }
 
-/** Runs the cure's test twice, with it and without; the tree is as it was afterwards. */
-export async function verdictOf({ folder }: Tree, { edits, test }: Cure): Promise<Verdict> {
+/** Runs the cure's test twice, with it and without; the tree is as it was afterwards. With `stop` the run under way is ended; the verdict means nothing then. */
+export async function verdictOf({ folder }: Tree, { edits, test }: Cure, stop?: AbortSignal): Promise<Verdict> {
   const begunMs = performance.now()
-  const healthy = await runTest(folder, test)
+  const healthy = await runTest({ folder, stop }, test)
   const limitMs = Math.max(patienceMsMin, Math.ceil(patience * (performance.now() - begunMs)))
   if (healthy.status !== 'passed') return { isGuarded: false, why: `with its cure the test ${healthy.status}: ${healthy.why}` }
   const texts = new Map<string, string>()
@@ -53,7 +59,7 @@ export async function verdictOf({ folder }: Tree, { edits, test }: Cure): Promis
       if (!texts.has(path)) texts.set(path, text)
       await writeFile(path, sick(text, edit))
     }
-    const { status, why } = await runTest(folder, test, ['--testTimeout', String(limitMs)])
+    const { status, why } = await runTest({ folder, stop }, test, ['--testTimeout', String(limitMs)])
     return { isGuarded: status === 'failed', why: status === 'failed' ? why : `without its cure the test ${status}: ${why}` }
   } finally {
     for (const [path, text] of texts) await writeFile(path, text)
@@ -74,23 +80,45 @@ const reportShape = z.object({
   ),
 })
 
-async function runTest(folder: string, { file, title }: Cure['test'], more: readonly string[] = []): Promise<Outcome> {
+interface Place {
+  readonly folder: string
+  readonly stop: AbortSignal | undefined
+}
+
+async function runTest({ folder, stop }: Place, { file, title }: Cure['test'], more: readonly string[] = []): Promise<Outcome> {
   const report = join(folder, '.report', 'vitest.json')
   await rm(dirname(report), { recursive: true, force: true })
   await mkdir(dirname(report))
   const args = ['run', file, '--testNamePattern', RegExp.escape(title), '--reporter=json', `--outputFile=${report}`, ...more]
-  const run = promisify(execFile)(process.execPath, [join('node_modules', 'vitest', 'vitest.mjs'), ...args], {
-    cwd: folder,
-    timeout: runMsMax,
-    maxBuffer: 64 * 2 ** 20,
-  })
-  const ended = await run.then(
-    () => 'no such test',
-    (error: Error) => firstLine(error.message),
-  )
-  const text = await readFile(report, 'utf8').catch(() => undefined)
+  const ended = await endOf([join('node_modules', 'vitest', 'vitest.mjs'), ...args], { folder, stop })
+  const text = stop?.aborted ? undefined : await readFile(report, 'utf8').catch(() => undefined)
   if (text === undefined) return { status: 'did not run', why: ended }
   return outcomeOf(reportShape.parse(JSON.parse(text)), ended)
+}
+
+/** How a program ended; it is a group of its own, so that its workers, and what those have started, end with it. */
+async function endOf(args: readonly string[], { folder, stop }: Place): Promise<string> {
+  if (stop?.aborted) return 'stopped'
+  const child = spawn(process.execPath, args, { cwd: folder, stdio: 'ignore', detached: true })
+  using last = new DisposableStack()
+  const onLimit = (): void => {
+    signalGroup(child, 'SIGTERM')
+    last.use(systemClock.after(endMsMax, () => signalGroup(child, 'SIGKILL')))
+  }
+  const limit = AbortSignal.any([AbortSignal.timeout(runMsMax), ...(stop === undefined ? [] : [stop])])
+  limit.addEventListener('abort', onLimit, { once: true })
+  const [code, signal] = await once(child, 'exit')
+  limit.removeEventListener('abort', onLimit)
+  signalGroup(child, 'SIGKILL') // a worker that outlives its runner would go on in a folder that is taken away
+  return code === 0 ? 'no such test' : `vitest ended with ${code ?? signal}`
+}
+
+function signalGroup({ pid }: ChildProcess, signal: NodeJS.Signals): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, signal)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error // ESRCH: all of them have ended
+  }
 }
 
 /** A file that could not be loaded is no test that failed: its cure was taken away so badly that nothing is shown. */

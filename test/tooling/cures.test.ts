@@ -1,6 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempDisposableSync, readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { cures } from '../../bench/cures/all.ts'
 import { type Cure, sick } from '../../bench/cures/cure.ts'
 import { copyTree, verdictOf } from '../../bench/cures/ward.ts'
@@ -57,3 +60,30 @@ describe('a cure that is taken away', () => {
     return { trap: 'a length that cannot be', edits: [edit], test }
   }
 })
+
+describe('cures that are interrupted', () => {
+  it.each([
+    ['SIGTERM', 143],
+    ['SIGINT', 130],
+  ] as const)('leave neither their copy nor a worker behind at %s, and end as a shell expects', async (signal, code) => {
+    using folder = mkdtempDisposableSync(join(tmpdir(), 'interrupted-'))
+    const environment = { ...process.env, TMPDIR: folder.path }
+    const cures = spawn(process.execPath, [join(repository, 'bench', 'cures.ts')], { env: environment, stdio: 'ignore' })
+    const ended = once(cures, 'exit')
+    await vi.waitFor(() => expect(inside(folder.path).length).toBeGreaterThan(1)).finally(() => cures.kill(signal)) // vitest and its worker
+    expect(await ended).toEqual([code, null])
+    expect(inside(folder.path)).toEqual([])
+    expect(readdirSync(folder.path)).toEqual([])
+  })
+})
+
+/** The processes that work in a folder of `folder`. */
+function inside(folder: string): readonly string[] {
+  return readdirSync('/proc').filter((entry) => {
+    try {
+      return readlinkSync(`/proc/${entry}/cwd`).startsWith(`${folder}/`)
+    } catch {
+      return false // no process, or it ended while we looked
+    }
+  })
+}
