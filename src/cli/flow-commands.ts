@@ -1,4 +1,5 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
+import { runStates } from '../model/run-state.ts'
 import type { StatsOptions } from './flow-stats.ts'
 import type { FlowsOptions, RunsOptions, StartOptions } from './flows.ts'
 import { onGateway } from './on-gateway.ts'
@@ -26,7 +27,7 @@ export function addFlowCommands(program: Command, { terminal, take }: Wiring): v
       'nothing lists; RUN shows one; settle RUN; retry RUN STEP; skip RUN STEP; answer RUN STEP approved|rejected|done|failed|repeat',
     )
     .option('--flow <flow>', 'those of one flow')
-    .option('--state <state>', 'open, completed, failed, cancelled, unsettled or settled')
+    .addOption(new Option('--state <state>', 'those that go on, or that ended so').choices([...runStates]))
     .option('--why <text>', 'the reason, for the journal')
     .option('--json', 'print them as JSON')
     .addHelpText('after', example('lineside runs --state unsettled', "lineside runs settle 5c1f --why 'gate closed by hand'"))

@@ -36,5 +36,5 @@ async function writeSchemas(folder: string, terminal: Terminal): Promise<number>
 function known(name: string): SchemaName {
   const found = schemaNames.find((other) => other === name)
   if (found !== undefined) return found
-  throw new Fault('schema.unknown', `There is no schema "${name}".`, { remedy: suggestion(name, schemaNames) })
+  throw new Fault('usage.schema', `There is no schema "${name}".`, { remedy: suggestion(name, schemaNames) })
 }

@@ -8,6 +8,7 @@ import { wholeNumber } from './whole-number.ts'
 import { example, type Wiring } from './wiring.ts'
 
 const depthMax = 64
+const trustModes = ['first-seen', 'any']
 
 /** The engineer's tools: they talk to devices, but no daemon needs to run. */
 export function addToolCommands(program: Command, wiring: Wiring): void {
@@ -25,7 +26,7 @@ function addBrowse(program: Command, { terminal, take }: Wiring): void {
     .option('--user <name>', 'session of this user; its password is the secret named by --secret')
     .option('--secret <name>', 'read from LINESIDE_SECRET_NAME, like ${secret:NAME} in a device file')
     .option('--security <policy>', 'auto, None or like Basic256Sha256/SignAndEncrypt')
-    .option('--trust <which>', 'first-seen or any certificate of the server')
+    .addOption(new Option('--trust <which>', 'of the server: the certificate it showed first, or any').choices([...trustModes]))
     .option('--timeout <duration>', 'how long one request may take')
     .option('--root <node>', 'begin here: a node id or a browse path (default: the Objects folder)')
     .option('--depth <levels>', `at most so many levels, up to ${depthMax}`, wholeNumber(1, depthMax), 32)
@@ -94,8 +95,7 @@ function addImport(program: Command, { terminal, take }: Wiring): void {
     )
     .addOption(
       new Option('--trust <which>', 'of the server: the certificate it showed first, or any (default: as the device file says)').choices([
-        'first-seen',
-        'any',
+        ...trustModes,
       ]),
     )
     .option('--dry-run', 'only tell what would change')

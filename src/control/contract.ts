@@ -7,9 +7,9 @@ import type { SiteEvent } from '../model/event.ts'
 import type { DeadLetterOrder } from '../model/journal.ts'
 import type { PackedChanges } from '../model/packed-changes.ts'
 import type { RefusedCommand } from '../model/refused-command.ts'
+import type { RunState, runStates } from '../model/run-state.ts'
 import type { ChangeBatch, Sample } from '../model/sample.ts'
 import type { Role, TagId, TagIndex, TagMeta } from '../model/tag.ts'
-import type { RunState } from '../store/contract.ts'
 
 /** What north may ask of control. */
 export interface ControlCalls extends FlowCalls {
@@ -144,7 +144,7 @@ export type PastEvent = SiteEvent & { readonly uid: string }
 
 export interface RunsQuery {
   readonly flow?: string
-  readonly state?: RunState | 'open'
+  readonly state?: (typeof runStates)[number]
   readonly rowsMax: number
 }
 

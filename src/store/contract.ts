@@ -14,6 +14,7 @@ import type {
   InboxRow,
   JournalEvent,
 } from '../model/journal.ts'
+import type { RunState } from '../model/run-state.ts'
 
 /** What other rooms may ask of the store. Every answer to a write comes after the commit: an answer is a promise kept on disk. */
 export interface StoreCalls {
@@ -105,9 +106,6 @@ export type StepRecord =
 
 /** retrying: an attempt failed, and another one may follow. unknown: nobody can say whether it was done. */
 export type StepStatus = 'done' | 'failed' | 'unknown' | 'skipped' | 'retrying'
-
-/** unsettled: something could not be undone, or nobody knows whether it was done: a person must look. */
-export type RunState = 'completed' | 'failed' | 'cancelled' | 'unsettled' | 'settled'
 
 export interface RunRow {
   readonly id: number

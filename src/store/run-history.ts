@@ -1,5 +1,5 @@
 import { type EpochMs, epochMs } from '../base/clock.ts'
-import type { RunState } from './contract.ts'
+import type { RunState } from '../model/run-state.ts'
 import type { Db } from './database.ts'
 
 /** One run as those who count look at it. */

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { epochMs } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
-import type { KeptRun, OpenRuns, RunRecord, RunRow, RunState, RunsAsk, StepRecord, StepStatus } from './contract.ts'
+import type { RunState } from '../model/run-state.ts'
+import type { KeptRun, OpenRuns, RunRecord, RunRow, RunsAsk, StepRecord, StepStatus } from './contract.ts'
 import type { Db } from './database.ts'
 
 /** A definition is kept once for all runs that began with it. Runs of before keep theirs in their own row. */

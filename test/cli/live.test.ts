@@ -261,6 +261,11 @@ describe('lineside start', () => {
 })
 
 describe('lineside runs', () => {
+  it('that are asked for in a state that no run has are a wrong use, and it says which states there are', async () => {
+    const { code, error } = await lineside(['runs', '--state', 'bogus'])
+    expect([code, error]).toEqual([2, expect.stringContaining('open, completed, failed, cancelled, unsettled, settled')])
+  })
+
   it('takes no answer that means nothing, and says which there are', async () => {
     await using gateway = await startGateway()
     const { code, error } = await lineside(['runs', 'answer', 'r1', 'ask', 'maybe', '--site', gateway.site])

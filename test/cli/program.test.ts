@@ -97,11 +97,11 @@ describe('lineside schema', () => {
     expect((await lineside('schema')).out).toBe('site\ndevice\nflow\nflow-test\n')
   })
 
-  it('asks whether another name was meant', async () => {
+  it('asks whether another name was meant: there are four, and this is a wrong use', async () => {
     expect(await lineside('schema', 'flows')).toEqual({
-      code: 1,
+      code: 2,
       out: '',
-      error: 'There is no schema "flows".  (schema.unknown)\n    Did you mean `flow`?\n',
+      error: 'There is no schema "flows".  (usage.schema)\n    Did you mean `flow`?\n',
     })
   })
 })

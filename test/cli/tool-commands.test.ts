@@ -20,6 +20,16 @@ describe("an engineer's tool", () => {
     },
   )
 
+  it('says which kinds of trust there are', async () => {
+    for (const args of [
+      ['browse', 'opc.tcp://127.0.0.1:1'],
+      ['import', 'press'],
+    ]) {
+      const { code, error } = await lineside([...args, '--trust', 'all'])
+      expect([code, error]).toEqual([2, expect.stringContaining('Allowed choices are first-seen, any')])
+    }
+  })
+
   it.each([
     ['40101', 'Write --from hr:100 for it'],
     ['30001', 'Write --from ir:0 for it'],

@@ -2,7 +2,8 @@ import type { Door } from '../../base/door.ts'
 import { Fault } from '../../base/fault.ts'
 import type { AnyEvent } from '../../model/event.ts'
 import type { Consumed, ConsumerCursor, JournalEvent } from '../../model/journal.ts'
-import type { KeptRun, RunRecord, RunState, StepRecord, StoreCalls } from '../../store/contract.ts'
+import type { RunState } from '../../model/run-state.ts'
+import type { KeptRun, RunRecord, StepRecord, StoreCalls } from '../../store/contract.ts'
 import { BenchHistory } from './bench-history.ts'
 
 type Begun = Extract<RunRecord, { readonly kind: 'begun' }>

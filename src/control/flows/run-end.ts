@@ -1,5 +1,5 @@
 import type { PlainFault } from '../../base/fault.ts'
-import type { RunState } from '../../store/contract.ts'
+import type { RunState } from '../../model/run-state.ts'
 
 export interface RunEnd {
   readonly state: Exclude<RunState, 'settled'>

@@ -4,6 +4,7 @@ import { Fault, faultOf } from '../../base/fault.ts'
 import { issueText } from '../../base/issue-text.ts'
 import type { FlowCalls, PastEvent, PipelineInfo, RunDetail, RunInfo, SteerAct } from '../../control/contract.ts'
 import type { Asker } from '../../model/command.ts'
+import { runStates } from '../../model/run-state.ts'
 
 /** Loaded with the first question about flows: a gateway that nobody asks does not need it. */
 
@@ -13,7 +14,6 @@ export type FlowPort = { readonly [Name in keyof FlowCalls]: (ask: Parameters<Fl
 const rowsMax = 1_000
 const rowsPreset = 100
 
-const states = ['open', 'completed', 'failed', 'cancelled', 'unsettled', 'settled'] as const
 const acts: readonly SteerAct[] = ['pause', 'resume', 'cancel', 'skip', 'retry', 'answer', 'settle']
 
 const eventSchema = z
@@ -54,9 +54,9 @@ export async function runRows(
   query: { readonly flow?: string; readonly state?: string; readonly limit?: string },
 ): Promise<unknown> {
   const { flow, limit = String(rowsPreset) } = query
-  const state = states.find((one) => one === query.state)
+  const state = runStates.find((one) => one === query.state)
   if (query.state !== undefined && state === undefined)
-    throw badQuery(`There is no state "${query.state.slice(0, 40)}".`, `Use one of: ${states.join(', ')}.`)
+    throw badQuery(`There is no state "${query.state.slice(0, 40)}".`, `Use one of: ${runStates.join(', ')}.`)
   const count = /^\d{1,6}$/.test(limit) ? Number(limit) : 0
   if (count < 1 || count > rowsMax) throw badQuery(`"${limit.slice(0, 40)}" is no number of rows.`, `Give 1 to ${rowsMax}.`)
   const rows = await flows.runs({ rowsMax: count, ...(flow === undefined ? {} : { flow }), ...(state === undefined ? {} : { state }) })
