@@ -130,7 +130,7 @@ function addTest(program: Command, { terminal, take }: Wiring): void {
 const sentences = {
   pause: 'holds a run up: no step begins any more, those under way end',
   resume: 'lets a run that was paused go on',
-  cancel: 'ends a run, and undoes what it did',
+  cancel: 'ends a run, and undoes what it did unless --no-undo says otherwise',
 } as const
 
 function addSteering(program: Command, act: keyof typeof sentences, { terminal, take }: Wiring): void {

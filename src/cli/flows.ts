@@ -80,9 +80,14 @@ export async function steer(
   const why = options.why === undefined ? {} : { why: options.why }
   const undo = act === 'cancel' && options.undo === false ? { undo: false } : {}
   const row = (await gateway.post(`/api/v1/runs/${encodeURIComponent(run)}/${act}`, { ...named, ...why, ...undo })) as RunRow
-  terminal.out(options.json === true ? `${JSON.stringify(row)}\n` : `${row.run} of ${row.flow} is ${row.state} now.\n`)
+  terminal.out(
+    options.json === true ? `${JSON.stringify(row)}\n` : `${row.run} of ${row.flow} is ${row.state} now${standing[row.state] ?? ''}.\n`,
+  )
   return 0
 }
+
+/** What a state means for the plant, where it is not plain. */
+const standing: Readonly<Record<string, string>> = { unwinding: ': what it did is being undone', ending: ': nothing is undone' }
 
 const steering: Readonly<Record<string, readonly ('run' | 'step' | 'verdict')[]>> = {
   settle: ['run'],

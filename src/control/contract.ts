@@ -153,7 +153,8 @@ export interface RunInfo {
   /** It only decides, and does nothing. */
   readonly mode?: 'shadow'
   readonly flow: string
-  readonly state: RunState | 'queued' | 'running' | 'paused' | 'asking' | 'unwinding'
+  /** unwinding: what it did is being undone. ending: it was cancelled, and leaves the plant as it stands. */
+  readonly state: RunState | 'queued' | 'running' | 'paused' | 'asking' | 'unwinding' | 'ending'
   readonly begunMs: EpochMs
   readonly endedMs?: EpochMs
   /** The step that failed, and why. */

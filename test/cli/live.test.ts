@@ -260,6 +260,15 @@ describe('lineside start', () => {
   })
 })
 
+describe('lineside cancel', () => {
+  it('says whether what the run did is undone', async () => {
+    await using gateway = await startGateway()
+    const cancel = async (...more: readonly string[]) => (await lineside(['cancel', 'r1', ...more, '--site', gateway.site])).out
+    expect(await cancel()).toBe('r1 of reject is unwinding now: what it did is being undone.\n')
+    expect(await cancel('--no-undo')).toBe('r1 of reject is ending now: nothing is undone.\n')
+  })
+})
+
 describe('lineside runs', () => {
   it('that are asked for in a state that no run has are a wrong use, and it says which states there are', async () => {
     const { code, error } = await lineside(['runs', '--state', 'bogus'])

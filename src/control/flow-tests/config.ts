@@ -136,6 +136,7 @@ const runStates = [
   'paused',
   'asking',
   'unwinding',
+  'ending',
 ] as const
 
 export const expectShape = {

@@ -199,7 +199,9 @@ export class LiveRuns {
 
   #cancelFor(child: Run, parent: string): void {
     if (child.past.isBlank && this.starts.withdraw(child.id)) return
-    void child.cancel({ state: 'cancelled', isUndone: true }, { by: `run ${parent}` }).catch(() => {})
+    const above = this.#live.get(parent)?.run
+    const { isUndone = true } = above?.cancelled ?? above?.past.cause ?? {} // where it ends as the plant stands, so do those it waits for
+    void child.cancel({ state: 'cancelled', isUndone }, { by: `run ${parent}` }).catch(() => {})
   }
 
   /** A bug that did not show in a run. */

@@ -12,7 +12,7 @@ export function infoOf({ run, state }: LiveRun): RunInfo {
   return {
     run: run.id,
     flow: run.flow.name,
-    state: stateOf({ state, isPaused: past.isPaused, isAsking: questions.length > 0, isUnwinding: cause !== undefined }),
+    state: stateOf({ state, isPaused: past.isPaused, isAsking: questions.length > 0, isUndone: cause?.isUndone }),
     begunMs: run.begunMs,
     ...(run.flow.definition.mode === 'shadow' ? { mode: 'shadow' as const } : {}),
     ...(cause?.step === undefined ? {} : { step: cause.step }),
@@ -26,10 +26,11 @@ function stateOf(at: {
   readonly state: LiveRun['state']
   readonly isPaused: boolean
   readonly isAsking: boolean
-  readonly isUnwinding: boolean
+  /** undefined while it goes forward. */
+  readonly isUndone: boolean | undefined
 }): RunInfo['state'] {
   if (at.isPaused) return 'paused'
-  if (at.isUnwinding) return 'unwinding'
+  if (at.isUndone !== undefined) return at.isUndone ? 'unwinding' : 'ending'
   return at.isAsking ? 'asking' : at.state
 }
 

@@ -102,10 +102,11 @@ export class Starts {
     return this.#queued(start)
   }
 
-  /** Takes a start back that has not begun. */
-  withdraw(run: string): boolean {
+  /** Takes a start back that has not begun; `before` is done where it waits still, and before it gives way. */
+  withdraw(run: string, before?: () => void): boolean {
     const place = this.#waiting.findIndex(({ start }) => start.run === run)
     if (place < 0) return false
+    before?.()
     this.#take(place)?.giveWay()
     this.#plan()
     return true

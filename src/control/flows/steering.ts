@@ -8,7 +8,7 @@ import type { RunInfo, SteerAct, SteerAsk } from '../contract.ts'
 import { allSteps } from './all-steps.ts'
 import type { CompiledFlow, StepList } from './compiled.ts'
 import type { LiveRun, LiveRuns } from './live-runs.ts'
-import { type By, type Decision, stepIdOf } from './past.ts'
+import { type By, type Cause, type Decision, stepIdOf } from './past.ts'
 import { infoOf, keptInfo } from './run-info.ts'
 import { unsettledAlarm } from './unsettled.ts'
 
@@ -34,7 +34,7 @@ export async function steer(ask: SteerAsk, options: SteeringOptions): Promise<Ru
   const live = options.runs.find(ask.run)
   if (live !== undefined) {
     await steerLive(live, ask, options.runs)
-    return infoOf(live)
+    return options.runs.find(ask.run) === live ? infoOf(live) : { ...infoOf(live), ...(await live.ended) }
   }
   const kept = await options.store.call('run', { run: ask.run })
   if (kept === null) throw unknownRun(ask.run)
@@ -42,7 +42,6 @@ export async function steer(ask: SteerAsk, options: SteeringOptions): Promise<Ru
 }
 
 async function steerLive(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<void> {
-  const { run } = live
   const by = byOf(ask)
   switch (ask.act) {
     case 'pause':
@@ -52,10 +51,7 @@ async function steerLive(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<
       return
     case 'cancel':
       checkRole(ask, roles.cancel)
-      if (live.state === 'queued' && runs.starts.withdraw(run.id)) return
-      await run.cancel({ state: 'cancelled', isUndone: ask.isLeftAsItStands !== true }, by)
-      // Whoever ends it wants it undone, and not held up.
-      for (const each of family(live, runs)) if (each.run.past.isPaused) await each.run.resume(by)
+      await cancel(live, ask, runs)
       return
     case 'skip':
       checkRole(ask, roles.skip)
@@ -71,6 +67,20 @@ async function steerLive(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<
     default:
       ask.act satisfies never
   }
+}
+
+async function cancel(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<void> {
+  const { run, state } = live
+  const by = byOf(ask)
+  const isUndone = ask.isLeftAsItStands !== true
+  const begun = run.past.cause
+  if (begun !== undefined && begun.isUndone !== isUndone)
+    throw notNow(ask, begun.isUndone ? 'it is being undone already' : 'it is ending already, with the plant as it stands')
+  const cause: Cause = { state: 'cancelled', isUndone }
+  if (state === 'queued' && runs.starts.withdraw(run.id, () => run.decide('*', { order: 'cancel', cause, ...by }))) return
+  await run.cancel(cause, by)
+  // Whoever ends it wants it undone, and not held up.
+  for (const each of family(live, runs)) if (each.run.past.isPaused) await each.run.resume(by)
 }
 
 async function skip({ run }: LiveRun, ask: SteerAsk): Promise<void> {

@@ -108,7 +108,10 @@ export async function startTestApi(
       runs: async () => [],
       run: async () => null,
       pipeline: async () => null,
-      steerRun: async ({ run }) => ({ run, flow: 'reject', state: 'paused', begunMs: good.sourceMs }),
+      steerRun: async ({ run, act, isLeftAsItStands }) => {
+        const cancelled = isLeftAsItStands === true ? 'ending' : 'unwinding'
+        return { run, flow: 'reject', state: act === 'cancel' ? cancelled : 'paused', begunMs: good.sourceMs }
+      },
     },
     access: list.at('api', own === undefined ? options.anonymous : own === false ? undefined : own),
     socketPath,
