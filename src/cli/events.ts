@@ -37,10 +37,12 @@ export interface ReplayOptions extends Omit<EventFilter, 'since'> {
 
 const pageRows = 1_000
 const followMs = 500
-/** How long a flow may be busy with what it was given before. */
+/** How long a flow may be busy with what it was given before, or a disk take nothing. */
 const roomMsMax = 600_000
 const roomPauseMs = 250
-const noRoom: ReadonlySet<string> = new Set(['flow.overloaded', 'flow.dropped'])
+const diskIsFull = 'flow.not-kept-yet'
+/** It may be asked for again: an event begins one run of a flow. */
+const noRoom: ReadonlySet<string> = new Set(['flow.overloaded', 'flow.dropped', diskIsFull])
 
 type Ask = Parameters<EventSource['page']>[0]
 
@@ -129,12 +131,22 @@ export async function replayEvents(options: ReplayOptions, terminal: Terminal): 
   for (let page = { cursor: 0, isEnd: newest === 0 }; !page.isEnd && page.cursor < newest; ) {
     const found = await source.page({ ...filter, order: 'oldest', cursor: page.cursor, rowsMax: pageRows })
     const wanted = found.items.filter(({ sequence }) => Number(sequence) <= newest)
-    for (const event of wanted) await target.take(event)
-    count += wanted.length
+    for (const event of wanted) {
+      await target.take(event).catch((error: unknown) => {
+        const time = plain(String(event['time']))
+        terminal.error(`${countOf(count, target)}; it has stopped before what was at ${time}: go on with --from ${time}.\n`)
+        throw error
+      })
+      count += 1
+    }
     page = found
   }
-  terminal.error(`${count} ${count === 1 ? 'event' : 'events'} replayed${target.told?.() ?? ''}.\n`)
+  terminal.error(`${countOf(count, target)}.\n`)
   return count === 0 ? 1 : 0
+}
+
+function countOf(count: number, { told }: ReplayTarget): string {
+  return `${count} ${count === 1 ? 'event' : 'events'} replayed${told?.() ?? ''}`
 }
 
 async function targetOf({ to, ...choice }: ReplayOptions, terminal: Terminal): Promise<ReplayTarget> {
@@ -146,23 +158,27 @@ async function targetOf({ to, ...choice }: ReplayOptions, terminal: Terminal): P
       throw usage('A remote gateway has no private socket for this.', 'Replay on the gateway itself, or to a file.')
     return await replayToTopic(name, { socketPath: socketPathOf(await stateFolderOf(choice.site ?? '.', terminal.environment)) })
   }
-  if (kind === 'flow') return replayToFlow(name, await reachGateway(choice, terminal))
+  if (kind === 'flow') return replayToFlow(name, await reachGateway(choice, terminal), terminal)
   throw usage(`"${to.slice(0, 100)}" is nowhere to replay to.`, 'Write topic:NAME, file:PATH or flow:NAME.')
 }
 
 /** As if it had just happened; where the flow can begin no more runs at the moment, the next one waits. */
-function replayToFlow(flow: string, gateway: Gateway): ReplayTarget {
+function replayToFlow(flow: string, gateway: Gateway, terminal: Terminal): ReplayTarget {
   let begun = 0
+  let isToldOfDisk = false
   const path = `/api/v1/workflows/${encodeURIComponent(flow)}/runs`
   const begin = async ({ sequence: _, ...event }: ShownEvent): Promise<void> => {
-    for (let waitedMs = 0; ; waitedMs += roomPauseMs) {
+    for (const sinceMs = systemClock.elapsed(); ; ) {
       const fault = await gateway.post(path, { event }).then(
         () => undefined,
         (error: unknown) => error,
       )
       if (fault === undefined) begun += 1
       if (fault === undefined || (fault instanceof Fault && fault.code === 'flow.event-unwanted')) return
-      if (!(fault instanceof Fault && noRoom.has(fault.code)) || waitedMs > roomMsMax) throw fault
+      if (!(fault instanceof Fault && noRoom.has(fault.code)) || systemClock.elapsed() - sinceMs > roomMsMax) throw fault
+      if (fault.code === diskIsFull && !isToldOfDisk)
+        terminal.error('The journal of the gateway takes nothing at the moment: this waits for it.\n')
+      isToldOfDisk ||= fault.code === diskIsFull
       await systemClock.sleep(roomPauseMs)
     }
   }

@@ -31,6 +31,12 @@ export interface RoutedStart {
   readonly cause: { readonly route: string; readonly event: SiteEvent & { readonly uid: string } }
 }
 
+export interface Begun {
+  readonly run: string
+  /** Resolves when it will survive a power cut. */
+  readonly kept: Promise<void>
+}
+
 export interface OneFlow {
   readonly compiled: CompiledFlow
   readonly rate: StartRate
@@ -44,6 +50,8 @@ export class AllFlows {
   readonly triggers: Triggers
   readonly history: History
   readonly #replayed = new Replayed()
+  /** Runs that follow from something else, and are not on the disk yet. */
+  readonly #keeping = new Map<string, Promise<void>>()
   readonly #options: FlowsOptions
   readonly #life: AbortSignal
   readonly byName: ReadonlyMap<string, OneFlow>
@@ -98,12 +106,7 @@ export class AllFlows {
     this.runs.cancelOrphans()
   }
 
-  startFlow(
-    name: string,
-    input: unknown,
-    trigger: Readonly<Record<string, unknown>>,
-    id?: string,
-  ): { readonly run: string; readonly kept: Promise<void> } {
+  startFlow(name: string, input: unknown, trigger: Readonly<Record<string, unknown>>, id?: string): Begun {
     const flow = this.byName.get(name)
     if (flow === undefined) throw unknownFlow(name, [...this.byName.keys()])
     const { compiled } = flow
@@ -111,6 +114,7 @@ export class AllFlows {
     if (!flow.rate.take()) throw this.#flooded(flow, trigger)
     try {
       const { run, kept } = this.runs.begin({ flow: compiled, start, ...(id === undefined ? {} : { id }) })
+      if (id !== undefined) this.#keep(id, kept)
       return { run: run.id, kept }
     } catch (error) {
       flow.refused += 1
@@ -120,20 +124,18 @@ export class AllFlows {
 
   async startRouted({ flow: name, input, cause: { route, event } }: RoutedStart): Promise<void> {
     const id = idFrom(`${route} ${event.uid}`)
-    if (await this.#isBegun(id)) return
     const { uid: _, timeMs, ...told } = event
-    await this.startFlow(name, input, { kind: 'route', route, ...told, time: isoTime(timeMs) }, id).kept
+    await this.#once(id, () => this.startFlow(name, input, { kind: 'route', route, ...told, time: isoTime(timeMs) }, id).kept)
   }
 
   /** What happened before begins one run by this way, however often it is given. */
-  async replay(ask: StartAsk & { readonly event: PastEvent }): Promise<{ readonly run: string }> {
+  replay(ask: StartAsk & { readonly event: PastEvent }): Begun {
     const { flow: name, event } = ask
     const flow = this.byName.get(name)
     if (flow === undefined) throw unknownFlow(name, [...this.byName.keys()])
     const trigger = this.#replayed.triggerFor(flow.compiled.definition, ask)
     const run = idFrom(`replay ${name} ${event.uid}`)
-    if (!(await this.#isBegun(run))) await this.startFlow(name, {}, trigger, run).kept
-    return { run }
+    return { run, kept: this.#once(run, () => this.startFlow(name, {}, trigger, run).kept) }
   }
 
   metrics(): readonly Metric[] {
@@ -168,8 +170,9 @@ export class AllFlows {
     const { name } = flow.compiled
     const id = cause === undefined ? undefined : idFrom(`${name} ${cause.key}`)
     try {
-      if (id !== undefined && cause?.isRepeated === true && (await this.#isBegun(id))) return
-      await this.startFlow(name, {}, trigger, id).kept
+      const begin = (): Promise<void> => this.startFlow(name, {}, trigger, id).kept
+      if (id !== undefined && cause?.isRepeated === true) await this.#once(id, begin)
+      else await begin()
     } catch (error) {
       if (!(error instanceof Fault)) {
         if (!(error instanceof Stopped)) this.runs.broke(error)
@@ -180,8 +183,20 @@ export class AllFlows {
     }
   }
 
-  async #isBegun(id: string): Promise<boolean> {
-    if (this.runs.find(id) !== undefined) return true
+  /** Begins what has not begun. Resolves when it is kept, whoever began it: who hears that it is done may forget what it followed from. */
+  async #once(id: string, begin: () => Promise<void>): Promise<void> {
+    if (this.runs.find(id) === undefined && (await this.#isKept(id))) return
+    if (this.runs.find(id) === undefined) await begin()
+    else await this.#keeping.get(id)
+  }
+
+  #keep(id: string, kept: Promise<void>): void {
+    this.#keeping.set(id, kept)
+    const forget = (): void => void this.#keeping.delete(id)
+    kept.then(forget, forget)
+  }
+
+  async #isKept(id: string): Promise<boolean> {
     const { store, clock, log } = this.#options
     const what = 'The store does not tell whether a run was begun; the start of a flow waits.'
     return (await untilAnswered(() => store.call('run', { run: id }), { clock, log, stop: this.#life, what })) !== null

@@ -3,7 +3,7 @@ import type { Packed } from '../../base/packed.ts'
 import { firstFailure, type Running } from '../../base/running.ts'
 import type { ChangeBatch } from '../../model/sample.ts'
 import type { TopicMessage } from '../contract.ts'
-import { AllFlows, type RoutedStart } from './all-flows.ts'
+import { AllFlows, type Begun, type RoutedStart } from './all-flows.ts'
 import { pipelineTopic } from './pipeline.ts'
 import { type FlowPort, flowPort } from './port.ts'
 import type { FlowsOptions } from './ports.ts'
@@ -16,11 +16,7 @@ export interface Flows extends Running {
   /** Messages on the embedded broker; resolves when every run that begins with them is kept. */
   messages(batch: Packed<TopicMessage>): Promise<void>
   /** For whoever else begins flows: a route, a person. Throws where it cannot begin; `kept` resolves when it will survive a power cut. */
-  startFlow(
-    name: string,
-    input: unknown,
-    trigger: Readonly<Record<string, unknown>>,
-  ): { readonly run: string; readonly kept: Promise<void> }
+  startFlow(name: string, input: unknown, trigger: Readonly<Record<string, unknown>>): Begun
   /** For a route: the same event of the same route begins one run, however often it comes. Resolves when that is kept. */
   startRouted(ask: RoutedStart): Promise<void>
   readonly calls: FlowPort

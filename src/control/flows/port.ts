@@ -22,8 +22,10 @@ export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
     flows: async () => [...flows.byName.values()].map((flow) => rowOf(flow, flows)),
     startFlow: async (ask) => {
       const { event } = ask
-      if (event !== undefined) return await flows.replay({ ...ask, event })
-      const { run, kept } = flows.startFlow(ask.flow, ask.input, startTrigger(ask, flows, isoTime(clock.now())))
+      const { run, kept } =
+        event === undefined
+          ? flows.startFlow(ask.flow, ask.input, startTrigger(ask, flows, isoTime(clock.now())))
+          : flows.replay({ ...ask, event })
       const late = { run, late: plainFault(notBegunYet(run)) }
       return await soon(
         kept.then(() => ({ run })),

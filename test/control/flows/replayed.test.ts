@@ -33,6 +33,27 @@ describe('an event that is played to a flow once more', () => {
     expect((await house.flows.calls.run(first))?.trigger).toMatchObject({ kind: 'event', subject: 'one', replayedBy: 'anna' })
   })
 
+  it('is waited for as long as any other start where the disk takes nothing, and then begins one run, however often it was played', async () => {
+    const { house, play } = await startHouse()
+    await using _house = house
+    const disk = Promise.withResolvers<void>()
+    house.held = disk.promise
+    const told = event('e1', 'device.lost', 'one', { why: 'cable' })
+    const first = play(told)
+    await house.settled()
+    const second = play(told)
+    await house.clock.advance(10_000)
+    const late = { run: expect.any(String), late: { code: 'flow.not-kept-yet' } }
+    expect(await Promise.all([first, second])).toMatchObject([late, late])
+    expect(await house.states('lost')).toEqual([])
+    disk.resolve()
+    house.held = undefined
+    await house.settled()
+    expect(await play(told)).toEqual({ run: (await first).run })
+    await house.settled()
+    expect([await house.states('lost'), house.writes]).toEqual([['completed'], ['plc/lost one']])
+  })
+
   it('begins none where the flow does not want it, or somebody plays it who may not', async () => {
     const { house, play } = await startHouse()
     await using _house = house
@@ -43,5 +64,26 @@ describe('an event that is played to a flow once more', () => {
     const operator = { ...by, role: 'operator' } as const
     await expect(play(event('e4', 'device.lost', 'one', { why: 'x' }), operator)).rejects.toMatchObject({ code: 'access.role' })
     expect(await house.states('lost')).toEqual([])
+  })
+})
+
+describe('an event that a route brings once more', () => {
+  it('is not called delivered before its run is on the disk: the route would forget it', async () => {
+    const { house } = await startHouse()
+    await using _house = house
+    const disk = Promise.withResolvers<void>()
+    house.held = disk.promise
+    const bring = () =>
+      house.flows.startRouted({ flow: 'lost', input: {}, cause: { route: 'r', event: event('e1', 'device.lost', 'one') } })
+    const delivered: number[] = []
+    const first = bring().then(() => delivered.push(1))
+    await house.settled()
+    const second = bring().then(() => delivered.push(2))
+    await house.settled()
+    expect(delivered).toEqual([])
+    disk.resolve()
+    await Promise.all([first, second])
+    await house.settled()
+    expect(await house.states('lost')).toHaveLength(1)
   })
 })
