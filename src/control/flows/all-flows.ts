@@ -179,7 +179,7 @@ export class AllFlows {
         throw error
       }
       if (toldAlready.has(error.code)) return
-      this.runs.telling.refused(name, { type: 'flow.refused', data: { code: error.code, message: error.message } })
+      this.runs.refusals.tell(name, { type: 'flow.refused', why: { code: error.code }, data: { message: error.message } })
     }
   }
 
@@ -204,7 +204,7 @@ export class AllFlows {
 
   #flooded(flow: OneFlow, trigger: Readonly<Record<string, unknown>>): Fault {
     flow.refused += 1
-    this.runs.telling.refused(flow.compiled.name, { type: 'flow.overloaded', data: { reason: 'flood', trigger } })
+    this.runs.refusals.tell(flow.compiled.name, { type: 'flow.overloaded', why: { reason: 'flood' }, data: { trigger } })
     return new Fault('flow.overloaded', `${flow.compiled.name} is being started far too often.`, {
       remedy: 'Look at what starts it: a condition that trembles wants a `deadband` or `for`, and two flows must not start each other.',
       isRetryable: true,

@@ -12,6 +12,7 @@ import { groupOf, writtenTags } from './flow-facts.ts'
 import { inputFor } from './inputs.ts'
 import { type RunStart, startOf } from './kept.ts'
 import { devicesHeard, type FlowsOptions } from './ports.ts'
+import { Refusals } from './refusals.ts'
 import { Run } from './run.ts'
 import type { RunEnd } from './run-end.ts'
 import { type KeepRuns, RunJournal } from './run-journal.ts'
@@ -51,6 +52,7 @@ const pressedRecords = 5_000
 export class LiveRuns {
   readonly keep: KeepRuns
   readonly telling: Telling
+  readonly refusals: Refusals
   readonly journal: RunJournal
   readonly starts: Starts
   /** A bug in one of them is a bug of ours: the control room must not go on as if nothing were. */
@@ -69,6 +71,7 @@ export class LiveRuns {
     this.#ports = { ...options.ports, runFlow: (ask, stop) => this.#child(ask, stop) }
     this.#shadowBreakers = new BreakerPool({ record: () => {}, clock })
     this.telling = new Telling({ record: note, clock })
+    this.refusals = new Refusals({ record: note, clock, life })
     const keepRuns: KeepRuns = async (records, events) => {
       await store.call('recordRuns', { records })
       for (const event of events) note(event)
@@ -249,7 +252,7 @@ export class LiveRuns {
   #refuse(run: Run, verdict: Verdict): Fault {
     const waiting = this.starts.waitingOf(run.flow.name)
     const type = verdict === 'dropped' ? 'flow.dropped' : 'flow.overloaded'
-    this.telling.refused(run.flow.name, { type, data: { waiting, reason: verdict, trigger: run.start.trigger } })
+    this.refusals.tell(run.flow.name, { type, why: { reason: verdict }, data: { waiting, trigger: run.start.trigger } })
     return new Fault(type, `${run.flow.name} was not started: ${refusals[verdict] ?? verdict} (${waiting} starts wait).`, {
       remedy: 'Start it less often; `concurrency` in its file says how many may run and wait.',
       isRetryable: true,

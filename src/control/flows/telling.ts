@@ -8,8 +8,6 @@ import { unsettledAlarm } from './unsettled.ts'
 /** Steps of a second of which the beginning and the end are told as events; the journal of runs holds all of them. */
 const stepEventsPerSecond = 100
 const stepEventsAtOnce = 400
-/** Between two events of one kind about what was refused: each says how many there were. */
-const refusalPauseMs = 1_000
 
 /** As OPC UA counts them, to 1,000. */
 const unsettledSeverity = 800
@@ -19,15 +17,9 @@ export interface TellingOptions {
   readonly clock: Clock
 }
 
-interface Refusals {
-  toldAt: MonotonicMs
-  untold: number
-}
-
 /** What runs say of themselves, in numbers that a journal, a broker and a person can bear. */
 export class Telling {
   readonly #options: TellingOptions
-  readonly #refusals = new Map<string, Refusals>()
   #tokens = stepEventsAtOnce
   #filledAt: MonotonicMs
   #steps = 0
@@ -59,19 +51,6 @@ export class Telling {
     const text = `A run of ${name} could not be undone at ${(end.left ?? []).join(', ')}: somebody must look.`.slice(0, 500)
     const alarm = { severity: unsettledSeverity, text, flow: name, run: run.id }
     return [told, { type: 'alarm.raised', subject: unsettledAlarm(name), timeMs, data: alarm }]
-  }
-
-  /** That a start was refused: at once, and then at most once a second, for it may be a flood. */
-  refused(flow: string, why: { readonly type: string; readonly data: Readonly<Record<string, unknown>> }): void {
-    const now = this.#options.clock.elapsed()
-    const key = `${flow} ${why.type}`
-    const known = this.#refusals.get(key)
-    if (known !== undefined && now - known.toldAt < refusalPauseMs) {
-      known.untold += 1
-      return
-    }
-    this.#refusals.set(key, { toldAt: now, untold: 0 })
-    this.#record(why.type, flow, { ...why.data, ...(known === undefined || known.untold === 0 ? {} : { alsoBefore: known.untold }) })
   }
 
   metrics(): readonly Metric[] {

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
+import { epochMs, isoTime } from '../../../src/base/clock.ts'
 import type { FlowDefinition } from '../../../src/control/flows/definition.ts'
 import { House } from './house.ts'
 import { chain, flowOf, step } from './life.ts'
@@ -62,5 +63,51 @@ describe('a flow that begins itself over and over', () => {
     expect(refusals).toMatchObject([{ subject: 'loop', data: { reason: 'flood' } }])
     expect(await house.states('loop')).toHaveLength(1_000)
     expect((await house.flows.calls.startFlow({ flow: 'other', by })).run).toBeDefined()
+  })
+})
+
+describe('starts that are refused', () => {
+  const rest = chain({ id: 'rest', kind: 'wait', forMs: 3_600_000 })
+  const one = flowOf(rest, { flow: 'one', ...start, concurrency: { limit: 1, overflow: 'drop', queueMax: 0 } })
+  const queue = flowOf(rest, { flow: 'queue', ...start, concurrency: { limit: 1, overflow: 'queue', queueMax: 1 } })
+  const refusals = (house: House, type: string) => house.events.flatMap((event) => (event.type === type ? [event.data] : []))
+
+  async function startHouse() {
+    const house = await House.start({ flows: [one, queue] })
+    const ask = (flow: string, times: number) =>
+      Promise.allSettled(Array.from({ length: times }, () => house.flows.calls.startFlow({ flow, by })))
+    await ask('one', 1)
+    await ask('queue', 2)
+    return { house, ask }
+  }
+
+  it('are told as events: the first at once, then once a second how many more, of which flow, why, and from when to when', async () => {
+    const { house, ask } = await startHouse()
+    await using _house = house
+    const sinceMs = house.clock.now()
+    await Promise.all([ask('one', 6), ask('queue', 3)])
+    await house.clock.advance(300)
+    await ask('one', 2)
+    const first = { reason: 'dropped', refused: 1 }
+    expect(refusals(house, 'flow.dropped')).toMatchObject([first])
+    await house.clock.advance(700)
+    const rest = { reason: 'dropped', refused: 7, first: isoTime(sinceMs), last: isoTime(epochMs(sinceMs + 300)) }
+    expect(refusals(house, 'flow.dropped')).toEqual([expect.objectContaining(first), rest])
+    expect(refusals(house, 'flow.overloaded')).toMatchObject([
+      { reason: 'no-room', refused: 1 },
+      { reason: 'no-room', refused: 2 },
+    ])
+    expect(new Set(house.events.flatMap(({ type, subject }) => (type === 'flow.dropped' ? [subject] : [])))).toEqual(new Set(['one']))
+    await house.clock.advance(5_000)
+    expect(refusals(house, 'flow.dropped')).toHaveLength(2)
+    await ask('one', 1)
+    expect(refusals(house, 'flow.dropped')).toMatchObject([first, rest, first])
+  })
+
+  it('are told of when the gateway ends in the middle of a burst', async () => {
+    const { house, ask } = await startHouse()
+    await ask('one', 5)
+    await house[Symbol.asyncDispose]()
+    expect(refusals(house, 'flow.dropped')).toMatchObject([{ refused: 1 }, { refused: 4 }])
   })
 })
