@@ -20,6 +20,7 @@ import type { RunEnd } from './run-end.ts'
 import { askService } from './services.ts'
 import { StartRate } from './starts.ts'
 import type { ServiceRequest, StepPorts } from './step-ports.ts'
+import { TakenBefore } from './taken-before.ts'
 import type { StartCause } from './triggers/told.ts'
 import { Triggers } from './triggers/triggers.ts'
 import { Watchers } from './watchers.ts'
@@ -50,6 +51,7 @@ export class AllFlows {
   readonly triggers: Triggers
   readonly history: History
   readonly #replayed = new Replayed()
+  readonly #takenBefore = new TakenBefore()
   /** Runs that follow from something else, and are not on the disk yet. */
   readonly #keeping = new Map<string, Promise<void>>()
   readonly #options: FlowsOptions
@@ -67,6 +69,7 @@ export class AllFlows {
     const ports = {
       ...stepPorts(options, { watchers: this.watchers, life }),
       request: options.proof?.request ?? ((ask: ServiceRequest, stop: AbortSignal) => askService(data.services ?? {}, ask, stop)),
+      takenBefore: (flow: string, step: string) => this.#takenBefore.of(flow, step),
       query: (ask: Parameters<StepPorts['query']>[0], stop: AbortSignal) => this.history.query(ask, stop),
     }
     this.runs = new LiveRuns({
@@ -89,7 +92,8 @@ export class AllFlows {
 
   /** In the order in which they began; those that had not yet done anything wait for their turn as they did. */
   async resume(): Promise<void> {
-    const { store, clock, log } = this.#options
+    const { store, clock, log, data } = this.#options
+    await this.#takenBefore.read(data.flows, { options: this.#options, life: this.#life })
     const what = 'The store does not tell the open runs yet.'
     const open: { readonly kept: KeptRun; readonly flow: CompiledFlow }[] = []
     for (let afterId = 0; ; ) {

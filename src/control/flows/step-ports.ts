@@ -37,6 +37,8 @@ export interface StepPorts {
   runFlow(ask: ChildRun, stop: AbortSignal): Promise<RunEnd | undefined>
   /** Devices with a capability, in the order of the site. */
   devicesWith(capability: string): readonly DeviceChoice[]
+  /** What a pick by turns took in earlier lives, the latest last. Absent: nothing. */
+  takenBefore?(flow: string, step: string): readonly string[]
 }
 
 export interface FlowMessage {

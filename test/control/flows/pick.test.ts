@@ -5,6 +5,7 @@ import type { StepPlace } from '../../../src/control/flows/effect.ts'
 import { pickEffect } from '../../../src/control/flows/steps/pick.ts'
 import { checkedExpression } from '../../../src/model/expression.ts'
 import { checkedTemplate } from '../../../src/model/template.ts'
+import { inTime } from './in-time.ts'
 
 type By = StepOf<'pick'>['by']
 
@@ -66,5 +67,25 @@ describe('a pick', () => {
   it('by first-healthy takes the first that answers, and by least-busy the one with the least to do', () => {
     expect(picks('first-healthy', ['abc', 'bc', 'c', ''])).toBe('abcz')
     expect(picks('least-busy', ['abc', 'ab', ''], { load: { a: 3, b: 2, c: 1 } })).toBe('cbz')
+  })
+})
+
+describe('a pick by turns', () => {
+  const device = (name: string): string =>
+    `device: ${name}\ndriver: modbus-tcp\nconnection: { host: 127.0.0.1 }\ncapabilities: [drive]\ntags: { speed: { at: hr:0, type: u16 } }\n`
+  const turns = `flow: turns
+on: [{ topic: go }]
+steps:
+  - { id: who, pick: { capability: drive, by: round-robin } }
+  - { id: told, publish: { topic: told, payload: "\${steps['who'].result.device}" } }
+`
+  const files = { 'devices/a.yaml': device('a'), 'devices/b.yaml': device('b'), 'devices/c.yaml': device('c'), 'flows/turns.yaml': turns }
+  const go = '{ after: 1s, message: { topic: go } }'
+  const told = (devices: string): string => [...devices].map((name) => `{ topic: told, payload: ${name} }`).join(', ')
+
+  it('goes on after a power cut with the one whose turn it is', async () => {
+    const does = [go, go, '{ after: 1s, kill: true }', go, '{ after: 1s, kill: true }', go, go]
+    const test = `flow: turns\ncases:\n  - { name: a, do: [${does.join(', ')}], expect: { publishes: [${told('abcab')}] } }\n`
+    expect(await inTime(files, test)).toEqual([])
   })
 })

@@ -10,16 +10,20 @@ export function pickEffect(step: StepOf<'pick'>, at: Compiling): Effect {
   const from = at.template(step.from ?? null)
   const turns = new Map<string, number>() // in which each was taken last, of all runs of this version together
   let turn = 0
+  const take = (device: string): void => {
+    turn += 1
+    turns.set(device, turn)
+  }
   return effect<readonly string[] | null>({
     intent: 'none',
     plan: ({ scope }) => evaluated(from, scope, { step: at.id, what: 'the devices to pick from' }) as readonly string[] | null,
-    act: (allowed, { ports }) => {
+    act: (allowed, { ports, run }) => {
+      if (turn === 0) for (const device of ports.takenBefore?.(run.flow, at.id) ?? []) take(device)
       const choices = ports.devicesWith(step.capability).filter(({ device }) => allowed === null || allowed.includes(device))
       const healthy = choices.filter(({ isHealthy }) => isHealthy)
       const device = picked(healthy, step.by, turns)?.device ?? step.fallback
       if (device === undefined) throw nobodyThere(step, choices)
-      turn += 1
-      turns.set(device, turn)
+      take(device)
       return { device }
     },
     inDoubt: 'repeat',
