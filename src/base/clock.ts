@@ -29,15 +29,27 @@ export function monotonicMs(value: number): MonotonicMs {
 /** RFC 3339 in UTC with milliseconds, as it stands in every payload. */
 export function isoTime(moment: EpochMs): string {
   if (moment !== lastMoment) {
-    lastText = new Date(moment).toISOString()
+    lastText = isoText(moment)
     lastMoment = moment
   }
   return lastText
 }
 
-// A poll's values share their moment, and this text is half the cost of a value's payload.
+// A poll's values share their moment, and this text is half the cost of a value's payload; what follows shares its second.
 let lastMoment = Number.NaN
 let lastText = ''
+let secondAt = Number.NaN
+let secondText = ''
+
+function isoText(moment: number): string {
+  const ms = moment - secondAt
+  if (ms >= 0 && ms < 1_000 && Number.isInteger(ms)) return `${secondText}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
+  const text = new Date(moment).toISOString()
+  if (!Number.isInteger(moment)) return text // rounded towards 1970, it may belong to the next second
+  secondAt = Math.floor(moment / 1_000) * 1_000
+  secondText = text.slice(0, -'000Z'.length)
+  return text
+}
 
 /** Parses RFC 3339; undefined when the text is no moment. */
 export function parseIsoTime(text: string): EpochMs | undefined {

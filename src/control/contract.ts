@@ -33,6 +33,14 @@ export interface NorthCalls {
   devices(statuses: readonly DeviceStatus[]): null
   /** Never conflated, in order; answered when the broker has them. */
   publish(messages: readonly LocalMessage[]): null
+  /** The same of much that is told, with QoS 1 and not retained. */
+  publishTexts(texts: LocalTexts): null
+}
+
+/** A payload for each topic. Two lists of texts take a fraction of the time that as many objects take from thread to thread. */
+export interface LocalTexts {
+  readonly topics: readonly string[]
+  readonly payloads: readonly string[]
 }
 
 /** Something to be published on the embedded broker. */

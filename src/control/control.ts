@@ -185,7 +185,7 @@ function openSinks(data: ControlData, { store, north, clock, log }: ControlPorts
     journal: (event) => journal.record(event),
     gather: (event) => journal.gather(event),
     outbox: (topic, payload) => outbox.acceptMessage(topic, payload),
-    broker: (messages) => north.call('publish', messages),
+    broker: (texts) => north.call('publishTexts', texts),
     clock,
     log,
   })

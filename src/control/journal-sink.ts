@@ -1,4 +1,4 @@
-import type { Clock } from '../base/clock.ts'
+import type { Clock, MonotonicMs } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { errorFields, type Log } from '../base/log.ts'
 import type { Metric } from '../base/metric.ts'
@@ -27,7 +27,9 @@ export class JournalSink {
   #lateTotal = 0
   #refused = 0
   #isCatchingUp = false
-  #gathered: { readonly event: AnyEvent; readonly kept: () => void }[] = []
+  #gathered: AnyEvent[] = []
+  #gatheredKept = Promise.withResolvers<void>()
+  #gatheredAt: MonotonicMs | undefined
   #gathering: Disposable | undefined
 
   constructor(options: JournalSinkOptions) {
@@ -44,13 +46,13 @@ export class JournalSink {
     await Promise.race([kept, limit.promise])
   }
 
-  /** The same of an event that nobody waits for: it may wait a moment for others. */
-  async gather(event: AnyEvent): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>()
-    this.#gathered.push({ event, kept: resolve })
+  /** The same of an event that nobody waits for: it may wait a moment for others. One promise for all that go to the disk together. */
+  gather(event: AnyEvent): Promise<void> {
+    const { promise } = this.#gatheredKept
+    this.#gathered.push(event)
     if (this.#gathered.length >= gatherMax) this.#appendGathered()
-    else this.#gathering ??= this.#options.clock.after(gatherMs, () => this.#appendGathered())
-    await promise
+    else if (this.#gathered.length === 1) this.#appendSoon()
+    return promise
   }
 
   /**
@@ -91,6 +93,7 @@ export class JournalSink {
   /** Appends what is still waiting; for the end. */
   async flush(): Promise<void> {
     await this.#appendGathered()
+    this.#gathering?.[Symbol.dispose]()
     const rest = this.#late.take(lateMax)
     if (rest.length > 0)
       await this.#options.append(rest).catch((error: unknown) =>
@@ -101,14 +104,27 @@ export class JournalSink {
       )
   }
 
-  #takeGathered(): { readonly events: readonly AnyEvent[]; readonly kept: () => void } {
-    this.#gathering?.[Symbol.dispose]()
-    this.#gathering = undefined
-    const gathered = this.#gathered.splice(0)
-    const kept = (): void => {
-      for (const { kept } of gathered) kept()
+  /** One timer outlives what goes along before it is due: hundreds of times a second it would be set in vain. */
+  #appendSoon(): void {
+    const { clock } = this.#options
+    this.#gatheredAt = clock.elapsed()
+    const look = (): void => {
+      this.#gathering = undefined
+      if (this.#gathered.length === 0 || this.#gatheredAt === undefined) return
+      const leftMs = this.#gatheredAt + gatherMs - clock.elapsed()
+      if (leftMs > 0) this.#gathering = clock.after(leftMs, look)
+      else this.#appendGathered()
     }
-    return { events: gathered.map(({ event }) => event), kept }
+    this.#gathering ??= clock.after(gatherMs, look)
+  }
+
+  #takeGathered(): { readonly events: readonly AnyEvent[]; readonly kept: () => void } {
+    if (this.#gathered.length === 0) return { events: [], kept: () => {} }
+    const events = this.#gathered
+    const { resolve } = this.#gatheredKept
+    this.#gathered = []
+    this.#gatheredKept = Promise.withResolvers()
+    return { events, kept: resolve }
   }
 
   async #appendGathered(): Promise<void> {

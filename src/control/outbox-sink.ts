@@ -34,8 +34,11 @@ export interface OutboxSinkOptions {
 /** The way of changes into the outbox: every one of them, in order, never conflated. */
 export interface OutboxSink extends Running {
   take(batch: ChangeBatch): void
-  /** A message of a flow or route; resolves when every upstream that wants it has it on disk. `key`: the same however often it is sent. */
-  acceptMessage(topic: string, payload: string, key?: string): Promise<void>
+  /**
+   * A message of a flow or route; resolves when every upstream that wants it has it on disk, and there is nothing to wait for where none does.
+   * `key`: the same however often it is sent.
+   */
+  acceptMessage(topic: string, payload: string, key?: string): Promise<unknown> | undefined
   metrics(): readonly Metric[]
 }
 
@@ -68,9 +71,9 @@ export function startOutboxSink(options: OutboxSinkOptions): OutboxSink {
           lanes.get(target.upstream)?.push({ ...target, kind: 'sample', subject: meta.id, body, timeMs: sample.receivedMs })
       }
     },
-    acceptMessage: async (topic, payload, key) => {
+    acceptMessage: (topic, payload, key) => {
       const targets = targetsOf(topic, messageTakers)
-      if (targets.length === 0) return
+      if (targets.length === 0) return undefined
       const message = {
         kind: 'message',
         subject: topic,
@@ -78,7 +81,7 @@ export function startOutboxSink(options: OutboxSinkOptions): OutboxSink {
         timeMs: options.clock.now(),
         ...(key === undefined ? {} : { key }),
       } as const
-      await Promise.all(targets.map((target) => options.accept([{ ...target, ...message }])))
+      return Promise.all(targets.map((target) => options.accept([{ ...target, ...message }])))
     },
     metrics: () => [...lanes.values()].flatMap((lane) => lane.metrics()),
     [Symbol.asyncDispose]: async () => {

@@ -2,7 +2,7 @@ import { systemChance } from '../base/chance.ts'
 import { systemClock } from '../base/clock.ts'
 import { createDoor } from '../base/door.ts'
 import { type Room, type RoomContext, runRoom } from '../base/thread.ts'
-import type { ControlCalls, NorthCalls } from '../control/contract.ts'
+import type { ControlCalls, LocalMessage, LocalTexts, NorthCalls } from '../control/contract.ts'
 import { unpackChanges } from '../model/packed-changes.ts'
 import type { StoreCalls, StoreNews } from '../store/contract.ts'
 import { type North, type NorthData, startNorth } from './north.ts'
@@ -29,6 +29,10 @@ async function startNorthRoom({ data, log, runtime, connect }: RoomContext<North
         await (await started.promise).publish(messages)
         return null
       },
+      publishTexts: async (texts) => {
+        await (await started.promise).publish(messagesOf(texts))
+        return null
+      },
     },
     { name: 'north to control', unansweredMax: controlCallsMax },
   )
@@ -47,4 +51,8 @@ async function startNorthRoom({ data, log, runtime, connect }: RoomContext<North
   started.resolve(north)
   await north.opened
   return { failure: north.failure, metrics: north.metrics, [Symbol.asyncDispose]: () => north[Symbol.asyncDispose]() }
+}
+
+function messagesOf({ topics, payloads }: LocalTexts): readonly LocalMessage[] {
+  return topics.map((topic, place) => ({ topic, payload: payloads[place] ?? '', qos: 1, isRetained: false }))
 }

@@ -1,6 +1,33 @@
 import { once } from 'node:events'
+import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
-import { lastResort, systemClock } from '../../src/base/clock.ts'
+import { epochMs, isoTime, lastResort, systemClock } from '../../src/base/clock.ts'
+
+describe('the text of a moment', () => {
+  it('is the same whatever moments were asked for before', () => {
+    const begin = fc.constantFrom(0, -3_000, 999, 1_795_000_000_000, 253_402_300_798_000, -62_198_755_200_000)
+    const far = { min: -2_500, max: 2_500, noNaN: true }
+    const step = fc.oneof(fc.integer(far), fc.double(far), fc.constantFrom(-0.5, 0.5))
+    fc.assert(
+      fc.property(begin, fc.array(step, { maxLength: 20 }), (first, steps) => {
+        let moment: number = first
+        for (const each of [0, ...steps]) {
+          moment += each
+          expect(isoTime(epochMs(moment))).toBe(new Date(moment).toISOString())
+        }
+      }),
+    )
+  })
+
+  it('is right for each millisecond of a second', () => {
+    const moments = Array.from({ length: 1_001 }, (_, ms) => 1_795_000_000_000 + ms)
+    expect(moments.map((moment) => isoTime(epochMs(moment)))).toEqual(moments.map((moment) => new Date(moment).toISOString()))
+  })
+
+  it('is none where there is no moment', () => {
+    expect(() => isoTime(epochMs(Number.NaN))).toThrow(RangeError)
+  })
+})
 
 describe('the clock', () => {
   it.each<[string, () => unknown]>([

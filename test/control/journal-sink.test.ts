@@ -83,6 +83,19 @@ describe('the way into the journal', () => {
     expect(store.kept).toEqual(['bad']) // by itself
   })
 
+  it('waits as long for others, whatever went along before it', async () => {
+    const { clock, store, sink } = startSink()
+    void sink.gather(event('a'))
+    await clock.advance(10)
+    await sink.along(async () => {})
+    const alone = sink.gather(event('b'))
+    await clock.advance(19)
+    expect(store.kept).toEqual([])
+    await clock.advance(1)
+    await alone
+    expect(store.kept).toEqual(['b'])
+  })
+
   it('rejects as what is being kept does, and keeps what would have gone along', async () => {
     const { clock, store, sink } = startSink()
     void sink.gather(event('a'))

@@ -29,7 +29,7 @@ export interface FlowsOptions {
   readonly road: { write(command: Command): Promise<CommandResult>; readonly recent: Pick<RecentCommands, 'find'> }
   readonly store: Door<StoreCalls>
   readonly north: Door<NorthCalls>
-  readonly outbox: { acceptMessage(topic: string, payload: string, key?: string): Promise<void> }
+  readonly outbox: { acceptMessage(topic: string, payload: string, key?: string): Promise<unknown> | undefined }
   readonly breakers: BreakerPool
   readonly record: (event: SiteEvent) => void
   /** Where to be told that the journal has grown. */

@@ -37,7 +37,7 @@ export class Telling {
       this.#untold += 1
       return
     }
-    this.#record(type, run.flow.name, { ...ofRun(run), ...data })
+    this.#record(type, run.flow.name, ofRun(run, data))
   }
 
   /** To be kept and told with the end. */
@@ -45,7 +45,7 @@ export class Telling {
     const { state, ...rest } = end
     const timeMs = this.#options.clock.now()
     const { name } = run.flow
-    const data = { ...ofRun(run), ...rest, tookMs: Math.max(0, timeMs - run.begunMs) }
+    const data = ofRun(run, { ...rest, tookMs: Math.max(0, timeMs - run.begunMs) })
     const told: SiteEvent = { type: `flow.${state}`, subject: name, timeMs, data }
     if (state !== 'unsettled') return [told]
     const text = `A run of ${name} could not be undone at ${(end.left ?? []).join(', ')}: somebody must look.`.slice(0, 500)
@@ -76,6 +76,7 @@ export class Telling {
   }
 }
 
-function ofRun({ id, flow: { definition } }: Run): Readonly<Record<string, unknown>> {
-  return { run: id, version: definition.version, ...(definition.mode === 'shadow' ? { mode: 'shadow' } : {}) }
+function ofRun({ id, flow: { definition } }: Run, data: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  const { version, mode } = definition
+  return mode === 'shadow' ? { run: id, version, mode, ...data } : { run: id, version, ...data }
 }

@@ -39,7 +39,7 @@ export interface RouteSurroundings {
   readonly store: Door<StoreCalls>
   readonly table: TagTable
   readonly road: { write(command: Command): Promise<CommandResult> }
-  readonly outbox: { acceptMessage(topic: string, payload: string): Promise<void> }
+  readonly outbox: { acceptMessage(topic: string, payload: string): Promise<unknown> | undefined }
   /** Where to be told that the journal has grown. */
   readonly journalled: (() => void)[]
   /** How a route starts a flow. Absent: it cannot. */
@@ -62,7 +62,7 @@ export async function openRoutes(around: RouteSurroundings): Promise<RoutesPart>
       table,
       write: (command) => road.write(command),
       publish: (messages) => north.call('publish', messages),
-      offer: (topic, payload) => outbox.acceptMessage(topic, payload),
+      offer: async (topic, payload) => void (await outbox.acceptMessage(topic, payload)),
       accept: (messages) => store.call('accept', messages),
       startFlow: around.startFlow,
     },
