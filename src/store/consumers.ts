@@ -1,8 +1,8 @@
 import { epochMs } from '../base/clock.ts'
 import type { Consumed, ConsumerCursor, DeadLetter, DeadLetterAsk, DeadLetterOrder, InboxRow } from '../model/journal.ts'
 import type { Db } from './database.ts'
-import { type EventColumns, eventOf } from './events.ts'
-import type { InboxRowText } from './rows.ts'
+import { eventOf } from './events.ts'
+import type { EventColumns, InboxRowText } from './rows.ts'
 
 /**
  * How far each consumer of events has come, what waits for it alone, and what it could not take. A step done stands in one row, however many

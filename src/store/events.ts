@@ -1,7 +1,8 @@
 import { epochMs } from '../base/clock.ts'
 import type { EventsAsk, EventsPage, JournalEvent } from '../model/journal.ts'
 import type { Db } from './database.ts'
-import type { EventRow } from './rows.ts'
+import { openEventBlocks } from './event-blocks.ts'
+import type { EventColumns, EventRow } from './rows.ts'
 
 /** The table of events: only ever added to at its end. */
 export interface EventTable {
@@ -10,15 +11,8 @@ export interface EventTable {
   latest(ask: { readonly type?: string; readonly rowsMax: number }): readonly JournalEvent[]
   page(ask: EventsAsk): EventsPage
   count(): number
-}
-
-export interface EventColumns {
-  readonly id: number
-  readonly uid: string | null
-  readonly type: string
-  readonly subject: string
-  readonly time_ms: number
-  readonly data: string
+  /** Takes the oldest away. Gives the number. */
+  dropBefore(id: number): number
 }
 
 /** Rows in one answer, and the text in it: an answer crosses a thread as one message. */
@@ -27,19 +21,19 @@ const answerCharsMax = 8 * 1024 ** 2
 /** How many rows one look passes over, found or not: the thread that looks is the one that commits. */
 const lookRows = 20_000
 /** In one statement: two thirds of the work of one by one. More of them save nothing. */
-const rowsAtOnce = 4
+const rowsAtOnce = 8
 /** After every character that a text can hold. */
 const last = '\u{10ffff}'
 
 export function openEventTable(db: Db): EventTable {
   const inserting = (rows: number) =>
-    db.prepare<(string | number)[]>(
+    db.prepare<[(string | number)[]]>(
       `INSERT INTO events (uid, type, subject, time_ms, data) VALUES ${Array.from({ length: rows }, () => '(?, ?, ?, ?, ?)').join(', ')}`,
     )
-  const insertOne = inserting(1)
-  const insertSome = inserting(rowsAtOnce)
+  const inserts = Array.from({ length: rowsAtOnce }, (_, place) => inserting(place + 1))
   const newest = db.prepare<[number], EventColumns>('SELECT * FROM events ORDER BY id DESC LIMIT ?')
-  const newestOfType = db.prepare<[string, number], EventColumns>('SELECT * FROM events WHERE type = ? ORDER BY id DESC LIMIT ?')
+  const blocks = openEventBlocks(db)
+  const drop = db.prepare<[number]>('DELETE FROM events WHERE id < ?')
   const span = db.prepare<[], Span>('SELECT (SELECT min(id) FROM events) AS first, (SELECT max(id) FROM events) AS last')
   const looks = new Map<string, ReturnType<typeof db.prepare<unknown[], EventColumns>>>()
   const look = (sql: string, parameters: readonly unknown[]): Iterable<EventColumns> => {
@@ -49,13 +43,15 @@ export function openEventTable(db: Db): EventTable {
   }
   return {
     append: (rows) => {
-      const whole = rows.length - (rows.length % rowsAtOnce)
-      for (let place = 0; place < whole; place += rowsAtOnce) insertSome.run(...rows.slice(place, place + rowsAtOnce).flatMap(columnsOf))
-      for (const row of rows.slice(whole)) insertOne.run(...columnsOf(row))
+      for (let place = 0; place < rows.length; place += rowsAtOnce) {
+        const some = rows.slice(place, place + rowsAtOnce)
+        const added = inserts[some.length - 1]?.run(columnsOf(some))
+        if (added !== undefined) blocks.added(some, Number(added.lastInsertRowid))
+      }
     },
     latest: ({ type, rowsMax }) => {
       const count = Math.max(0, Math.min(rowsMax, answerRowsMax))
-      return bounded(type === undefined ? newest.iterate(count) : newestOfType.iterate(type, count)).events
+      return bounded(type === undefined ? newest.iterate(count) : first(count, blocks.ofType(type))).events
     },
     page: (ask) => pageOf(ask, span.get() ?? { first: null, last: null }, look),
     count: () => {
@@ -63,11 +59,27 @@ export function openEventTable(db: Db): EventTable {
       // Ids have no gaps between the first and the last: rows leave at the front only.
       return first === null || end === null ? 0 : end - first + 1
     },
+    dropBefore: (id) => {
+      blocks.droppedBefore(id)
+      return drop.run(id).changes
+    },
   }
 }
 
-function columnsOf({ uid, type, subject, timeMs, data }: EventRow): readonly (string | number)[] {
-  return [uid, type, subject, timeMs, data]
+function columnsOf(rows: readonly EventRow[]): (string | number)[] {
+  const columns: (string | number)[] = []
+  for (const { uid, type, subject, timeMs, data } of rows) columns.push(uid, type, subject, timeMs, data)
+  return columns
+}
+
+function* first<Row>(count: number, rows: Iterable<Row>): Iterable<Row> {
+  let left = count
+  if (left > 0)
+    for (const row of rows) {
+      yield row
+      left -= 1
+      if (left === 0) return
+    }
 }
 
 interface Span {

@@ -2,7 +2,8 @@ import type { Consumed, EventsAsk, EventsPage, JournalEvent } from '../model/jou
 import { type Consumers, consumersMigration, openConsumers } from './consumers.ts'
 import type { RunRecord } from './contract.ts'
 import { type Db, numberPragma, type Schema } from './database.ts'
-import { openEventTable } from './events.ts'
+import { eventBlocksMigration } from './event-blocks.ts'
+import { type EventTable, openEventTable } from './events.ts'
 import type { EventRow, InboxRowText, Sized, SizedRow } from './rows.ts'
 import { openRunTables, type RunTables, runsMigration } from './runs.ts'
 
@@ -42,6 +43,7 @@ export const journalSchema: Schema = {
      CREATE INDEX run_records_by_run ON run_records (run);`,
     consumersMigration,
     runsMigration,
+    eventBlocksMigration,
   ],
 }
 
@@ -56,7 +58,7 @@ export function openJournal(db: Db, limits: { readonly bytesMax: number }): Jour
   const runs = openRunTables(db)
   const events = openEventTable(db)
   const consumers = openConsumers(db)
-  const trimmer = openTrimmer(db, { bytesMax: limits.bytesMax, runs })
+  const trimmer = openTrimmer(db, { bytesMax: limits.bytesMax, runs, events })
   return {
     consumers,
     append: (rows) => {
@@ -89,14 +91,19 @@ interface Trimmer {
   trim(): number
 }
 
+interface Trimming {
+  readonly bytesMax: number
+  readonly runs: RunTables
+  readonly events: EventTable
+}
+
 /** Whatever is oldest goes first: events by their order, ended runs by their end. Open runs stay, whatever the limit. */
-function openTrimmer(db: Db, { bytesMax, runs }: { readonly bytesMax: number; readonly runs: RunTables }): Trimmer {
+function openTrimmer(db: Db, { bytesMax, runs, events }: Trimming): Trimmer {
   const oldestEvent = db.prepare<[], { id: number; time_ms: number }>('SELECT id, time_ms FROM events ORDER BY id LIMIT 1')
-  const dropEvents = db.prepare<[number]>('DELETE FROM events WHERE id < ?')
   const step = (): number => {
     const oldest = oldestEvent.get()
     const dropped = runs.dropEnded({ untilMs: oldest?.time_ms ?? Number.MAX_SAFE_INTEGER, runsMax: trimRuns })
-    return dropped > 0 || oldest === undefined ? dropped : dropEvents.run(oldest.id + trimRows).changes
+    return dropped > 0 || oldest === undefined ? dropped : events.dropBefore(oldest.id + trimRows)
   }
   let bytesSince = sizeCheckBytes // a limit may have been lowered since the last start
   return {

@@ -27,6 +27,16 @@ export type InboxRowText = Omit<InboxItem, 'event'> & {
   readonly event: Omit<JournalEvent, 'id' | 'data'> & { readonly data: string }
 }
 
+/** The same as it is read. */
+export interface EventColumns {
+  readonly id: number
+  readonly uid: string | null
+  readonly type: string
+  readonly subject: string
+  readonly time_ms: number
+  readonly data: string
+}
+
 export interface Sized<Row> {
   readonly rows: readonly Row[]
   readonly bytes: number

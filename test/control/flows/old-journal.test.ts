@@ -90,11 +90,11 @@ const wentOn = {
   published: ['a/b/kinds/done {"child":{"from":"child"},"called":true}', 'a/b/lost 3'],
 }
 
-describe('a journal of version 3', () => {
+describe.each([3, 4])('a journal of version %i', (version) => {
   it('holds a record of each kind, and each of its runs goes on as it would have', async () => {
     using folder = makeStateFolder()
     const file = join(folder.path, 'journal.db')
-    await writeFile(file, gunzipSync(await readFile(kept(3))))
+    await writeFile(file, gunzipSync(await readFile(kept(version))))
     expect(kindsIn(file)).toEqual(allKinds)
     expect(await goesOn(folder.path)).toEqual(wentOn)
   })
