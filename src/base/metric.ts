@@ -23,10 +23,14 @@ function familyText(name: string, rows: readonly Metric[]): string {
 }
 
 function labelText(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(([label, value]) => `${label}="${escapeLabel(value)}"`)
-  return pairs.length === 0 ? '' : `{${pairs.join(',')}}`
+  let pairs = ''
+  for (const label in labels) pairs += `${pairs === '' ? '{' : ','}${label}="${escapeLabel(labels[label] ?? '')}"`
+  return pairs === '' ? '' : `${pairs}}`
 }
 
+const escaped = /[\\"\n]/
+
 function escapeLabel(value: string): string {
+  if (!escaped.test(value)) return value
   return value.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 }

@@ -144,7 +144,7 @@ class House {
   }
 
   #ownMetrics(): readonly Metric[] {
-    const { rss } = process.memoryUsage()
+    const rss = process.memoryUsage.rss()
     const { user, system } = process.cpuUsage()
     return [
       { name: 'process_resident_memory_bytes', help: 'Resident memory of the whole daemon.', type: 'gauge', value: rss },

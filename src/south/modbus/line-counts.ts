@@ -49,8 +49,15 @@ export class LineCounts {
   }
 
   slowest(): { readonly unit: number; readonly tookMs: number } {
-    const tookMs = Math.max(...this.#paceMs)
-    return { unit: tookMs === 0 ? 0 : this.#paceMs.indexOf(tookMs), tookMs }
+    let unit = 0
+    let tookMs = 0
+    for (let each = 0; each < this.#paceMs.length; each += 1) {
+      const pace = this.#paceMs[each] ?? 0
+      if (pace <= tookMs) continue
+      unit = each
+      tookMs = pace
+    }
+    return { unit, tookMs }
   }
 
   metrics(labels: { readonly line: string; readonly device?: string }): readonly Metric[] {
