@@ -5,13 +5,17 @@ import type { Reading, TagValue } from '../../src/model/tag.ts'
 import type { PollResult } from '../../src/south/driver.ts'
 
 /** A round over a driver that answers each poll as it is told to. */
-function roundOver(poll: () => Promise<PollResult>, isTrue: (tag: number, value: TagValue) => boolean = (_, value) => value === 42) {
+function roundOver(
+  poll: () => Promise<PollResult>,
+  isTrue: (tag: number, value: TagValue) => boolean = (_, value) => value === 42,
+  { failure = () => new Promise<never>(() => {}) }: { readonly failure?: () => Promise<never> } = {},
+) {
   const losses: string[] = []
   const round = new DeviceRound({
     driver: {
       name: 'modbus-tcp',
       connect: async () => ({
-        failure: new Promise<never>(() => {}),
+        failure: failure(),
         source: { kind: 'polled', poll },
         read: async () => [],
         write: async () => [],
@@ -70,6 +74,22 @@ describe('the watch of the fault schedule', () => {
     const { losses, round } = roundOver(seenAndPublished([1, 1], [2, 2], [3, 3], [4, 1]), () => true)
     await using _round = round
     await vi.waitFor(() => expect(losses).toEqual(['a value was published that was not read: speed as 1, read 4']))
+  })
+
+  it('knows how long a device that breaks off may be left alone', async () => {
+    const calledMs: number[] = []
+    const failure = async (): Promise<never> => {
+      calledMs.push(performance.now())
+      if (calledMs.length > 4) await new Promise<never>(() => {})
+      throw new Error('broken off')
+    }
+    const { round } = roundOver(async () => ({ readings: [{ tag: 0, value: 42, quality: 'good' }] }), undefined, { failure })
+    await using _round = round
+    await vi.waitFor(() => expect(calledMs).toHaveLength(5))
+    const [, , , fourthMs = 0, fifthMs = 0] = calledMs
+    expect(round.leftAloneMs(fourthMs)).toBeGreaterThan(300)
+    expect(round.leftAloneMs(fourthMs)).toBeLessThanOrEqual(fifthMs - fourthMs)
+    expect(round.leftAloneMs(fifthMs)).toBe(0)
   })
 
   it('sees what is never answered', async () => {

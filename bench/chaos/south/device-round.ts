@@ -108,6 +108,16 @@ export class DeviceRound implements AsyncDisposable {
     return this.#driver.openFor(ms)
   }
 
+  /** How long after its faults ended the device may still be left alone, by what it did before. */
+  leftAloneMs(sinceMs: number): number {
+    return this.#driver.calledByMs(sinceMs) - sinceMs
+  }
+
+  /** The most by which it was left alone for longer than that, faults or none. */
+  get calledLateMs(): number {
+    return this.#driver.calledLateMs
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.device[Symbol.asyncDispose]()
   }

@@ -15,8 +15,7 @@ import { Truth } from './modbus-truth.ts'
 import { rtuWire, tcpWire } from './modbus-wire.ts'
 import { patiently, settlesPatiently } from './patience.ts'
 
-/** The product's own figures: reconnecting takes up to 0.7 s; a unit among several that was silent is asked again after 5 s. */
-const reconnectMs = 700
+/** The product's own figure: a unit among several that was silent is asked again after 5 s. */
 const probeMs = 5_000
 /** For the other rounds, and for whatever else this machine does. */
 const slackMs = 2_500
@@ -89,6 +88,7 @@ class Round {
       if (!isLeft) this.lose(`the device could not be left within ${slackMs} ms`)
     }
     for (const what of device.openFor(0)) this.lose(`${what} was never answered`)
+    if (device.calledLateMs > slackMs) this.lose(`called ${Math.round(device.calledLateMs)} ms later than its pause allows`)
     this.#counts.values = device.values
     this.#counts.faults = plant.liar.done
   }
@@ -145,14 +145,16 @@ class Round {
   async #calm(device: DeviceRound): Promise<void> {
     const { units, timeoutMs, wire, tags } = this.#plan
     const sinceMs = performance.now()
-    const limitMs = reconnectMs + 10 * timeoutMs + slackMs + (units.length > 1 || wire !== 'modbus-tcp' ? probeMs : 0)
+    const calledMs = 10 * timeoutMs + slackMs + (units.length > 1 || wire !== 'modbus-tcp' ? probeMs : 0)
+    // A device that breaks off is left alone for up to 10 s: it is back within the pause that is due to it, and what takes time from there.
+    const limitMs = (): number => device.leftAloneMs(sinceMs) + calledMs
     const isBack = (): boolean => device.missingSince(sinceMs).length === 0 && device.device.status().state === 'online'
     const tookMs = await patiently(isBack, { limitMs, stallMs: timeoutMs / 3 })
     if (tookMs === undefined) {
       const missing = device.missingSince(sinceMs)
       const { state, lastFault } = device.device.status()
       return this.lose(
-        `not back after ${Math.round(limitMs)} ms: ${missing.length} of ${tags.length} tags, ${missing[0]}, ${state}, ${lastFault?.message}`,
+        `not back after ${Math.round(limitMs())} ms, ${Math.round(device.leftAloneMs(sinceMs))} of them its pause: ${missing.length} of ${tags.length} tags, ${missing[0]}, ${state}, ${lastFault?.message}`,
       )
     }
     this.#counts.recoveryMs = Math.max(this.#counts.recoveryMs, tookMs)

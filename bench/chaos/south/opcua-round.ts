@@ -19,10 +19,12 @@ const phases = 3
 const lossesMax = 3
 /** Making its certificate takes a server half a minute where the machine is busy. */
 const startMs = 120_000
-/** From the server answering again to every value: reconnecting, the subscription, and what else this machine does. */
-const backMsMax = 8_000
+/** From the first call to a server that answers again to every value: connecting, the subscription, and what else this machine does. */
+const calledMs = 7_300
 /** Silence is noticed after twice the keep-alive of 0.8 s and a heartbeat. */
 const noticedMs = 5_000
+/** Of a pause beyond what is allowed: what else this machine does. */
+const lateMsMax = 2_500
 const leaveMs = 3_000
 const stallMs = 100
 
@@ -99,6 +101,7 @@ class Round {
       if (!isLeft) this.lose(`the device could not be left within ${leaveMs} ms`)
     }
     for (const what of device.openFor(0)) this.lose(`${what} was never answered`)
+    if (device.calledLateMs > lateMsMax) this.lose(`called ${Math.round(device.calledLateMs)} ms later than its pause allows`)
     this.#counts.values = device.values
   }
 
@@ -198,11 +201,14 @@ class Round {
   async #calm(device: DeviceRound): Promise<void> {
     const sinceMs = performance.now()
     const isBack = (): boolean => device.missingSince(sinceMs).length === 0 && device.device.status().state === 'online'
-    const tookMs = await patiently(isBack, { limitMs: backMsMax, stallMs })
+    // It is called when the pause is over that is due to it by what its server did before.
+    const limitMs = (): number => device.leftAloneMs(sinceMs) + calledMs
+    const tookMs = await patiently(isBack, { limitMs, stallMs })
     if (tookMs === undefined) {
       const missing = device.missingSince(sinceMs)
       const { state, lastFault } = device.device.status()
-      return this.lose(`not back after ${backMsMax} ms: ${missing.length} tags, ${missing[0]}, ${state}, ${lastFault?.message}`)
+      const times = `${Math.round(limitMs())} ms, ${Math.round(device.leftAloneMs(sinceMs))} of them its pause`
+      return this.lose(`not back after ${times}: ${missing.length} tags, ${missing[0]}, ${state}, ${lastFault?.message}`)
     }
     this.#counts.recoveryMs = Math.max(this.#counts.recoveryMs, tookMs)
     await sleep(this.#chance.between(200, 1_000))

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 export interface PatienceOptions {
-  readonly limitMs: number
+  /** Asked at each look where it depends on what happens meanwhile. */
+  readonly limitMs: number | (() => number)
   /** A process that was held up for longer than this makes its own peers late: the time counts anew. */
   readonly stallMs: number
 }
@@ -18,7 +19,7 @@ export async function patiently(isSo: () => boolean, { limitMs, stallMs }: Patie
     const nowMs = performance.now()
     if (nowMs - lookedMs > lookEveryMs + stallMs && nowMs - sinceMs < heldUpMsMax) fromMs = nowMs
     lookedMs = nowMs
-    if (nowMs - fromMs > limitMs) return undefined
+    if (nowMs - fromMs > (typeof limitMs === 'number' ? limitMs : limitMs())) return undefined
     await sleep(lookEveryMs)
   }
   return performance.now() - fromMs

@@ -1,5 +1,7 @@
 import type { Reading } from '../../../src/model/tag.ts'
-import type { Connection, Driver, RawWrite, WriteOutcome } from '../../../src/south/driver.ts'
+import { UnwelcomeFault } from '../../../src/south/device-faults.ts'
+import type { Connection, Driver, PollResult, RawWrite, SubscribedSource, WriteOutcome } from '../../../src/south/driver.ts'
+import { type AttemptWatch, ReconnectRule } from './reconnect-rule.ts'
 
 /** What is looked at while a driver works. */
 export interface DriverWatch {
@@ -23,6 +25,7 @@ export class WatchedDriver implements Driver<unknown, unknown> {
   readonly #driver: Driver<unknown, unknown>
   readonly #watch: DriverWatch
   readonly #open = new Set<Open>()
+  readonly #rule = new ReconnectRule()
 
   constructor(driver: Driver<unknown, unknown>, watch: DriverWatch) {
     this.name = driver.name
@@ -31,24 +34,13 @@ export class WatchedDriver implements Driver<unknown, unknown> {
   }
 
   async connect(...[config, tags, context]: Parameters<Driver<unknown, unknown>['connect']>): Promise<Connection> {
-    const connection = await this.#settles('a connection', this.#driver.connect(config, tags, context))
-    const { source } = connection
-    return {
-      failure: connection.failure,
-      source:
-        source.kind === 'polled'
-          ? { ...source, poll: (scan: string, signal: AbortSignal) => this.#poll(() => source.poll(scan, signal)) }
-          : {
-              ...source,
-              subscribe: (report: (readings: readonly Reading[]) => void, signal: AbortSignal) =>
-                source.subscribe((readings) => {
-                  this.#watch.told(readings, 0)
-                  report(readings)
-                }, signal),
-            },
-      read: (wanted: readonly number[], signal: AbortSignal) => this.#read(() => connection.read(wanted, signal)),
-      write: (writes: readonly RawWrite[], signal: AbortSignal) => this.#write(writes, () => connection.write(writes, signal)),
-      [Symbol.asyncDispose]: () => this.#settles('a disposal', Promise.resolve(connection[Symbol.asyncDispose]())),
+    const attempt = this.#rule.begun()
+    try {
+      const connection = await this.#settles('a connection', this.#driver.connect(config, tags, context))
+      return this.#watched(connection, attempt)
+    } catch (error) {
+      attempt.ended(error instanceof UnwelcomeFault ? 'broken' : 'absent')
+      throw error
     }
   }
 
@@ -57,9 +49,58 @@ export class WatchedDriver implements Driver<unknown, unknown> {
     return [...this.#open].filter(({ sinceMs }) => performance.now() - sinceMs >= ms).map(({ what }) => what)
   }
 
-  async #poll<Result extends { readonly readings: readonly Reading[] }>(poll: () => Promise<Result>): Promise<Result> {
+  /** By when a device that has been well since then must have been called. */
+  calledByMs(sinceMs: number): number {
+    return this.#rule.dueMs(sinceMs)
+  }
+
+  /** The most by which a device was called later than its pause allows. */
+  get calledLateMs(): number {
+    return this.#rule.lateMs
+  }
+
+  #watched(connection: Connection, attempt: AttemptWatch): Connection {
+    const { source } = connection
+    let hasFailed = false
+    connection.failure.catch(() => {
+      hasFailed = true
+      attempt.broke()
+    })
+    return {
+      failure: connection.failure,
+      source:
+        source.kind === 'polled'
+          ? { ...source, poll: (scan: string, signal: AbortSignal) => this.#poll(() => source.poll(scan, signal), attempt) }
+          : this.#subscribed(source, attempt),
+      read: (wanted: readonly number[], signal: AbortSignal) => this.#read(() => connection.read(wanted, signal)),
+      write: (writes: readonly RawWrite[], signal: AbortSignal) => this.#write(writes, () => connection.write(writes, signal)),
+      [Symbol.asyncDispose]: async () => {
+        // Who is polled and left without having failed has been silent.
+        const how = source.kind === 'polled' && !hasFailed ? 'silent' : 'broken'
+        attempt.broke()
+        await this.#settles('a disposal', Promise.resolve(connection[Symbol.asyncDispose]())).finally(() => attempt.ended(how))
+      },
+    }
+  }
+
+  #subscribed(source: SubscribedSource, attempt: AttemptWatch): SubscribedSource {
+    return {
+      ...source,
+      subscribe: async (report, signal) => {
+        const told = (readings: readonly Reading[]): void => {
+          this.#watch.told(readings, 0)
+          report(readings)
+        }
+        await source.subscribe(told, signal)
+        attempt.answered()
+      },
+    }
+  }
+
+  async #poll(poll: () => Promise<PollResult>, attempt: AttemptWatch): Promise<PollResult> {
     const since = this.#watch.epoch()
     const result = await this.#settles('a poll', poll())
+    if (result.silence === undefined) attempt.answered()
     this.#watch.told(result.readings, since)
     return result
   }
