@@ -8,6 +8,10 @@ const broken: Backoff = { firstMs: 100, maxMs: 10_000 }
 const silent: Backoff = { firstMs: 100, maxMs: 2_000 }
 /** A device that answered for this long was well: the next loss starts from the first pause again. */
 export const wellAfterMs = 5_000
+/** One that sends rubbish every few seconds must not be left alone for longer than it is read: each second of answers takes one break back. */
+const breakBackMs = 1_000
+/** The pause grows no more after so many, and what is taken back is taken from them. */
+const breaksMax = 8
 
 /** How long to wait before a device is connected to again. */
 export class ReconnectPace {
@@ -29,7 +33,8 @@ export class ReconnectPace {
   /** Something was there, and answered for so long. */
   broke({ answeredMs, isSilent }: { readonly answeredMs: number; readonly isSilent: boolean }): void {
     this.#attempts = 0
-    this.#breaks = answeredMs >= wellAfterMs ? 1 : this.#breaks + 1
+    const takenBack = answeredMs >= wellAfterMs ? breaksMax : Math.floor(answeredMs / breakBackMs)
+    this.#breaks = Math.min(breaksMax, Math.max(0, this.#breaks - takenBack) + 1)
     this.#wait = isSilent ? silent : broken
   }
 

@@ -9,8 +9,14 @@ const absentMsMax = 700
 const brokenMsMax = 10_000
 /** ... who only keeps silent less long, ... */
 const silentMsMax = 2_000
-/** ... and who has answered for 5 s was well, and is called again after the first pause. The rest is for a look at the clock that was late. */
-const wellAfterMs = 5_000 + 100
+/** ... who has answered for 5 s was well, and is called again after the first pause, ... */
+const wellAfterMs = 5_000
+/** ... and of one who answered for less each second takes one of the breaks back, ... */
+const breakBackMs = 1_000
+/** ... of which no more than these are counted. */
+const breaksMax = 8
+/** A look at the clock may have been late. */
+const lateLookMs = 100
 
 /** How an attempt to connect, or the connection that came of it, ended. */
 export type AttemptEnd = 'absent' | 'broken' | 'silent'
@@ -82,7 +88,9 @@ export class ReconnectRule {
       return pauseOf(this.#misses, absentMsMax)
     }
     this.#misses = 0
-    this.#breaks = wellMs >= wellAfterMs ? 1 : this.#breaks + 1
+    const surelyMs = Math.max(0, wellMs - lateLookMs)
+    const takenBack = surelyMs >= wellAfterMs ? breaksMax : Math.floor(surelyMs / breakBackMs)
+    this.#breaks = Math.min(breaksMax, Math.max(0, this.#breaks - takenBack) + 1)
     return pauseOf(this.#breaks, how === 'silent' ? silentMsMax : brokenMsMax)
   }
 }
