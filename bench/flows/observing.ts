@@ -7,7 +7,7 @@ import { startGateway } from '../south/gateway.ts'
 import { startPlc } from './plc.ts'
 import { converse } from './publisher.ts'
 import { pulseDevice, twoWrites } from './reaction.ts'
-import type { Rounds } from './rounds.ts'
+import { type Rounds, roundsOf } from './rounds.ts'
 
 const devices = 10
 const shareMax = 5
@@ -26,11 +26,14 @@ const receivers = new Set(['eventRows', 'publishTexts'])
 
 /** 100 runs a second, whose events somebody hears, and metrics that are asked for every second: of the daemon's processor time, by its own profile. */
 export async function benchObserving({ isSmoke, say }: Rounds): Promise<readonly Measure[]> {
-  say('what observing costs')
+  return await roundsOf({ isSmoke, say, what: 'what observing costs' }, () => sharesOf(isSmoke ? 3 : 12))
+}
+
+async function sharesOf(seconds: number): Promise<readonly Measure[]> {
   using folder = temporaryFolder()
   const profiles = join(folder.path, 'profiles')
   mkdirSync(profiles)
-  await profiled({ folder: folder.path, profiles, seconds: isSmoke ? 3 : 12 })
+  await profiled({ folder: folder.path, profiles, seconds })
   const sums = readdirSync(profiles).map((file) => sumsOf(JSON.parse(readFileSync(join(profiles, file), 'utf8')) as Profile))
   const busy = sums.reduce((sum, each) => sum + each.busy, 0)
   const observing = sums.reduce((sum, each) => sum + each.observing, 0)
