@@ -1,6 +1,7 @@
 import { request as httpRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { Fault } from '../base/fault.ts'
+import { exactJsonText } from '../model/json-value.ts'
 import { socketPathOf } from '../site/socket-path.ts'
 import { stateFolderOf } from '../site/state.ts'
 import type { Terminal } from './terminal.ts'
@@ -96,7 +97,7 @@ async function basicOf(user: string, terminal: Terminal): Promise<string> {
 }
 
 async function responseTo({ name, options, send }: Target, { method, path, body }: Asking): Promise<IncomingMessage> {
-  const text = body === undefined ? undefined : JSON.stringify(body)
+  const text = body === undefined ? undefined : exactJsonText(body)
   const type = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
   const request = send({ ...options, method, path, headers: { ...options.headers, ...type }, timeout: answerMs }, resolve)

@@ -1,6 +1,7 @@
 import { Fault } from '../base/fault.ts'
+import { parseExactJson } from '../model/json-value.ts'
 
-type Json = boolean | number | string | readonly Json[]
+type Json = boolean | number | bigint | string | readonly Json[]
 
 const wholeTypes: ReadonlySet<string> = new Set(['i8', 'u8', 'i16', 'u16', 'i32', 'u32', 'i64', 'u64'])
 const flags: Readonly<Record<string, boolean>> = { true: true, on: true, '1': true, false: false, off: false, '0': false }
@@ -55,13 +56,13 @@ function fraction(text: string, type: string): number {
 /** The device alone knows the type: what reads as JSON is meant as such, everything else is text. */
 function untyped(text: string): Json {
   const value = parsedJson(text)
-  const isPlain = ['boolean', 'number', 'string'].includes(typeof value)
+  const isPlain = ['boolean', 'number', 'bigint', 'string'].includes(typeof value)
   return isPlain || Array.isArray(value) ? (value as Json) : text
 }
 
 function parsedJson(text: string): unknown {
   try {
-    return JSON.parse(text)
+    return parseExactJson(text)
   } catch {
     return undefined
   }

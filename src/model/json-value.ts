@@ -13,6 +13,14 @@ function exactNumber(value: unknown, source: string | undefined): unknown {
   return BigInt(source)
 }
 
+/** The other way: whole numbers beyond 2^53 with all their digits, where JSON.stringify takes none. */
+export function exactJsonText(value: unknown): string {
+  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? rawJson(String(item)) : item))
+}
+
+/** ECMAScript 2026, which V8 has and TypeScript's library does not name yet. */
+const { rawJSON: rawJson } = JSON as unknown as { readonly rawJSON: (text: string) => unknown }
+
 /** JSON has fewer types than PLCs: what our own payloads write as text or number is read back the same way. */
 export function tagValueOf(value: JsonScalar | readonly JsonScalar[] | TagValue, type: ValueType | undefined): TagValue {
   return Array.isArray(value) ? value.map((item) => scalar(item as Scalar, type)) : scalar(value as Scalar, type)

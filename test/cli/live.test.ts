@@ -145,6 +145,19 @@ describe('lineside write', () => {
     expect(gateway.asked).toMatchObject([{ commands: [{ tag, value, by: { name: 'local' } }] }])
   })
 
+  it.each([
+    ['9007199254740993', 9_007_199_254_740_993n],
+    ['18446744073709551614', 18_446_744_073_709_551_614n],
+    ['-9223372036854775807', -9_223_372_036_854_775_807n],
+    ['1e3', 1_000],
+    ['[1, 9007199254740993]', [1, 9_007_199_254_740_993n]],
+    ['{"a":1}', '{"a":1}'],
+  ])('asks for %s with all its digits, where the device alone knows the type', async (text, value) => {
+    await using gateway = await startGateway({ untyped: 1 })
+    expect(await lineside(['write', '--site', gateway.site, 'plc/any', text])).toMatchObject({ code: 0, error: '' })
+    expect(gateway.asked).toMatchObject([{ commands: [{ tag: 'plc/any', value }] }])
+  })
+
   it('says what was read back', async () => {
     await using gateway = await startGateway()
     gateway.control.answer = () => [{ id: 'x', status: 'done', value: 180, tookMs: 12 }]

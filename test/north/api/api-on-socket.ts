@@ -8,7 +8,7 @@ import type { DeviceStatus } from '../../../src/model/device.ts'
 import type { SiteEvent } from '../../../src/model/event.ts'
 import type { RefusedCommand } from '../../../src/model/refused-command.ts'
 import type { Sample } from '../../../src/model/sample.ts'
-import { asTagId, asTagIndex, type TagMeta } from '../../../src/model/tag.ts'
+import { asTagId, asTagIndex, type TagMeta, type TagValue } from '../../../src/model/tag.ts'
 import { type AnonymousRule, openAccess } from '../../../src/north/access/access.ts'
 import { Refusals } from '../../../src/north/access/refusals.ts'
 import { openUsers } from '../../../src/north/access/users.ts'
@@ -48,13 +48,21 @@ const changeOver: FlowRow = {
 
 /** The API over tags that stand still; it asks no control room, `asked` is what it would have asked and `answer` what it is told. */
 export async function startTestApi(
-  options: { readonly anonymous?: AnonymousRule; readonly path?: (folder: string) => string; readonly own?: ApiConfig['anonymous'] } = {},
+  options: {
+    readonly anonymous?: AnonymousRule
+    readonly path?: (folder: string) => string
+    readonly own?: ApiConfig['anonymous']
+    /** A tag more, of a type that its device alone knows, and what it holds. */
+    readonly untyped?: TagValue
+  } = {},
 ) {
   const folder = await mkdtemp(join(tmpdir(), 'lineside-api-'))
   const socketPath = options.path?.(folder) ?? join(folder, 'lineside.sock')
-  const tags = new LiveTagsCopy(metas)
+  const { untyped } = options
+  const { type: _, ...bare } = meta('plc/any', { write: {} as typeof write })
+  const tags = new LiveTagsCopy(untyped === undefined ? metas : [...metas, bare])
   tags.take(
-    values.map((value, place) => ({
+    (untyped === undefined ? values : [...values, untyped]).map((value, place) => ({
       tag: asTagIndex(place),
       sample: value === null ? { ...good, value, quality: 'bad', status: 0x8032_0000 } : { ...good, value },
     })),
