@@ -17,7 +17,7 @@ export async function read(tag: string, options: ReadOptions, terminal: Terminal
     return isUsable ? 0 : 1
   }
   const unit = row.unit === undefined ? '' : ` ${row.unit}`
-  terminal.out(`${shownValue(row.value)}${unit}  ${row.quality}  since ${shownAge(row.time, systemClock.now())}\n`)
+  terminal.out(`${shownValue(row.value, row.type)}${unit}  ${row.quality}  since ${shownAge(row.time, systemClock.now())}\n`)
   if (isUsable) return 0
   const devices = deviceRowsIn(await gateway.get('/api/v1/devices'))
   terminal.error(`${whyNotGood(row, new Map(devices.map((device) => [device.device, device])))}\n`)

@@ -1,5 +1,6 @@
 import { parseIsoTime } from '../base/clock.ts'
 import { badReason } from '../model/bad-reason.ts'
+import { shortest32 } from '../model/shortest.ts'
 
 /** A tag as the API shows it, as far as the command line looks at it. */
 export interface TagRow {
@@ -36,13 +37,25 @@ function rowsIn(data: unknown): readonly object[] {
 
 const shownMax = 60
 
-/** A value for people: no digits that an f32 never had, and nothing that could steer the terminal. */
-export function shownValue(value: unknown): string {
+/** A value for people: all its digits, none that an f32 never had, and nothing that could steer the terminal. */
+export function shownValue(value: unknown, type?: string): string {
   if (value === null || value === undefined) return '–'
-  if (typeof value === 'number') return String(Number.isInteger(value) ? value : Number(value.toPrecision(7)))
-  const text = Array.isArray(value) ? `[${value.slice(0, shownMax).map(shownValue).join(', ')}]` : String(value)
+  if (typeof value === 'number') return String(shownNumber(value, type))
+  const items = (values: readonly unknown[]) => values.slice(0, shownMax).map((item) => shownValue(item, type))
+  const text = Array.isArray(value) ? `[${items(value).join(', ')}]` : String(value)
   const plain = text.replaceAll(/\p{Cc}/gu, '�')
   return plain.length > shownMax ? `${plain.slice(0, shownMax - 1)}…` : plain
+}
+
+/** 15 digits are what a double has of any number that was written down; what it shows beyond them is noise, as of 0.1 + 0.2. */
+const digitsMax = 15
+/** An f32 of a tag whose type only its device knows: a number of more digits that is one to the last bit is hardly anything else. */
+const digitsOfChanceMax = 12
+
+function shownNumber(value: number, type: string | undefined): number {
+  if (Number.isInteger(value)) return value
+  const isUntyped32 = type === undefined && Math.fround(value) === value && Number(value.toPrecision(digitsOfChanceMax)) !== value
+  return type === 'f32' || isUntyped32 ? shortest32(Math.fround(value)) : Number(value.toPrecision(digitsMax))
 }
 
 /** Why the value is not good; empty where it is. */

@@ -70,7 +70,7 @@ function screenOf(rows: readonly TagRow[], devices: ReadonlyMap<string, DeviceRo
   const now = systemClock.now()
   const cells = rows.map((row) => [
     row.tag,
-    shownValue(row.value),
+    shownValue(row.value, row.type),
     row.unit ?? '',
     row.quality,
     shownAge(row.time, now),
@@ -142,6 +142,6 @@ function cut(text: string, rows: number): string {
   return [...lines.slice(0, rows - 1), `… ${lines.length - rows} more lines: make the window larger, or give a narrower pattern`].join('\n')
 }
 
-function changeLine({ time, tag, value, unit, quality }: TagRow): string {
-  return `${time ?? '–'}  ${tag}  ${shownValue(value)}${unit === undefined ? '' : ` ${unit}`}  ${quality}\n`
+function changeLine({ time, tag, value, unit, quality, type }: TagRow): string {
+  return `${time ?? '–'}  ${tag}  ${shownValue(value, type)}${unit === undefined ? '' : ` ${unit}`}  ${quality}\n`
 }

@@ -29,10 +29,10 @@ export async function write(tag: string, text: string, options: WriteOptions, te
   return result.status === 'done' ? 0 : 1
 }
 
-function doneText({ tag, unit }: TagRow, { value, tookMs }: WriteRow): string {
+function doneText({ tag, unit, type }: TagRow, { value, tookMs }: WriteRow): string {
   const took = tookMs === undefined ? '' : ` (${tookMs} ms)`
   if (value === undefined) return `${tag} was written; its device file asks for no read-back${took}.`
-  return `${tag} was written and reads ${shownValue(value)}${unit === undefined ? '' : ` ${unit}`} now${took}.`
+  return `${tag} was written and reads ${shownValue(value, type)}${unit === undefined ? '' : ` ${unit}`} now${took}.`
 }
 
 const sentences: Readonly<Record<string, string>> = {
@@ -41,8 +41,8 @@ const sentences: Readonly<Record<string, string>> = {
   unknown: 'may or may not have been written, and nobody will repeat it',
 }
 
-function notDoneText({ tag, unit }: TagRow, { status, code, message, remedy, value, sent }: WriteRow): string {
-  const reads = value === undefined ? '' : ` It reads ${shownValue(value)}${unit === undefined ? '' : ` ${unit}`} now.`
+function notDoneText({ tag, unit, type }: TagRow, { status, code, message, remedy, value, sent }: WriteRow): string {
+  const reads = value === undefined ? '' : ` It reads ${shownValue(value, type)}${unit === undefined ? '' : ` ${unit}`} now.`
   const why = `${message ?? `The write ended ${status}.`}  (${code ?? status})`
   const sentence = sent === false ? 'could not be written, and nothing was sent' : (sentences[status] ?? status)
   return `${tag} ${sentence}: ${why}${reads}\n    ${remedy ?? 'Look at the device.'}\n`

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { whyNotGood } from '../../src/cli/tag-row.ts'
+import { shownValue, whyNotGood } from '../../src/cli/tag-row.ts'
 
 const device = {
   device: 'plc',
@@ -20,5 +20,23 @@ describe('why a tag is not good', () => {
     const why = 'The server does not give 1 of 9 tags. (opcua.nodes-missing)'
     expect(whyNotGood({ tag: 'plc/level', value: 1, quality: 'stale', status: 0x4092_0000 }, devices)).toBe(why)
     expect(whyNotGood({ tag: 'plc/level', value: null, quality: 'bad', status: 0x8032_0000 }, devices)).toBe(why)
+  })
+})
+
+describe('a value in the terminal', () => {
+  it.each([
+    [12_345_678.912, 'f64', '12345678.912'],
+    [0.1 + 0.2, 'f64', '0.3'],
+    [Math.fround(21.55), 'f32', '21.55'],
+    [21.55, 'f32', '21.55'],
+    [Math.fround(123_456.79), 'f32', '123456.79'],
+    [1_234_567.891, undefined, '1234567.891'],
+    [Math.fround(21.55), undefined, '21.55'],
+    [1_234_567.125, undefined, '1234567.125'],
+    [4_294_967_295, 'u32', '4294967295'],
+    ['18446744073709551615', 'u64', '18446744073709551615'],
+    [[0.5, 1_000_000.25], 'f64', '[0.5, 1000000.25]'],
+  ])('%s of a tag of type %s is %s', (value, type, text) => {
+    expect(shownValue(value, type)).toBe(text)
   })
 })
