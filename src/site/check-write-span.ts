@@ -10,6 +10,12 @@ const rawSpans: Readonly<Record<string, readonly [number, number]>> = {
   f32: [-3.402_823_466_385_288_6e38, 3.402_823_466_385_288_6e38],
 }
 
+/** What no double says exactly. */
+const wideEnds: Readonly<Record<string, string>> = {
+  i64: '-9223372036854775808 to 9223372036854775807',
+  u64: '0 to 18446744073709551615',
+}
+
 /** Why a limit of `write` can never be reached: what it allows does not fit what the device holds. */
 export function writeSpanFinding({ path, write, scale, address }: Tag<unknown>, key: 'min' | 'max'): Finding | undefined {
   const limit = write?.[key]
@@ -18,9 +24,10 @@ export function writeSpanFinding({ path, write, scale, address }: Tag<unknown>, 
   if (limit === undefined || raw === undefined) return undefined
   const [least, largest] = scale === undefined ? raw : scaled(raw, scale)
   if (limit >= least && limit <= largest) return undefined
+  const ends = `${shown(least)} to ${shown(largest)}`
   return {
     code: 'tag.write-span',
-    message: `\`${key}: ${limit}\` allows what ${path} cannot hold: ${String(type)}${scale === undefined ? '' : ', scaled,'} goes from ${shown(least)} to ${shown(largest)}.`,
+    message: `\`${key}: ${limit}\` allows what ${path} cannot hold: ${String(type)}${scale === undefined ? '' : ', scaled,'} goes from ${scale === undefined ? (wideEnds[String(type)] ?? ends) : ends}.`,
     remedy: `Write a \`${key}\` within that, or correct the type${scale === undefined ? '' : ' or the scale'}.`,
   }
 }

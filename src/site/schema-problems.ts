@@ -95,9 +95,9 @@ function wording(issue: Issue, value: unknown, unit: Unit | undefined): Wording 
       return { message: `${known}, and is ${shown(value)}`, remedy: suggestion(typeof value === 'string' ? value : '', choices) }
     }
     case 'too_small':
-      return bound('at least', issue.minimum, issue.origin)
+      return bound(issue.inclusive === false ? 'above' : 'at least', issue.minimum, issue.origin)
     case 'too_big':
-      return bound('at most', issue.maximum, issue.origin)
+      return bound(issue.inclusive === false ? 'below' : 'at most', issue.maximum, issue.origin)
     default:
       return { message: issue.message.replace(/\.$/, '') }
   }

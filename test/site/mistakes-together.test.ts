@@ -107,6 +107,19 @@ describe('a limit of a write', () => {
   })
 })
 
+describe('the ends that a message names', () => {
+  it.each([
+    ['type: u64, write: { max: 1e30 }', 'u64 goes from 0 to 18446744073709551615.'],
+    ['type: i64, write: { min: -1e30 }', 'i64 goes from -9223372036854775808 to 9223372036854775807.'],
+    ['type: u16, write: { rate: 0 }', 'must be above 0.'],
+    ['type: u16, write: { step: 0 }', 'must be above 0.'],
+    ['type: u16, deadband: -1', 'must be at least 0.'],
+  ])('are the true ones: %s', async (text, message) => {
+    const { problems } = await loadFiles(device('d', tcp('', `a: { at: hr:0, ${text} }`)))
+    expect(problems.map((problem) => problem.message)).toEqual([expect.stringContaining(message)])
+  })
+})
+
 describe('two tags', () => {
   it('that differ in capitals alone are warned of, and run', async () => {
     const files = device('d', tcp('', 'a/b: { at: hr:0, type: u16 }\n  A/b: { at: hr:1, type: u16 }'))
