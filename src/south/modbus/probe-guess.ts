@@ -144,6 +144,8 @@ function judgeLong(values: readonly number[]): Candidate {
   const counts = isCounting(values)
   const isHighOnly = counts && values.every((value, place) => (value - (values[place - 1] ?? value)) % 65_536 === 0)
   if (isHighOnly) return { score: 0.05, why: 'counts in its upper half only' }
+  // With its highest bit set the lower half may as well be a number below zero, beside a register that is empty.
+  if (!counts && Math.max(...values) <= 65_535 && Math.min(...values) > 32_767) return { score: 0.4, why: 'its upper half is empty' }
   if (Math.max(...values) <= 65_535) return counts ? { score: 0.6, why: 'counts upwards' } : { score: 0.45, why: 'its upper half is empty' }
   if (counts) return { score: 0.93, why: 'counts upwards' }
   return { score: Math.max(...values) < 2 ** 24 ? 0.5 : 0.2, why: 'a whole number' }

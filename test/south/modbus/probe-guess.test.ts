@@ -53,6 +53,14 @@ describe('the guess at what registers hold', () => {
     expect(typesOf(data)).toEqual({ order: 'ABCD', types: ['0 u16', '1 i16', '2 u16', '3 u16'] })
   })
 
+  it.each([[[0, -5]], [[-5, 0]], [[0, -300, 0, 0]]])(
+    'takes a small number below zero for one, though the register beside it is empty: %j',
+    (values) => {
+      const data = registers((view) => put(values, (value, place) => view.setInt16(place * 2, value)), values.length)
+      expect(typesOf(data).types).toContain(`${values.findIndex((value) => value < 0)} i16`)
+    },
+  )
+
   it('sees a raw value before a small one as two values, though they could be a float', () => {
     const data = registers((view) => put([17_000, 5, 16_900, 12], (value, place) => view.setUint16(place * 2, value)), 4)
     expect(typesOf(data).types).toEqual(['0 u16', '1 u16', '2 u16', '3 u16'])
