@@ -48,7 +48,21 @@ export function mergeTags(text: string, table: TagTable, mode: ConflictMode): Me
   }
   const report = { added, conflicts, removed: [], same }
   if (mode === 'fail' && conflicts.length > 0) return { report }
-  return { text: document.toString({ lineWidth: 0, flowCollectionPadding: true }), report }
+  const isChanged = added.length > 0 || (mode === 'replace' && conflicts.length > 0)
+  return { text: isChanged ? asWritten(document, text) : text, report }
+}
+
+/** The YAML library has a style of its own, `[ 0, 1 ]`: lines that it alone would change stay as people wrote them. */
+function asWritten(document: Document, text: string): string {
+  const style = { lineWidth: 0, flowCollectionPadding: true } as const
+  const styled = document.toString(style)
+  const before = text.split('\n')
+  const untouched = parseDocument(text, { uniqueKeys: false }).toString(style).split('\n')
+  if (untouched.length !== before.length) return styled
+  const written = Map.groupBy(before.keys(), (line) => untouched[line] ?? '')
+  const own = styled.split('\n').map((line) => before[written.get(line)?.shift() ?? -1] ?? line)
+  const mended = own.join('\n')
+  return sameText(parseDocument(mended, { uniqueKeys: false }).toJS()) === sameText(document.toJS()) ? mended : styled
 }
 
 /** Two tables of the same kind: what a server has now against what it had. */

@@ -54,6 +54,16 @@ describe('lineside import --csv', () => {
     expect(text).toBe(`${deviceYaml}  motor/speed: { at: hr:300, type: f32, unit: 1/min, range: [ 0, 1500.5 ], write: { max: 1200 } }\n`)
   })
 
+  it.each([
+    ['keeps each line as it is written', 'tag,at,type\nnew,hr:300,u16\n', '  new: { at: hr:300, type: u16 }\n'],
+    ['does not touch a file that says the same', 'tag,at,type\na,hr:1,i16\n', ''],
+  ])('%s, lists too', async (_, csv, added) => {
+    const written = `device: press-07\ndriver: modbus-tcp\nconnection: {host: 127.0.0.1}\nmodbus: { quirks: { holes: ["hr:30-39",   "hr:50"] } }\ntags:\n  a: { at: hr:1, type: i16, scale: { raw: [0, 100], to: [0, 10] } } # as in the manual\n  b: { at: hr:2, type: u16, range: [0, 5] }\n`
+    await using folder = await site(csv, { 'devices/press-07.yaml': written })
+    expect(await folder.run('import', 'press-07', '--csv', join(folder.path, 'tags.csv'))).toMatchObject({ code: 0 })
+    expect(await folder.device()).toBe(`${written}${added}`)
+  })
+
   const conflicting = 'tag,at,unit,write.max\nhydraulics/pressure,hr:100,mbar,\nsetpoint,hr:200,,300\nnew,hr:300,,\n'
 
   it('changes nothing where tags differ, unless it is told what to do', async () => {
