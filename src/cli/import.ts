@@ -106,7 +106,7 @@ async function importBranches(device: OneDevice, { command, terminal }: Importin
     if (stop.aborted) return nothingDone(terminal)
     if (!(error instanceof Fault) || !error.code.startsWith('opcua.')) throw error
     terminal.error(`${error.message}  (${error.code})\n    ${error.remedy}\n`)
-    return 3
+    return error.code === 'opcua.no-such-node' ? 1 : 3
   } finally {
     await rm(file, { force: true })
   }

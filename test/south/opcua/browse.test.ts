@@ -267,6 +267,13 @@ tags: {}
     expect(await run()).toMatchObject({ code: 0, out: expect.stringContaining('0 added, 1 changed, 1 gone, 10 the same.') })
   })
 
+  it('answers no where the branch is not there, as the server could be reached', async () => {
+    const device = `device: tree\ndriver: opcua\nconnection: { url: "${tree.url}" }\nimport: [{ from: /Objects/3:Nowhere }]\ntags: {}\n`
+    await using folder = await siteFolder({ 'lineside.yaml': siteYaml, 'devices/tree.yaml': device })
+    const ran = await lineside(['import', 'tree', '--site', folder.path], { environment: { XDG_STATE_HOME: folder.path } })
+    expect(ran).toMatchObject({ code: 1, error: expect.stringContaining('opcua.no-such-node') })
+  })
+
   it('leaves the last table alone where the server cannot be reached', async () => {
     const device = 'device: tree\ndriver: opcua\nconnection: { url: "opc.tcp://127.0.0.1:1" }\nimport: [{ from: i=85 }]\ntags: {}\n'
     await using folder = await siteFolder({
