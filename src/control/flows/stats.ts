@@ -84,6 +84,8 @@ class OneFlow {
   readonly #undone = new Map<string, { times: number; failed: number }>()
   readonly #ways = new Map<string, Map<string, number>>()
   #runs = 0
+  /** Of all runs, of those that go on up to the last that is known of them: what shares of time are taken of. */
+  #totalMs = 0
 
   constructor(flow: string, mode: 'shadow' | undefined) {
     this.flow = flow
@@ -94,6 +96,7 @@ class OneFlow {
     this.#runs += 1
     add(this.#states, state)
     if (endedMs !== undefined) this.#took.take(endedMs - begunMs)
+    this.#totalMs += (endedMs ?? records.at(-1)?.timeMs ?? begunMs) - begunMs
     const [first] = records
     if (first !== undefined) this.#wait('(queued)', first.timeMs - begunMs)
     const since = new Map<string, number>()
@@ -103,7 +106,7 @@ class OneFlow {
   }
 
   stats(): FlowStats {
-    const totalMs = this.#took.sumMs
+    const totalMs = this.#totalMs
     const waits = [...this.#waits].map(
       ([step, spread]): StepTime => ({
         step,

@@ -53,6 +53,21 @@ describe('the statistics of flows', () => {
     ])
   })
 
+  it('do not make more of the time than there was, where a run goes on', () => {
+    const records = [
+      ['a', 0, null],
+      ['a', 750, 'done'],
+      ['b', 750, null],
+      ['b', 1_000, 'done'],
+    ] as const
+    const { endedMs: _, state: __, ...open } = run(records)
+    expect(statsOf(open)?.waits.map(({ step, share }) => [step, share])).toEqual([
+      ['a', 0.75],
+      ['b', 0.25],
+      ['(queued)', 0],
+    ])
+  })
+
   it('tell what failed and why, what was tried again, and what was undone', () => {
     const found = statsOf(
       run([
