@@ -53,7 +53,10 @@ export async function events(options: EventsOptions, terminal: Terminal): Promis
   const filter = filterOf(options)
   const shown = await latest(source, { ...filter, order: 'newest', rowsMax: options.limit })
   for (const event of shown.items) terminal.out(lineOf(event, options))
-  if (options.follow !== true) return shown.items.length === 0 ? 1 : 0
+  if (options.follow !== true) {
+    if (shown.items.length === 0) terminal.error('No event matches.\n')
+    return shown.items.length === 0 ? 1 : 0
+  }
   let { cursor } = shown
   while (!stop.aborted) {
     const page = await source.page({ ...filter, order: 'oldest', cursor, rowsMax: pageRows })
@@ -109,7 +112,8 @@ async function orderLetters({ retry, discard, route, ...choice }: DeadOptions, t
     total = before + count
     if (count < lettersAtOnce) break
   }
-  terminal.out(`${total} ${total === 1 ? 'letter' : 'letters'} ${action === 'retry' ? 'on the way again' : 'thrown away'}.\n`)
+  const done = `${total} ${total === 1 ? 'letter' : 'letters'} ${action === 'retry' ? 'on the way again' : 'thrown away'}.`
+  terminal.out(`${total === 0 ? 'There is no such letter: nothing was done.' : done}\n`)
   return total === 0 ? 1 : 0
 }
 
@@ -134,7 +138,7 @@ export async function replayEvents(options: ReplayOptions, terminal: Terminal): 
     for (const event of wanted) {
       await target.take(event).catch((error: unknown) => {
         const time = plain(String(event['time']))
-        terminal.error(`${countOf(count, target)}; it has stopped before what was at ${time}: go on with --from ${time}.\n`)
+        if (count > 0) terminal.error(`${countOf(count, target)}; it has stopped before what was at ${time}: go on with --from ${time}.\n`)
         throw error
       })
       count += 1

@@ -9,6 +9,9 @@ import type { ReplayOptions } from './replay.ts'
 import type { TestOptions } from './test.ts'
 import { example, type Wiring } from './wiring.ts'
 
+/** For examples: the whole id is asked for. */
+const someRun = '5c1f0b9e-6a52-4f0e-9d59-0d7c1b1c8f3e'
+
 /** The commands that look at flows, begin them and steer their runs. */
 export function addFlowCommands(program: Command, { terminal, take }: Wiring): void {
   const shown = onGateway(program.command('flows'))
@@ -30,7 +33,7 @@ export function addFlowCommands(program: Command, { terminal, take }: Wiring): v
     .addOption(new Option('--state <state>', 'those that go on, or that ended so').choices([...runStates]))
     .option('--why <text>', 'the reason, for the journal')
     .option('--json', 'print them as JSON')
-    .addHelpText('after', example('lineside runs --state unsettled', "lineside runs settle 5c1f --why 'gate closed by hand'"))
+    .addHelpText('after', example('lineside runs --state unsettled', `lineside runs settle ${someRun} --why 'gate closed by hand'`))
     .action(async (words: readonly string[], options: RunsOptions) => {
       const { runs } = await import('./flows.ts')
       await take(runs(words, options, terminal))
@@ -139,7 +142,7 @@ function addSteering(program: Command, act: keyof typeof sentences, { terminal, 
     .argument('<run>', 'as `lineside runs` shows it')
     .option('--why <text>', 'the reason, for the journal')
     .option('--json', 'print the run as JSON')
-    .addHelpText('after', example(`lineside ${act} 5c1f0b9e-6a52-4f0e-9d59-0d7c1b1c8f3e`))
+    .addHelpText('after', example(`lineside ${act} ${someRun}`))
     .action(async (run: string, options: RunsOptions) => {
       const { steer } = await import('./flows.ts')
       await take(steer(act, { run }, { options, terminal }))

@@ -27,7 +27,7 @@ export async function stats(options: StatsOptions, terminal: Terminal): Promise<
   const flow = options.flow === undefined ? {} : { flow: options.flow }
   const rows = flowStats(folder, { fromMs: moment(options.since), untilMs, ...flow })
   if (options.json === true) terminal.out(`${JSON.stringify(rows, null, 2)}\n`)
-  else if (rows.length === 0) terminal.out('No run began in this time.\n')
+  else if (rows.length === 0) terminal.out(`No run${options.flow === undefined ? '' : ` of ${options.flow}`} began in this time.\n`)
   else terminal.out(`${tableText([head, ...rows.map(cells)])}${rows.map(below).join('')}`)
   return rows.length === 0 ? 1 : 0
 }

@@ -121,8 +121,10 @@ async function listRuns(options: RunsOptions, terminal: Terminal): Promise<numbe
   if (options.state !== undefined) query.set('state', options.state)
   const rows = itemsIn<RunRow>(await gateway.get(`/api/v1/runs?${query}`))
   if (options.json === true) terminal.out(`${JSON.stringify(rows, null, 2)}\n`)
-  else if (rows.length === 0) terminal.out('No run is known.\n')
-  else terminal.out(tableText(rows.map(runCells)))
+  else if (rows.length === 0) {
+    const { flow, state } = options
+    terminal.out(`No run${flow === undefined ? '' : ` of ${flow}`}${state === undefined ? '' : ` that is ${state}`} is known.\n`)
+  } else terminal.out(tableText(rows.map(runCells)))
   return 0
 }
 

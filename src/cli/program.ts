@@ -43,10 +43,19 @@ function exitCodeOf(error: unknown, terminal: Terminal): number {
   return exitCodes.no
 }
 
+const fileRemedies: Readonly<Record<string, string>> = {
+  EEXIST: 'Nothing is written over. Name another file, or take that one away.',
+  ENOENT: 'Check the path: there is no such file or folder.',
+  EACCES: 'Run this as a user who may, or name another file.',
+  EISDIR: 'Name a file: that is a folder.',
+}
+
 function remedyOf(code: unknown): string {
   if (typeof code !== 'string') return 'Report this: it is a bug in Lineside.'
   if (code.endsWith('MODULE_NOT_FOUND')) return 'A part of Lineside is missing. Install it again: `npm ci` in its folder.'
-  return code.startsWith('E') ? 'Look at the file, its folder and the disk.' : 'Report this: it is a bug in Lineside.'
+  return code.startsWith('E')
+    ? (fileRemedies[code] ?? 'Look at the file, its folder and the disk.')
+    : 'Report this: it is a bug in Lineside.'
 }
 
 /** Each command loads its own code only when it is called: `check` must not wait for the daemon's libraries. */

@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type FlowTestFilter, type FlowTestResult, runFlowTests } from '../runtime/flow-tests.ts'
+import { suggestion } from '../site/did-you-mean.ts'
 import { loadFlowTests } from '../site/flow-tests.ts'
 import { loadSite } from '../site/load.ts'
 import type { Site, SiteProblem } from '../site/site.ts'
@@ -27,7 +28,7 @@ export async function test(folder: string, options: TestOptions, terminal: Termi
   }
   if (options.junit !== undefined) await writeFile(options.junit, junitText(results))
   if (options.json === true) terminal.out(`${JSON.stringify({ isPassed: isGood(results), results: results.map(jsonOf) }, null, 2)}\n`)
-  else terminal.out(summary(results, { site, untested: options.flow === undefined ? untested(site, files) : [] }))
+  else terminal.out(summary(results, { none: noCase(site, options), untested: options.flow === undefined ? untested(site, files) : [] }))
   return isGood(results) ? 0 : 1
 }
 
@@ -78,15 +79,21 @@ function seconds(ms: number): string {
 
 function summary(
   results: readonly FlowTestResult[],
-  { site, untested: without }: { readonly site: Site; readonly untested: readonly string[] },
+  { none, untested: without }: { readonly none: string; readonly untested: readonly string[] },
 ): string {
   const failed = results.filter(({ isPassed }) => !isPassed).length
   const tookMs = results.reduce((sum, result) => sum + result.tookMs, 0)
   const lastedMs = results.reduce((sum, result) => sum + result.lastedMs, 0)
   const counts = `${results.length} ${results.length === 1 ? 'case' : 'cases'}: ${results.length - failed} passed, ${failed} failed`
-  const none = results.length === 0 ? `No case was found in ${join(site.folder, 'flows')}/*.test.yaml.\n` : ''
   const missing = without.length === 0 ? '' : `Without a test: ${without.join(', ')}.\n`
-  return `${none}${counts}; ${hours(lastedMs)} of the plant in ${seconds(tookMs)}.\n${missing}`
+  return `${results.length === 0 ? none : ''}${counts}; ${hours(lastedMs)} of the plant in ${seconds(tookMs)}.\n${missing}`
+}
+
+/** Why nothing was carried out. */
+function noCase({ folder, flows }: Site, { flow }: TestOptions): string {
+  const names = flows.map((one) => one.flow)
+  const known = flow === undefined || names.includes(flow) ? '' : ` There is no flow "${flow}" here: ${suggestion(flow, names)}`
+  return `No case was found in ${join(folder, 'flows')}/*.test.yaml.${known}\n`
 }
 
 function hours(ms: number): string {

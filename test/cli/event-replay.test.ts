@@ -51,5 +51,7 @@ describe('lineside events replay', () => {
       '1 event replayed, 1 of them to fill; it has stopped before what was at 2026-11-21T02:30:02.000Z: go on with --from 2026-11-21T02:30:02.000Z.\n',
     )
     expect(error).toContain('(door.closed)')
+    using closed = await startGateway({ e1: [broken] })
+    expect((await closed.replay()).error).toBe('It is being restarted.  (door.closed)\n    Try again.\n')
   })
 })

@@ -27,6 +27,11 @@ async function run(cases: string, { files = {}, ...options }: TestOptions & { re
 }
 
 describe('lineside test', () => {
+  it('asks whether another flow was meant, as replay does', async () => {
+    const { code, out } = await run('  - { name: a, expect: { runs: 0 } }\n', { flow: 'wach' })
+    expect([code, out]).toEqual([1, expect.stringContaining('There is no flow "wach" here: Did you mean `watch`?\n')])
+  })
+
   it('says 0 where all cases pass, and how much of the plant’s time that was', async () => {
     const { code, out } = await run(`  - { name: stays quiet, do: [{ after: 2h }], expect: { runs: 0 } }\n`)
     expect(code).toBe(0)

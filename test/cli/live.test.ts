@@ -273,6 +273,29 @@ describe('lineside start', () => {
   })
 })
 
+describe('what is not there', () => {
+  it.each([
+    [['runs', '--flow', 'rinse', '--state', 'failed'], 0, 'No run of rinse that is failed is known.'],
+    [['runs', '5c1f'], 1, '`lineside runs` lists'],
+    [['events', '--type', 'flow.bogus'], 1, 'No event matches.'],
+    [['events', 'dead', '--retry', '99'], 1, 'There is no such letter: nothing was done.'],
+  ])('is said: %j', async (args, code, text) => {
+    await using gateway = await startGateway()
+    const said = await lineside([...args, '--site', gateway.site])
+    expect([said.code, said.out + said.error]).toEqual([code, expect.stringContaining(text)])
+  })
+
+  it('is said of a file, with what to do', async () => {
+    await using gateway = await startGateway()
+    const replay = (file: string) => lineside(['events', 'replay', '--from', '1h', '--to', `file:${file}`, '--site', gateway.site])
+    expect(await replay(join(gateway.site, 'lineside.yaml'))).toMatchObject({
+      code: 1,
+      error: expect.stringContaining('Name another file'),
+    })
+    expect(await replay(join(gateway.site, 'no', 'x'))).toMatchObject({ code: 1, error: expect.stringContaining('Check the path') })
+  })
+})
+
 describe('lineside cancel', () => {
   it('says whether what the run did is undone', async () => {
     await using gateway = await startGateway()

@@ -185,6 +185,6 @@ function notNow({ run, act }: SteerAsk, why: string): Fault {
 
 function unknownRun(run: string): Fault {
   return new Fault('flow.run-unknown', `The journal knows no run "${run.slice(0, 100)}".`, {
-    remedy: '`lineside runs` lists them; old ones are dropped when the journal is full.',
+    remedy: '`lineside runs` lists them, by their whole ids; old ones are dropped when the journal is full.',
   })
 }

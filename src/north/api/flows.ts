@@ -67,7 +67,7 @@ export async function runDetail(flows: FlowPort, run: string): Promise<unknown> 
   const detail: RunDetail | null = await flows.run({ run })
   if (detail === null)
     throw new Fault('flow.run-unknown', `The journal knows no run "${run.slice(0, 100)}".`, {
-      remedy: 'See /api/v1/runs for those it knows.',
+      remedy: '`lineside runs` lists those it knows, by their whole ids; /api/v1/runs does, too.',
     })
   const { records, trigger, input } = detail
   return { ...runRow(detail), trigger, input, records: records.map(({ timeMs, ...record }) => ({ ...record, time: isoTime(timeMs) })) }
