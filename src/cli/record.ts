@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { isoTime, systemClock } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import { durationSchema } from '../base/units.ts'
@@ -36,7 +36,10 @@ export async function record(options: RecordOptions, terminal: Terminal): Promis
     writing.catch(() => stop.abort()) // told below
   }
   const query = options.filter === undefined ? '' : `filter=${encodeURIComponent(options.filter)}`
-  await gateway.listen(`/api/v1/tags/live?${query}`, take, AbortSignal.any([byUser, stop.signal]))
+  await gateway.listen(`/api/v1/tags/live?${query}`, take, AbortSignal.any([byUser, stop.signal])).catch(async (error: unknown) => {
+    if (count === 0) await rm(options.to) // the next try would find it there
+    throw error
+  })
   await writing
   terminal.error(`${count} ${count === 1 ? 'change' : 'changes'} recorded.\n`)
   return count === 0 ? 1 : 0

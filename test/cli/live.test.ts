@@ -273,6 +273,15 @@ describe('lineside start', () => {
   })
 })
 
+describe('lineside record', () => {
+  it('leaves no file behind where there was nobody to record', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'lineside-cli-'))
+    const record = () => lineside(['record', '--to', join(folder, 'shift.jsonl'), '--url', 'http://127.0.0.1:9'])
+    expect([(await record()).code, (await record()).code]).toEqual([3, 3])
+    await rm(folder, { recursive: true })
+  })
+})
+
 describe('what is not there', () => {
   it.each([
     [['runs', '--flow', 'rinse', '--state', 'failed'], 0, 'No run of rinse that is failed is known.'],

@@ -16,7 +16,8 @@ export async function pipelineInfo(flows: AllFlows, { data, store }: Pick<FlowsO
   const kept = row === undefined ? null : await store.call('run', { run: row.run })
   if (kept === null) return { state: 'idle', flows: pipeline.map((step) => standing(step, flows, { past: new Past([]) })) }
   const past = new Past(kept.records)
-  return { state: 'idle', last: keptInfo(kept), flows: pipeline.map((step) => standing(step, flows, { past })) }
+  const last = keptInfo(kept)
+  return { state: 'idle', last, flows: pipeline.map((step) => standing(step, flows, { past, ended: last.state })) }
 }
 
 /** Of the run that goes on; undefined where none does. */
@@ -30,7 +31,7 @@ function liveInfo(flows: AllFlows, pipeline: readonly PipelineStep[]): PipelineI
 function standing(
   { step, flow }: PipelineStep,
   flows: AllFlows,
-  { past, live }: { readonly past: Past; readonly live?: LiveRun },
+  { past, live, ended = 'running' }: { readonly past: Past; readonly live?: LiveRun; readonly ended?: PipelineFlow['state'] },
 ): PipelineFlow {
   const title = flows.byName.get(flow)?.compiled.definition.title
   const of = { step, flow, ...(title === undefined ? {} : { title }) }
@@ -38,7 +39,8 @@ function standing(
   if (part?.status !== undefined) return { ...of, state: part.status }
   if (past.isSkipped(step)) return { ...of, state: 'skipped' }
   if (part === undefined) return { ...of, state: 'waiting' }
-  const own = live === undefined ? undefined : childOf(live, flow, flows)
+  if (live === undefined) return { ...of, state: ended } // it was under way then, and ended with the pipeline
+  const own = childOf(live, flow, flows)
   if (own === undefined) return { ...of, state: 'running' }
   const { state, run, questions } = infoOf(own)
   return { ...of, state, run, ...(questions === undefined ? {} : { questions }) }

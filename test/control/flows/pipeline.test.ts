@@ -1,4 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { epochMs } from '../../../src/base/clock.ts'
+import type { AllFlows } from '../../../src/control/flows/all-flows.ts'
+import { pipelineInfo } from '../../../src/control/flows/pipeline.ts'
+import type { FlowsOptions } from '../../../src/control/flows/ports.ts'
 import { inTime } from './in-time.ts'
 
 const part = (flow: string): string => `flow: ${flow}
@@ -56,5 +60,27 @@ describe('the pipeline of a site', () => {
     expect: { runs: 1, state: failed, fault: { step: cap }, refused: [flow.dropped], publishes: ${did('fill')} }
 `
     expect(await inTime(files, test(lines))).toEqual([])
+  })
+})
+
+describe('a pipeline that was cancelled', () => {
+  it('does not say of the flow under way then that it runs', async () => {
+    const intent = { kind: 'intent', run: 'r1', step: 'fill', timeMs: epochMs(1), data: '{}' } as const
+    const kept = { id: 1, run: 'r1', flow: 'pipeline', version: 'v', begunMs: epochMs(0), endedMs: epochMs(2), state: 'cancelled' } as const
+    const input = '{"trigger":{},"input":{}}'
+    const store = { call: async (name: string) => (name === 'runs' ? [{ ...kept, input }] : { ...kept, input, records: [intent] }) }
+    const pipeline = [
+      { step: 'fill', flow: 'fill' },
+      { step: 'cap', flow: 'cap' },
+    ]
+    const flows = { runs: { all: [] }, byName: new Map() } as unknown as AllFlows
+    const options = { data: { pipeline }, store } as unknown as FlowsOptions
+    expect(await pipelineInfo(flows, options)).toMatchObject({
+      state: 'idle',
+      flows: [
+        { flow: 'fill', state: 'cancelled' },
+        { flow: 'cap', state: 'waiting' },
+      ],
+    })
   })
 })
