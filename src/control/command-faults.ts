@@ -221,7 +221,7 @@ function shown(value: unknown): string {
   return String(value).slice(0, 80)
 }
 
-/** 0.1 + 0.2 is for machines. */
+/** 0.1 + 0.2 is for machines; the last digit of 32 bits is not. */
 function rounded(value: number): number {
-  return Number(value.toPrecision(6))
+  return Number(value.toPrecision(12))
 }

@@ -19,6 +19,7 @@ describe('a value that its place cannot hold', () => {
     ['a scaled i16', tenths, 3_276.8, '3276.8 does not fit press/setpoint: the device can hold -3276.8 to 3276.7 bar there.'],
     ['a falling scale', { ...tenths, scale: { raw: [100, 0], to: [0, 10], isRawWhole: true } }, -4_000, 'can hold -3266.7 to 3286.8 bar'],
     ['bcd16', { type: 'u16', rawSpan: [0, 9_999] }, 10_000, '10000 does not fit press/setpoint: the device can hold 0 to 9999 there.'],
+    ['bcd32', { type: 'u32', rawSpan: [0, 99_999_999] }, 100_000_000, 'the device can hold 0 to 99999999 there.'],
     ['one of an array', { type: 'u16', length: 2, rawSpan: [0, 9_999] }, [1, 10_000], 'can hold 0 to 9999'],
     ['a scale that overflows', { type: 'f64', scale: { raw: [0, 1e300], to: [0, 1] } }, 1e10, 'does not fit a number'],
   ])('is refused before anybody waits: %s', async (_, meta, value, text) => {
