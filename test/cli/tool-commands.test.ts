@@ -20,6 +20,15 @@ describe("an engineer's tool", () => {
     },
   )
 
+  it.each([
+    ['browse', 'opc.tcp://127.0.0.1:1', '--csv', '--json'],
+    ['browse', 'opc.tcp://127.0.0.1:1', '--csv', '--as-device', 'a'],
+    ['browse', 'opc.tcp://127.0.0.1:1', '--json', '--as-device', 'a'],
+    ['probe', 'modbus-tcp://127.0.0.1:1', '--json', '--as-device', 'a'],
+  ])('writes one thing at a time: %s %s %s %s', async (...args) => {
+    expect(await lineside(args)).toMatchObject({ code: 2, error: expect.stringContaining('cannot be used with') })
+  })
+
   it('says which kinds of trust there are', async () => {
     for (const args of [
       ['browse', 'opc.tcp://127.0.0.1:1'],
