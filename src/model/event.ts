@@ -24,6 +24,15 @@ export type AnyEvent = SiteEvent | WrittenEvent
 export function eventDataText(data: unknown): string {
   try {
     return JSON.stringify(data) ?? '{}'
+  } catch {
+    return exactDataText(data)
+  }
+}
+
+/** 64-bit integers as text, as in every payload. */
+function exactDataText(data: unknown): string {
+  try {
+    return JSON.stringify(data, (_key, item: unknown) => (typeof item === 'bigint' ? item.toString() : item))
   } catch (error) {
     return JSON.stringify({ unkept: error instanceof Error ? error.message : 'not JSON' })
   }

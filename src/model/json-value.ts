@@ -5,7 +5,20 @@ type JsonScalar = boolean | number | bigint | string
 
 /** JSON text, with whole numbers beyond 2^53 as bigint: as numbers they would silently be other ones. Throws a SyntaxError. */
 export function parseExactJson(text: string): unknown {
+  if (!manyDigits.test(text)) return JSON.parse(text) // a look at each value takes four times as long
   return JSON.parse(text, (_key, value: unknown, context?: { readonly source?: string }) => exactNumber(value, context?.source))
+}
+
+/** 2^53 has sixteen. */
+const manyDigits = /\d{16}/
+
+/** What a message holds: JSON, or text where it is none. */
+export function payloadValue(text: string): unknown {
+  try {
+    return parseExactJson(text)
+  } catch {
+    return text
+  }
 }
 
 function exactNumber(value: unknown, source: string | undefined): unknown {

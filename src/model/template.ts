@@ -96,7 +96,7 @@ function joined(parts: readonly (string | Expression)[]): Template {
     for (const part of parts) {
       const value = typeof part === 'string' ? part : part.evaluate(scope)
       if (value === undefined) return undefined
-      text += payloadText(value)
+      text += typeof value === 'bigint' ? String(value) : payloadText(value)
     }
     return text
   }

@@ -3,9 +3,10 @@ import { Fault } from '../../base/fault.ts'
 import { startVirtualClock, type VirtualClock } from '../../base/virtual-clock.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import type { Quality } from '../../model/quality.ts'
+import { jsonSafe } from '../../model/template.ts'
 import type { KeptRun } from '../../store/contract.ts'
 import { compileFlow } from '../flows/compiled.ts'
-import { startOf } from '../flows/kept.ts'
+import { type RunStart, startOf } from '../flows/kept.ts'
 import type { RunEnd } from '../flows/run-end.ts'
 import { BenchLife } from './bench-life.ts'
 import { BenchPlant } from './bench-plant.ts'
@@ -175,7 +176,7 @@ class Replay {
     const intents = run.records.flatMap((record) => (record.kind === 'intent' ? [`${record.step}: ${named(record.data)}`] : []))
     this.#runs.push({
       beganMs: run.begunMs,
-      trigger: startOf(run).trigger,
+      trigger: jsonSafe(startOf(run).trigger) as RunStart['trigger'],
       state: run.state ?? 'running',
       ...(step === undefined ? {} : { step }),
       ...(fault === undefined ? {} : { code: fault.code }),

@@ -1,7 +1,8 @@
 import type { KeptRun } from '../../store/contract.ts'
 import type { FlowDefinition, FlowStep, FlowTrigger, StepAction } from './definition.ts'
+import { freeze, revive } from './frozen.ts'
 
-/** What a run begins with. JSON-safe. */
+/** What a run begins with: JSON, but for 64-bit integers of a message. */
 export interface RunStart {
   readonly trigger: Readonly<Record<string, unknown>>
   readonly input: Readonly<Record<string, unknown>>
@@ -17,8 +18,13 @@ export interface Parent {
   readonly holder: string
 }
 
+/** As the journal keeps it. */
+export function startText(start: RunStart): string {
+  return freeze(start)
+}
+
 export function startOf({ input }: Pick<KeptRun, 'input'>): RunStart {
-  const kept = JSON.parse(input) as Readonly<Record<string, unknown>>
+  const kept = revive(input) as Readonly<Record<string, unknown>>
   // The first journals hold the trigger alone, which is always that of a tag.
   return 'input' in kept && 'trigger' in kept ? (kept as unknown as RunStart) : { trigger: { kind: 'tag', ...kept }, input: {} }
 }

@@ -10,7 +10,7 @@ import type { CompiledFlow } from './compiled.ts'
 import { StepFailure, Stopped } from './faults.ts'
 import { groupOf, writtenTags } from './flow-facts.ts'
 import { inputFor } from './inputs.ts'
-import { type RunStart, startOf } from './kept.ts'
+import { type RunStart, startOf, startText } from './kept.ts'
 import { devicesHeard, type FlowsOptions } from './ports.ts'
 import { Refusals } from './refusals.ts'
 import { Run } from './run.ts'
@@ -95,7 +95,7 @@ export class LiveRuns {
   begin({ flow, start: asked, id = randomUUID() }: Beginning): { readonly run: Run; readonly kept: Promise<void> } {
     const start: RunStart = flow.definition.mode === 'shadow' ? { ...asked, mode: 'shadow' } : asked
     const run = this.#open({ id, flow, start, begunMs: this.#options.clock.now(), past: [], isResumed: false })
-    const begun = { kind: 'begun', flow: flow.name, definition: flow.text, input: JSON.stringify(start) } as const
+    const begun = { kind: 'begun', flow: flow.name, definition: flow.text, input: startText(start) } as const
     let kept: Promise<void> | undefined
     const keep = (): Promise<void> => {
       kept ??= run.keep(begun)

@@ -2,7 +2,7 @@ import { jsonSafe } from '../../model/template.ts'
 import type { KeptRun, RunRow } from '../../store/contract.ts'
 import type { RunDetail, RunInfo } from '../contract.ts'
 import { revive } from './frozen.ts'
-import { startOf } from './kept.ts'
+import { type RunStart, startOf } from './kept.ts'
 import type { LiveRun } from './live-runs.ts'
 import type { RunEnd } from './run-end.ts'
 
@@ -51,7 +51,7 @@ export function keptInfo({ run, flow, begunMs, endedMs, state, outcome, input }:
 const recordsMax = 1_000
 
 export function detailOf(info: RunInfo, kept: KeptRun): RunDetail {
-  const { trigger, input } = startOf(kept)
+  const { trigger, input } = jsonSafe(startOf(kept)) as RunStart // a 64-bit number of a message, or one that a step has read
   return {
     ...info,
     trigger,
@@ -60,7 +60,7 @@ export function detailOf(info: RunInfo, kept: KeptRun): RunDetail {
       step: record.step,
       what: record.kind === 'outcome' ? record.status : record.kind,
       timeMs: record.timeMs,
-      data: jsonSafe(revive(record.data)), // a 64-bit counter that a step has read
+      data: jsonSafe(revive(record.data)),
     })),
   }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { isoTime } from '../../base/clock.ts'
 import type { ExpressionScope } from '../../model/expression.ts'
 import type { JournalEvent } from '../../model/journal.ts'
-import { tagValueOf } from '../../model/json-value.ts'
+import { payloadValue, tagValueOf } from '../../model/json-value.ts'
 import { jsonValue } from '../../model/payload.ts'
 import type { Quality } from '../../model/quality.ts'
 import type { Sample } from '../../model/sample.ts'
@@ -62,11 +62,7 @@ function typeOf(id: string, table: TagTable): TagMeta['type'] {
 function parsed(data: MessageData): unknown {
   const { payload } = data
   if (payload === undefined) return data.base64
-  try {
-    return JSON.parse(payload)
-  } catch {
-    return payload
-  }
+  return payloadValue(payload)
 }
 
 /** A bare value, or that of `{"value":…}`. */
@@ -77,7 +73,7 @@ function valueIn(payload: unknown): Pick<ExpressionScope, 'value'> {
 
 function isValue(value: unknown): value is TagValue {
   return (
-    ['boolean', 'number', 'string'].includes(typeof value) ||
+    ['boolean', 'number', 'bigint', 'string'].includes(typeof value) ||
     (Array.isArray(value) && value.every((item) => isValue(item) && !Array.isArray(item)))
   )
 }

@@ -4,7 +4,7 @@ import type { Command, CommandResult } from '../../model/command.ts'
 import type { ExpressionScope } from '../../model/expression.ts'
 import { tagValueOf } from '../../model/json-value.ts'
 import type { TagId, TagValue } from '../../model/tag.ts'
-import { checkedTemplate, payloadText, type Template } from '../../model/template.ts'
+import { checkedTemplate, jsonSafe, payloadText, type Template } from '../../model/template.ts'
 import type { OutgoingMessage } from '../../store/contract.ts'
 import type { LocalMessage } from '../contract.ts'
 import type { TagTable } from '../tag-table.ts'
@@ -180,7 +180,8 @@ function flowTarget(flow: string, { route }: RouteConfig, { startFlow }: RoutePo
     deliver: async ([item]) => {
       if (item === undefined) return
       if (startFlow === undefined) throw noFlows(flow)
-      const { event, value } = item
+      const { event } = item
+      const value = jsonSafe(item.value)
       const input = typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : { value }
       await startFlow({ flow, input, cause: { route, event } })
     },

@@ -225,6 +225,28 @@ cases:
   })
 })
 
+describe('a number beyond 2^53 in a message', () => {
+  const flow = `flow: order
+on: [{ topic: orders, where: trigger.payload.id > 9007199254740992 }]
+steps:
+  - id: rest
+    wait: { for: 1m }
+  - id: told
+    publish: { topic: told, payload: ["\${trigger.payload.id}", "\${string(trigger.payload.id - 1)}", "\${trigger.payload.n}"] }
+`
+
+  it('keeps its digits, also through a power cut', async () => {
+    const test = (does: string, told: string): string =>
+      `flow: order\ntime: 2026-01-05T06:00:00Z\ncases:\n  - { name: a, do: [${does}, { after: 5m }], expect: { publishes: [${told}] } }\n`
+    const message = `message: { topic: orders, payload: '{"id":9007199254740993,"n":5}' }`
+    const told = '{ topic: told, payload: ["9007199254740993", "9007199254740992", 5] }'
+    expect(await inTime({ 'flows/order.yaml': flow }, test(`{ after: 1s, ${message} }`, told))).toEqual([])
+    expect(await inTime({ 'flows/order.yaml': flow }, test(`{ after: 1s, ${message} }, { after: 10s, kill: 10s }`, told))).toEqual([])
+    const other = `message: { topic: orders, payload: '{"id":9007199254740992,"n":5}' }`
+    expect(await inTime({ 'flows/order.yaml': flow }, test(`{ after: 1s, ${other} }`, ''))).toEqual([])
+  })
+})
+
 describe('steering', () => {
   const write = (value: number): string => `write: { press-07/recipe/setpoint: ${value} }`
   const flows = {

@@ -2,6 +2,7 @@ import type { Clock } from '../../../base/clock.ts'
 import { isoTime } from '../../../base/clock.ts'
 import type { SiteEvent } from '../../../model/event.ts'
 import { checkedExpression, type Expression } from '../../../model/expression.ts'
+import { payloadValue } from '../../../model/json-value.ts'
 import { fullFilter } from '../../../model/topic.ts'
 import type { FlowTrigger } from '../definition.ts'
 
@@ -66,7 +67,7 @@ export function topicListener(
   return {
     filter,
     take: ({ topic: name, payload }, cause) => {
-      const trigger = { kind: 'topic', topic: name, payload: parsed(payload), time: isoTime(clock.now()) }
+      const trigger = { kind: 'topic', topic: name, payload: payloadValue(payload), time: isoTime(clock.now()) }
       return isWanted(condition, trigger) ? fire(trigger, cause) : undefined
     },
   }
@@ -83,12 +84,4 @@ function isWanted(condition: Expression | undefined, trigger: Readonly<Record<st
 /** `device.*` is all that begins with `device.`. */
 function patternOf(pattern: string): (text: string) => boolean {
   return pattern.endsWith('*') ? (text) => text.startsWith(pattern.slice(0, -1)) : (text) => text === pattern
-}
-
-function parsed(payload: string): unknown {
-  try {
-    return JSON.parse(payload)
-  } catch {
-    return payload
-  }
 }
