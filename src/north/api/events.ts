@@ -92,7 +92,8 @@ function askOf({ type, subject, from, to, order = 'newest', cursor, limit }: Eve
 
 function wholeOf(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
-  if (/^\d{1,15}$/.test(text)) return Number(text)
+  // Numbers of a journal that follows a damaged one have sixteen digits.
+  if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))) return Number(text)
   throw badQuery(`"${text.slice(0, 40)}" is no ${name}.`, 'Give a whole number, or the cursor of the answer before.')
 }
 
