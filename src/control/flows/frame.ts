@@ -33,6 +33,12 @@ export function doneEnd(result: unknown): StepEnd {
   return result === undefined ? done : { ...done, result }
 }
 
+/** Those that come after it may look at why. */
+export function failedEnd(failure: ToldFailure): StepEnd {
+  const { code, message } = failure
+  return { status: 'failed', failed: true, result: { code, message }, failure }
+}
+
 export function rootFrame(stop: AbortSignal, walk: Frame['walk']): Frame {
   return { prefix: '', suffix: '', names: {}, steps: {}, stop, walk }
 }

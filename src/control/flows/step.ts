@@ -2,7 +2,7 @@ import { backoffMs } from '../../base/chance.ts'
 import { type CompiledStep, partKeys } from './compiled.ts'
 import type { Effect, StepPlace } from './effect.ts'
 import { EndedEarly, failureOf, StepFailure, Stopped, timedOut, unknownValue } from './faults.ts'
-import { doneEnd, type Frame, keyIn, type Spot, type StepEnd, skippedEnd } from './frame.ts'
+import { doneEnd, type Frame, failedEnd, keyIn, type Spot, type StepEnd, skippedEnd } from './frame.ts'
 import { type Attempt, failedAttempt, once } from './once.ts'
 import { placeOf as placeOfPart, stepIdOf, type ToldFailure } from './past.ts'
 import type { Run } from './run.ts'
@@ -41,7 +41,7 @@ async function endOf(run: Run, spot: Spot): Promise<StepEnd> {
     if (!isOld && compiled.way === undefined) run.tell('step.failed', key, { status: error.status, fault: error.fault })
     error.step ??= key
     if (compiled.onFailure === undefined) throw error
-    return failedEnd(run, spot, toldFailure(run, error, error.step))
+    return endedFailed(run, spot, toldFailure(run, error, error.step))
   }
 }
 
@@ -52,12 +52,10 @@ function isLeft(error: unknown, run: Run, { frame, key }: Spot): boolean {
 }
 
 /** Who comes next may look at why. Of several that have failed below it another life might meet another one first. */
-function failedEnd(run: Run, { compiled, key }: Spot, met: ToldFailure): StepEnd {
+function endedFailed(run: Run, { compiled, key }: Spot, met: ToldFailure): StepEnd {
   const known = run.past.failure(key)
   if (known === undefined && compiled.way !== undefined) run.decide(key, { order: 'failure', failure: met })
-  const failure = known ?? met
-  const { code, message } = failure
-  return { status: 'failed', failed: true, result: { code, message }, failure }
+  return failedEnd(known ?? met)
 }
 
 function toldFailure(run: Run, { status, fault: { code, message, remedy } }: StepFailure, key: string): ToldFailure {

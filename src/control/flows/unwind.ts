@@ -1,6 +1,7 @@
 import { type CompiledStep, partKeys, type StepList, type Way } from './compiled.ts'
+import { remember } from './ended-before.ts'
 import { StepFailure } from './faults.ts'
-import { doneEnd, type Frame, keyIn, roundOf, undoFrame } from './frame.ts'
+import { type Frame, keyIn, roundOf, undoFrame } from './frame.ts'
 import type { Run } from './run.ts'
 
 /** A step that has done something to the world, or may have. */
@@ -16,6 +17,7 @@ export interface Undo {
 
 /** Everything that the journal says was done below a list, wherever it stands. Looks only. */
 export function undoable(run: Run, list: StepList, frame: Frame): readonly Undo[] {
+  remember(run, list, frame)
   return list.steps.flatMap((compiled) => {
     const key = keyIn(frame, compiled.step.id)
     const below = [
@@ -44,11 +46,9 @@ function belowWay(run: Run, way: Way, { key, frame }: { readonly key: string; re
 }
 
 function ownUndo(run: Run, at: Omit<Undo, 'order' | 'isInDoubt'>, below: readonly Undo[]): Undo | undefined {
-  const { compiled, frame, key } = at
+  const { compiled, key } = at
   const parts = partKeys(compiled, key).flatMap((part) => run.past.part(part) ?? [])
   const touched = parts.filter((part) => part.status === 'done' || (part.isInDoubt && isFirm(compiled)))
-  const [last] = parts.slice(-1)
-  if (last?.status === 'done') frame.steps[compiled.step.id] ??= doneEnd(last.result)
   if (compiled.way !== undefined && below.length > 0 && compiled.undo.steps.length > 0) {
     return { ...at, order: Math.max(...below.map(({ order }) => order)), isInDoubt: false }
   }
