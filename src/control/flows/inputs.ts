@@ -1,12 +1,13 @@
 import { Fault } from '../../base/fault.ts'
+import { jsonSafe } from '../../model/template.ts'
 import type { FlowDefinition, FlowInput } from './definition.ts'
 
 const inputCharsMax = 64 * 1024
 
 /** What a run gets: what was given, checked, and the defaults of what was not. Throws `flow.bad-input`. */
 export function inputFor({ flow, input }: FlowDefinition, given: unknown): Readonly<Record<string, unknown>> {
-  const values = given ?? {}
-  if (typeof values !== 'object' || Array.isArray(values)) throw badInput(flow, 'it is no map of names and values')
+  const values = jsonSafe(given ?? {})
+  if (typeof values !== 'object' || values === null || Array.isArray(values)) throw badInput(flow, 'it is no map of names and values')
   const stranger = Object.keys(values).find((name) => !Object.hasOwn(input, name))
   if (stranger !== undefined) throw badInput(flow, `it has no input "${stranger.slice(0, 64)}"${namesText(Object.keys(input))}`)
   const whole = Object.fromEntries(

@@ -2,7 +2,6 @@ import { randomUUID } from 'node:crypto'
 import { isoTime } from '../../base/clock.ts'
 import { Fault, plainFault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
-import { jsonSafe } from '../../model/template.ts'
 import type { KeptRun } from '../../store/contract.ts'
 import { BreakerPool } from '../breaker-pool.ts'
 import { carryOut } from './carry-out.ts'
@@ -284,7 +283,7 @@ export class LiveRuns {
       })
     const by = this.#live.get(parent.run)?.run.flow.name
     const trigger = { kind: 'run', flow: by, run: parent.run, time: isoTime(this.#options.clock.now()) }
-    const start: RunStart = { trigger, input: inputFor(flow.definition, jsonSafe(input)), ...(isAwaited ? { parent } : {}) }
+    const start: RunStart = { trigger, input: inputFor(flow.definition, input), ...(isAwaited ? { parent } : {}) }
     const { run, kept } = this.begin({ flow, start, id })
     await kept
     return this.#live.get(run.id) ?? { state: 'completed' }

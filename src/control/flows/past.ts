@@ -144,7 +144,7 @@ export class Past {
         this.#takeOutcome(record)
         return
       case 'decision':
-        this.#decide(record, JSON.parse(record.data) as Decision)
+        this.#decide(record, revive(record.data) as Decision)
         return
       default:
         record satisfies never

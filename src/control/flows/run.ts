@@ -7,6 +7,7 @@ import type { CompiledFlow } from './compiled.ts'
 import type { Question, RunFacts } from './effect.ts'
 import { Stopped } from './faults.ts'
 import type { Frame } from './frame.ts'
+import { freeze } from './frozen.ts'
 import type { RunStart } from './kept.ts'
 import { type Answer, type By, type Cause, type Decision, isMeantBy, Past, placeOf } from './past.ts'
 import type { RunEnd } from './run-end.ts'
@@ -111,7 +112,7 @@ export class Run {
   }
 
   decide(key: string, decision: Decision): void {
-    this.note({ kind: 'decision', step: key, data: JSON.stringify(decision) })
+    this.note({ kind: 'decision', step: key, data: freeze(decision) })
   }
 
   tell(type: string, step: string, data: Readonly<Record<string, unknown>> = {}): void {

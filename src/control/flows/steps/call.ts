@@ -1,6 +1,7 @@
 import { plainFault } from '../../../base/fault.ts'
 import { jsonValue } from '../../../model/payload.ts'
 import type { TagValue } from '../../../model/tag.ts'
+import { payloadText } from '../../../model/template.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect } from '../effect.ts'
@@ -27,7 +28,7 @@ export function callEffect(step: StepOf<'call'>, at: Compiling): Effect {
       )
       const args = evaluated(inputs, scope, { step: at.id, what: 'what it gives to the method' })
       if (!Array.isArray(args) || !args.every(isTagValue))
-        throw failed('flow.wrong-type', `${at.id} would give ${JSON.stringify(args)} to a method.`, 'Give values, or lists of values.')
+        throw failed('flow.wrong-type', `${at.id} would give ${payloadText(args)} to a method.`, 'Give values, or lists of values.')
       return { device: deviceName ?? '', object: objectName ?? '', method: methodName ?? '', args }
     },
     act: async ({ device: name, ...call }, { ports, stop }) => {

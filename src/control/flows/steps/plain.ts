@@ -1,4 +1,4 @@
-import { payloadText } from '../../../model/template.ts'
+import { jsonSafe, payloadText } from '../../../model/template.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect } from '../effect.ts'
@@ -48,7 +48,8 @@ export function endEffect(step: StepOf<'end'>, at: Compiling): Effect {
   const output = at.template(step.output ?? null)
   return effect<unknown>({
     intent: 'none',
-    plan: ({ scope }) => evaluated(output, scope, { step: at.id, what: 'its output' }),
+    // As JSON carries it: it is told in an event, and asked for by whoever started the flow.
+    plan: ({ scope }) => jsonSafe(evaluated(output, scope, { step: at.id, what: 'its output' })),
     act: (what) => {
       throw new EndedEarly(what)
     },

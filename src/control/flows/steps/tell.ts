@@ -1,3 +1,4 @@
+import { jsonSafe } from '../../../model/template.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect, type StepPlace } from '../effect.ts'
@@ -14,7 +15,7 @@ export function emitEffect(step: StepOf<'emit'>, at: Compiling): Effect {
   const data = at.template(step.data)
   return telling(step.event, ({ scope, run }) => ({
     subject: subject === undefined ? run.flow : String(evaluated(subject, scope, { step: at.id, what: 'its subject' })),
-    data: asMap(evaluated(data, scope, { step: at.id, what: 'its data' })),
+    data: asMap(jsonSafe(evaluated(data, scope, { step: at.id, what: 'its data' }))),
   }))
 }
 

@@ -1,6 +1,7 @@
 import type { PlainFault } from '../../../base/fault.ts'
 import type { Command, CommandResult } from '../../../model/command.ts'
 import { asTagId, type TagId, type TagValue } from '../../../model/tag.ts'
+import { payloadText } from '../../../model/template.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect, type StepPlace } from '../effect.ts'
@@ -28,7 +29,7 @@ export function writeEffects(step: StepOf<'write'>, at: Compiling): readonly Eff
         const name = asTagId(String(evaluated(tagTemplate, scope, { step: at.id, what: `the tag of \`${tag}\`` })))
         const asked = evaluated(valueTemplate, scope, { step: at.id, what: `what is written to ${name}` })
         if (!isTagValue(asked))
-          throw failed('flow.wrong-type', `${at.id} would write ${JSON.stringify(asked)} to ${name}.`, 'Write a value or a list of values.')
+          throw failed('flow.wrong-type', `${at.id} would write ${payloadText(asked)} to ${name}.`, 'Write a value or a list of values.')
         return tagTemplate.isConstant ? asked : { tag: name, value: asked }
       },
       act: (what, place) => write(writeOf(what), { step, place }),
