@@ -100,8 +100,14 @@ export function failedAttempt(
 
 /** What the flow itself has found out will not be otherwise a moment later. */
 function isWorthAnother({ status, fault }: StepFailure): boolean {
-  return status === 'failed' && (fault.isRetryable || !fault.code.startsWith('flow.'))
+  if (status !== 'failed' || neverPasses.has(fault.code)) return false
+  return fault.isRetryable || !fault.code.startsWith('flow.')
 }
+
+/** What the command road refuses whatever the machine does meanwhile. An interlock, a pace or a busy device may let the next one pass. */
+const neverPasses: ReadonlySet<string> = new Set(
+  ['tag-unknown', 'read-only', 'role', 'type', 'type-range', 'range', 'twice', 'id-reused', 'expired'].map((why) => `command.${why}`),
+)
 
 function isSettled(run: Run, { key }: StepPlace): boolean {
   return run.past.part(key)?.status !== undefined

@@ -24,6 +24,16 @@ describe('the failure of a step', () => {
   })
 
   it.each([
+    ['what the road refuses whatever happens', '${100.0 * 3.0}', 'command.range'],
+    ['a value that the device cannot hold', '${12345.0 * 1000.0}', 'command.type-range'],
+  ])('comes at once of %s, though more attempts are left', async (_, value, code) => {
+    const push = `write: { press-07/recipe/setpoint: "${value}" }, retry: { attempts: 3, wait: 1s }`
+    const steps = `{ id: push, ${push}, undo: [], on-failure: [{ id: tell, ${told('push', 'attempts', 'code')} }] }`
+    const test = caseOf(`within: 500ms, publishes: [{ topic: told, payload: { attempts: 1, code: ${code} } }]`)
+    expect(await inTime(flowOf(steps), test)).toEqual([])
+  })
+
+  it.each([
     [
       'a parallel',
       `{ id: all, parallel: { a: [${never('slow', 2_000)}], b: [${never('quick', 1_000)}] }, on-failure: [INSTEAD] }`,
