@@ -1,4 +1,5 @@
 import type { EpochMs } from '../base/clock.ts'
+import { jsonValue } from './payload.ts'
 
 /** Something that happened, before it is dressed as a CloudEvent. `type` is dotted: `device.lost`, `command.refused`, `flow.completed`. */
 export interface SiteEvent {
@@ -29,10 +30,10 @@ export function eventDataText(data: unknown): string {
   }
 }
 
-/** 64-bit integers as text, as in every payload. */
+/** 64-bit integers as in every payload: beyond 2^53 as text. */
 function exactDataText(data: unknown): string {
   try {
-    return JSON.stringify(data, (_key, item: unknown) => (typeof item === 'bigint' ? item.toString() : item))
+    return JSON.stringify(data, (_key, item: unknown) => (typeof item === 'bigint' ? jsonValue(item) : item))
   } catch (error) {
     return JSON.stringify({ unkept: error instanceof Error ? error.message : 'not JSON' })
   }

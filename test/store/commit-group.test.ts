@@ -75,21 +75,22 @@ describe('the group commit', () => {
     expect(metric(store, 'lineside_store_refused_total', outbox)).toBe(2)
   })
 
-  it('keeps an event whose data cannot be kept, and says why in its place', async () => {
+  it('keeps an event whose data cannot be kept, and says why in its place; large numbers keep their digits', async () => {
     using folder = makeStateFolder()
     await using store = await openTestStore(folder.path)
     const loop: Record<string, unknown> = {}
     loop['self'] = loop
     await store.append([
       event('a', loop),
-      event('b', { big: 1n }),
+      event('b', { big: 9_007_199_254_740_993n, small: 1n }),
       event('c', { text: 'x'.repeat(2 * 1024 ** 2) }),
       event('d', { fine: 1 }),
     ])
     const kept = await store.events({ rowsMax: 10 })
     expect(kept.map(({ type }) => type)).toEqual(['d', 'c', 'b', 'a'])
     expect(kept[0]?.data).toEqual({ fine: 1 })
-    for (const { data } of kept.slice(1)) expect(data).toMatchObject({ unkept: expect.any(String) })
+    expect(kept[2]?.data).toEqual({ big: '9007199254740993', small: 1 })
+    for (const place of [1, 3]) expect(kept[place]?.data).toMatchObject({ unkept: expect.any(String) })
     await expect(store.append([event('')])).rejects.toMatchObject({ code: 'store.row-invalid' })
     await expect(store.append(Array<SiteEvent>(20_001).fill(event('a')))).rejects.toMatchObject({ code: 'store.call-too-large' })
   })
