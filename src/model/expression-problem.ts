@@ -33,4 +33,4 @@ export function celProblem(error: unknown, variables: readonly string[] = []): E
   }
 }
 
-const typesRemedy = 'Compare numbers with numbers and texts with texts; a bool needs no comparison, only `!` for its opposite.'
+export const typesRemedy = 'Compare numbers with numbers and texts with texts; a bool needs no comparison, only `!` for its opposite.'

@@ -84,6 +84,13 @@ function forbidden(node: ASTNode): ExpressionProblem | undefined {
 
 const loops = new Set(['all', 'exists', 'exists_one', 'map', 'filter'])
 
+/** The name that a loop or `cel.bind` gives to something of its own, whatever stands for it outside. */
+export function boundName(node: ASTNode): string | undefined {
+  if (node.op !== 'rcall') return undefined
+  const [method, , [first]] = node.args
+  return first?.op === 'id' && (loops.has(method) || method === 'bind') ? first.args : undefined
+}
+
 function hasLoop(ast: ASTNode): boolean {
   let found = false
   visit(ast, (node) => {
@@ -106,7 +113,8 @@ function visit(node: ASTNode, visitor: (node: ASTNode) => boolean): void {
   for (const child of children(node.args)) visit(child, visitor)
 }
 
-function children(args: unknown): readonly ASTNode[] {
+/** The nodes below; entries of a map are pairs. */
+export function children(args: unknown): readonly ASTNode[] {
   if (isNode(args)) return [args]
   return Array.isArray(args) ? args.flatMap(children) : []
 }

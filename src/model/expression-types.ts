@@ -1,5 +1,6 @@
-import type { ASTNode, TypeCheckResult } from '@marcbachmann/cel-js'
+import type { ASTNode } from '@marcbachmann/cel-js'
 import { celEnvironments } from './expression-environments.ts'
+import { type Kind, type KindOf, kindOfNode, kindProblem } from './expression-kinds.ts'
 import { celProblem, type ExpressionProblem } from './expression-problem.ts'
 import { type Rewritten, variable, withVariables } from './expression-rewrite.ts'
 import { referenceUses, type TagUse, tagUses } from './expression-rules.ts'
@@ -24,19 +25,12 @@ export interface Typed {
   readonly problem?: ExpressionProblem
 }
 
-interface TypedText {
-  readonly rewritten: Rewritten
-  readonly names: readonly string[]
-  readonly value: ValueType | undefined
-  readonly types: ReadonlyMap<string, ValueType | undefined>
-}
-
 const roots = ['input', 'vars', 'steps', 'trigger', 'run'] as const
 
 /**
  * A text that is compared with a number, a number where a condition is wanted: CEL would find out at each evaluation, and it would always be
- * unknown. Numbers are looked at twice, for as doubles they would not mix with ints as they do when it runs: then only what they break for
- * certain counts.
+ * unknown. It looks at it first with numbers of no known type, for as doubles they would not mix with ints as they do when it runs; what a number
+ * cannot go with is found by its kind.
  */
 export function typeOf(
   text: string,
@@ -54,32 +48,36 @@ export function typeOf(
     uses.push({ name, start, end: ends[reference.keys] ?? start })
   }
   uses.sort((a, b) => a.start - b.start)
-  return typeOfText({ rewritten: withVariables(text, uses), names, value: types.value, types: known })
+  const rewritten = withVariables(text, uses)
+  const variables = new Map([['value', types.value], ...rewritten.names.map((name, place) => [variable(place), known.get(name)] as const)])
+  return typeOfText(rewritten, { names, variables })
 }
 
-function typeOfText(text: TypedText): Typed {
-  const loose = checkTyped(text, 'dyn')
-  if (!loose.valid) return { problem: placed(loose.error, text.rewritten) }
-  const strict = checkTyped(text, 'double')
-  if (strict.valid) return { type: strict.type ?? 'dyn' }
-  return isCertain(strict.error) ? { problem: placed(strict.error, text.rewritten) } : {}
-}
-
-function checkTyped({ rewritten, names, value, types }: TypedText, number: 'dyn' | 'double'): TypeCheckResult {
+function typeOfText(
+  { variableText, originalOffset }: Rewritten,
+  { names, variables }: { readonly names: readonly string[]; readonly variables: ReadonlyMap<string, ValueType | undefined> },
+): Typed {
   const typed = celEnvironments().typed(names)
-  const celType = (type: ValueType | undefined): string => (type === undefined ? 'dyn' : (celTypes[type] ?? number))
-  typed.registerVariable('value', celType(value))
-  for (const [place, name] of rewritten.names.entries()) typed.registerVariable(variable(place), celType(types.get(name)))
-  return typed.check(rewritten.variableText)
+  for (const [name, type] of variables) typed.registerVariable(name, (type === undefined ? undefined : celTypes[type]) ?? 'dyn')
+  const { ast, check } = typed.parse(variableText)
+  const checked = check()
+  const kindOf: KindOf = (name) => kindOfType(variables.get(name))
+  const problem = checked.valid ? kindProblem(ast, kindOf) : celProblem(checked.error)
+  if (problem !== undefined) return { problem: { ...problem, offset: originalOffset(problem.offset) } }
+  const type = checked.type ?? 'dyn'
+  return { type: type === 'dyn' && kindOfNode(ast, kindOf) === 'number' ? 'double' : type }
 }
 
-function isCertain(error: TypeCheckResult['error']): boolean {
-  return error?.code === 'invalid_logical_operand' || (error?.code === 'no_such_overload' && error.summary.endsWith('!double'))
+function kindOfType(type: ValueType | undefined): Kind | undefined {
+  const celType = type === undefined ? undefined : celTypes[type]
+  if (celType === undefined) return type === undefined ? undefined : 'number'
+  return celType === 'string' ? 'text' : celType
 }
 
-function placed(error: unknown, { originalOffset }: Rewritten): ExpressionProblem {
-  const problem = celProblem(error)
-  return { ...problem, offset: originalOffset(problem.offset) }
+/** Of what is no number. */
+const celTypes: Readonly<Partial<Record<ValueType, 'bool' | 'string' | 'bytes'>>> = {
+  bool: 'bool',
+  string: 'string',
+  time: 'string',
+  bytes: 'bytes',
 }
-
-const celTypes: Readonly<Partial<Record<ValueType, string>>> = { bool: 'bool', string: 'string', time: 'string', bytes: 'bytes' }

@@ -131,14 +131,14 @@ function triggerTypes(context: FlowContext): Types {
   return 'value' in known ? { ...known, value: triggerValue(context) } : known
 }
 
-/** Of the tag that triggers, where all of them are of one type. */
+/** Of the tag that triggers, where all of them are of one type. A run keeps its value as JSON, and these types may have become a text by then. */
 function triggerValue({ flow, parts }: FlowContext): ValueType | undefined {
   const types = new Set(flow.on.map((trigger) => (trigger?.kind === 'tag' ? scalarType(parts.tags.get(trigger.tag)) : undefined)))
   const [only] = types
-  return types.size === 1 ? only : undefined
+  return types.size === 1 && only !== undefined && !['i64', 'u64', 'bytes'].includes(only) ? only : undefined
 }
 
-function stepReference(keys: readonly string[], at: StepAt, { steps, flow }: FlowContext): Reference | undefined {
+function stepReference(keys: readonly string[], at: StepAt, { steps, flow, parts }: FlowContext): Reference | undefined {
   const [id = '', part, ...rest] = keys
   const found = steps.find(({ step }) => step.id === id)
   if (found === undefined) {
@@ -160,7 +160,7 @@ function stepReference(keys: readonly string[], at: StepAt, { steps, flow }: Flo
   if (part === undefined) return undefined
   if (part === 'failure') return failureOf(found.step, rest)
   if (part !== 'result') return oneOfPart(part)
-  return hasFailed ? noResult(id) : resultOf(found.step, rest)
+  return hasFailed ? noResult(id) : resultOf(found.step, rest, (tag) => scalarType(parts.tags.get(tag)))
 }
 
 const failureTypes: Types = { step: 'string', status: 'string', code: 'string', message: 'string', remedy: 'string', attempts: 'u32' }

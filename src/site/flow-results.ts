@@ -16,10 +16,12 @@ const results: Readonly<Partial<Record<StepKind, Results>>> = {
   switch: { case: 'string' },
 }
 
+type TypeOf = (tag: string) => ValueType | undefined
+
 /** Of `steps['id'].result` and the keys behind it. */
-export function resultOf(step: FlowStep, [key]: readonly string[]): Reference | undefined {
+export function resultOf(step: FlowStep, [key]: readonly string[], typeOf: TypeOf): Reference | undefined {
   if (step.kind === 'run') return undefined
-  const known = step.kind === 'read' ? tagsOf(step.tags) : step.kind === 'query' ? queried(step.tags) : results[step.kind]
+  const known = step.kind === 'read' ? tagsOf(step.tags, typeOf) : step.kind === 'query' ? queried(step.tags) : results[step.kind]
   if (known === undefined) {
     const message = `\`${step.id}\` does ${step.kind}, which has no result.`
     return { problem: { message, remedy: 'A step has `failed` and `status` in any case.' } }
@@ -36,6 +38,6 @@ function queried(tags: readonly string[]): Results | 'any' {
 }
 
 /** Where the names are only made when it runs, anything may be asked for. */
-function tagsOf(tags: readonly string[]): Results | 'any' {
-  return tags.some((tag) => tag.includes('${')) ? 'any' : Object.fromEntries(tags.map((tag) => [tag, undefined]))
+function tagsOf(tags: readonly string[], typeOf: TypeOf = () => undefined): Results | 'any' {
+  return tags.some((tag) => tag.includes('${')) ? 'any' : Object.fromEntries(tags.map((tag) => [tag, typeOf(tag)]))
 }
