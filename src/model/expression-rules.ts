@@ -26,15 +26,18 @@ export interface ReferenceUse {
   readonly start: number
   /** Where the chain ends after each of its keys; the first is the end of the root itself. */
   readonly ends: readonly number[]
+  /** Whether `has(…)` asks for it: that wants the chain as it is. */
+  readonly isAskedFor?: boolean
 }
 
 /** All chains that begin with one of these variables, the longest each. */
 export function referenceUses(ast: ASTNode, roots: ReadonlySet<string>): readonly ReferenceUse[] {
   const uses: ReferenceUse[] = []
   visit(ast, (node) => {
-    const use = chain(node)
+    const [asked] = node.op === 'call' && node.args[0] === 'has' ? node.args[1] : []
+    const use = chain(asked ?? node)
     if (use === undefined) return true
-    if (roots.has(use.root)) uses.push(use)
+    if (roots.has(use.root)) uses.push({ ...use, isAskedFor: asked !== undefined })
     return false
   })
   return uses.sort((a, b) => a.start - b.start)

@@ -39,10 +39,11 @@ export function typeOf(
   const known = new Map<string, ValueType | undefined>()
   const uses: TagUse[] = tagUses(ast).map((use) => ({ ...use, name: `tags ${use.name}` }))
   for (const { name } of uses) known.set(name, types.tag(name.slice(5)))
-  for (const { root, keys, start, ends } of referenceUses(ast, new Set([...roots, ...names]))) {
+  for (const { root, keys, start, ends, isAskedFor } of referenceUses(ast, new Set([...roots, ...names]))) {
     const reference = types.reference?.(root, keys)
     if (reference === undefined) continue
     if ('problem' in reference) return { problem: { ...reference.problem, offset: start } }
+    if (isAskedFor === true) continue
     const name = `${root} ${JSON.stringify(keys.slice(0, reference.keys))}`
     known.set(name, reference.type)
     uses.push({ name, start, end: ends[reference.keys] ?? start })

@@ -62,6 +62,8 @@ describe('check of an expression', () => {
     "['a'].exists(value, value == 'a') && cel.bind(value, 'a', value == 'a')",
     "'x' + string(value) == tags['recipe']",
     'value == null',
+    'has(input.limit) && input.limit > 1',
+    "['a'].exists(one, !has(input.limit) || input.limit > 1)",
   ])('says nothing of what can be meant: %s', (text) => {
     expect(compileExpression(text, 'step', known)).toHaveProperty('expression')
   })

@@ -69,4 +69,9 @@ describe('check, where a number meets a text or a bool', () => {
     expect(await found(flow(total, "{ id: a, when: trigger.value == '9007199254740994', log: { text: x } }"))).toEqual([])
     expect(await found(flow('{ tag: counter-1/total, when: "value > \'x\'" }', log))).toHaveLength(1)
   })
+  it('lets has() ask for what may be missing, and tells what never is there', async () => {
+    const of = (asked: string): Files => flow(`{ tag: ${speed}, when: value > 1 }`, `{ id: a, when: has(${asked}), log: { text: x } }`)
+    expect(await found(of('trigger.value'))).toEqual([])
+    expect(await found(of('trigger.payload'))).toEqual([expect.stringContaining('What starts this flow has no `payload`.')])
+  })
 })
