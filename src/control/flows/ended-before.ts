@@ -1,6 +1,6 @@
 import { type CompiledStep, partKeys, type StepList } from './compiled.ts'
 import { doneEnd, type Frame, failedEnd, keyIn, roundOf, type StepEnd, skippedEnd } from './frame.ts'
-import { type Part, stepIdOf, type ToldFailure } from './past.ts'
+import { type Part, toldFailure } from './past.ts'
 import type { Run } from './run.ts'
 
 /**
@@ -30,7 +30,8 @@ function endBefore(run: Run, place: Place): StepEnd | undefined {
   const { past } = run
   if (past.part(key)?.status === 'skipped') return skippedEnd
   if (compiled.onFailure !== undefined) {
-    const failure = past.failure(key) ?? ownFailure(partsOf(run, place), key)
+    const part = past.failedPart(key)
+    const failure = past.failure(key) ?? (part === undefined ? undefined : toldFailure(key, part))
     if (failure !== undefined) return failedEnd(failure)
   }
   if (compiled.way !== undefined) return wayEnd(run, place, compiled.way)
@@ -40,14 +41,6 @@ function endBefore(run: Run, place: Place): StepEnd | undefined {
 
 function partsOf(run: Run, { compiled, key }: Place): readonly (Part | undefined)[] {
   return partKeys(compiled, key).map((part) => run.past.part(part))
-}
-
-function ownFailure(parts: readonly (Part | undefined)[], key: string): ToldFailure | undefined {
-  const part = parts.find((one) => one?.status === 'failed' || one?.status === 'unknown')
-  if (part?.fault === undefined) return undefined
-  const { code, message, remedy } = part.fault
-  const status = part.status === 'unknown' ? 'unknown' : 'failed'
-  return { step: stepIdOf(key.slice(key.lastIndexOf('~') + 1)), status, code, message, remedy, attempts: part.attempts + 1 }
 }
 
 /** Which way was taken is known from its beginning on, and with a parallel at its end. */

@@ -38,6 +38,18 @@ export interface ToldFailure {
   readonly attempts: number
 }
 
+/** How the step of this key failed, and how often it had failed before. */
+export function toldFailure(key: string, { status, fault, attempts }: Omit<FailedPart, 'isInDoubt' | 'order'>): ToldFailure {
+  const { code, message, remedy } = fault
+  return { step: stepIdOf(lastOf(key)), status, code, message, remedy, attempts: attempts + 1 }
+}
+
+type FailedPart = Part & { readonly status: ToldFailure['status']; readonly fault: PlainFault }
+
+function hasFailed(part: Part): part is FailedPart {
+  return part.fault !== undefined
+}
+
 /** Who decided, and why. */
 export interface By {
   readonly by: string
@@ -112,6 +124,13 @@ export class Past {
 
   failure(key: string): ToldFailure | undefined {
     return this.#failures.get(key)
+  }
+
+  /** Of a step by itself: a write that has failed is one of several parts, and a condition that was unknown has failed for all of them. */
+  failedPart(key: string): FailedPart | undefined {
+    let part = this.#parts.get(key) ?? this.#parts.get(`${key}/0`)
+    for (let place = 1; part !== undefined && !hasFailed(part); place += 1) part = this.#parts.get(`${key}/${place}`)
+    return part
   }
 
   isSkipped(key: string): boolean {

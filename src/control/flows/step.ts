@@ -4,7 +4,7 @@ import type { Effect, StepPlace } from './effect.ts'
 import { EndedEarly, failureOf, StepFailure, Stopped, timedOut, unknownValue } from './faults.ts'
 import { doneEnd, type Frame, failedEnd, keyIn, type Spot, type StepEnd, skippedEnd } from './frame.ts'
 import { type Attempt, failedAttempt, once } from './once.ts'
-import { placeOf as placeOfPart, stepIdOf, type ToldFailure } from './past.ts'
+import { placeOf as placeOfPart, type ToldFailure, toldFailure } from './past.ts'
 import type { Run } from './run.ts'
 import { scopeOf } from './scope.ts'
 import { onAbort, sleep } from './stop.ts'
@@ -41,7 +41,8 @@ async function endOf(run: Run, spot: Spot): Promise<StepEnd> {
     if (!isOld && compiled.way === undefined) run.tell('step.failed', key, { status: error.status, fault: error.fault })
     error.step ??= key
     if (compiled.onFailure === undefined) throw error
-    return endedFailed(run, spot, toldFailure(run, error, error.step))
+    const attempts = run.past.failedPart(error.step)?.attempts ?? 0
+    return endedFailed(run, spot, toldFailure(error.step, { ...error, attempts }))
   }
 }
 
@@ -56,12 +57,6 @@ function endedFailed(run: Run, { compiled, key }: Spot, met: ToldFailure): StepE
   const known = run.past.failure(key)
   if (known === undefined && compiled.way !== undefined) run.decide(key, { order: 'failure', failure: met })
   return failedEnd(known ?? met)
-}
-
-function toldFailure(run: Run, { status, fault: { code, message, remedy } }: StepFailure, key: string): ToldFailure {
-  const parts = [...run.past.parts].flatMap(([place, part]) => (placeOfPart(place) === key ? [part] : []))
-  const failed = parts.find((part) => part.status === 'failed' || part.status === 'unknown')
-  return { step: stepIdOf(key.slice(key.lastIndexOf('~') + 1)), status, code, message, remedy, attempts: (failed?.attempts ?? 0) + 1 }
 }
 
 /** How it ended stands in the journal: that is no beginning which a pause could hold up, and no news. */

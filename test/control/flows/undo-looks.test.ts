@@ -24,6 +24,7 @@ const before = [
     join: 'all',
   },
   { id: 'tried', kind: 'fail', text: 'not this time', onFailure: 'continue' },
+  { ...write('plc/speed', 5), id: 'guarded', when: "tags['plc/nowhere'] == 1", onFailure: 'continue' },
   { ...log('left-out'), when: "tags['plc/speed'] > 20" },
 ] as const
 
@@ -55,11 +56,12 @@ describe('an undo', () => {
   })
 
   it('sees the same after a power cut', async () => {
-    const flow = flowThatFails("steps['which'].result.case + string(steps['rounds'].result.count) + steps['tried'].failure.code")
+    const seen = "steps['which'].result.case + string(steps['rounds'].result.count) + steps['tried'].failure.code"
+    const flow = flowThatFails(`${seen} + steps['guarded'].failure.code + string(steps['guarded'].failure.attempts)`)
     const world = new World(tags)
     const first = new Life({ flow, world, cut: { at: 'effect', place: 1, when: 'before' } })
     expect(await first.end()).toBe('dead')
     await new Life({ flow, world, past: first.kept, startMs: first.clock.now() }).end()
-    expect(world.effects.at(-1)).toBe('publish seen slow3flow.failed')
+    expect(world.effects.at(-1)).toBe('publish seen slow3flow.failedflow.unknown-value1')
   })
 })
