@@ -1,6 +1,6 @@
 import type { Tag } from '../../model/tag.ts'
 import type { Problem } from '../driver.ts'
-import { isBitArea, isReadOnlyArea, locate, type ModbusAddress, type Place, spanOfRange } from './address.ts'
+import { byArea, isBitArea, isReadOnlyArea, locate, type ModbusAddress, type Place, spanOfRange } from './address.ts'
 import { endOf, isSameLine } from './planner.ts'
 import type { ModbusConfig } from './settings.ts'
 import { coilsPerWriteMax, registersPerWriteMax } from './write-plan.ts'
@@ -198,7 +198,7 @@ function checkOverlaps(config: ModbusConfig, tags: readonly Tag<ModbusAddress>[]
 }
 
 function compare(one: Place, other: Place): number {
-  return one.unit - other.unit || one.area.localeCompare(other.area) || one.start - other.start || other.count - one.count
+  return one.unit - other.unit || byArea(one.area, other.area) || one.start - other.start || other.count - one.count
 }
 
 function isSameView(one: Place, other: Place): boolean {

@@ -1,4 +1,4 @@
-import { type Area, isBitArea } from './address.ts'
+import { type Area, byArea, isBitArea } from './address.ts'
 
 /** What one tag, or one request, takes: registers in hr and ir, bits in co and di. */
 export interface Span {
@@ -100,8 +100,7 @@ export function isSameLine(one: Span, other: Span): boolean {
 }
 
 function bySpan(one: Span, other: Span): number {
-  const byArea = one.area < other.area ? -1 : Number(one.area > other.area)
-  return one.unit - other.unit || byArea || one.start - other.start || one.count - other.count
+  return one.unit - other.unit || byArea(one.area, other.area) || one.start - other.start || one.count - other.count
 }
 
 function blockOf<Item extends Span>(items: readonly Item[]): Block<Item> {

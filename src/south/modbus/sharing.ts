@@ -1,6 +1,6 @@
 import type { Tag } from '../../model/tag.ts'
 import type { SharingMember } from '../driver.ts'
-import { isReadOnlyArea, locate, type ModbusAddress, type Place } from './address.ts'
+import { byArea, isReadOnlyArea, locate, type ModbusAddress, type Place } from './address.ts'
 import { lineKey, peerOf } from './check-connection.ts'
 import { endOf } from './planner.ts'
 import type { ModbusConfig } from './settings.ts'
@@ -51,7 +51,7 @@ function pairsOf(spots: readonly Spot[]): readonly (readonly [Spot, Spot])[] {
 }
 
 function inOrder({ place: one }: Spot, { place: other }: Spot): number {
-  return one.area.localeCompare(other.area) || one.start - other.start || one.unit - other.unit
+  return byArea(one.area, other.area) || one.start - other.start || one.unit - other.unit
 }
 
 /** On a serial line unit 0 is all of them. */
