@@ -179,6 +179,6 @@ export const actionShape = {
     .describe('A line in the log of the gateway.'),
   fail: templateText.min(1).max(500).describe('Fails here, with this text; what was done is undone.'),
   end: z
-    .strictObject({ output: jsonValue.optional().describe('What the run gives back.') })
+    .strictObject({ output: jsonValue.optional().describe('What the run gives back, up to 64 KiB.') })
     .describe('Ends the run as completed, undoing nothing.'),
 } as const

@@ -1,12 +1,9 @@
 import type { CompiledStep } from './compiled.ts'
 import type { Effect, StepPlace } from './effect.ts'
-import { failureOf, inDoubt, StepFailure, Stopped, tooLarge } from './faults.ts'
-import { freeze, revive } from './frozen.ts'
+import { failureOf, inDoubt, StepFailure, Stopped } from './faults.ts'
+import { boundedText, revive } from './frozen.ts'
 import type { Run } from './run.ts'
 import { throughBreaker } from './through-breaker.ts'
-
-/** What of one intent or outcome is kept. */
-const textCharsMax = 64 * 1024
 
 export interface Attempt {
   readonly run: Run
@@ -34,7 +31,7 @@ export async function once(effect: Effect, attempt: Attempt): Promise<unknown> {
 
 async function keepIntent(effect: Effect, what: unknown, { run, place }: Attempt): Promise<void> {
   if (effect.intent === 'none') return
-  const intent = { kind: 'intent', step: place.key, data: bounded(what, place) } as const
+  const intent = { kind: 'intent', step: place.key, data: boundedText(what, place.key) } as const
   if (effect.intent === 'firm') await run.keep(intent)
   else run.note(intent)
 }
@@ -71,17 +68,11 @@ function keepOutcome(effect: Effect, result: unknown, { run, place }: Attempt): 
 /** What has been done to the world and cannot be told of is to be undone, or looked at: `failed` would say that nothing was done. */
 function outcomeText({ gives, intent }: Effect, result: unknown, place: StepPlace): string {
   try {
-    return bounded(gives === 'vars' ? { vars: result } : { result }, place)
+    return boundedText(gives === 'vars' ? { vars: result } : { result }, place.key)
   } catch (error) {
     if (intent === 'firm' && error instanceof StepFailure) throw new StepFailure('unknown', error.fault)
     throw error
   }
-}
-
-function bounded(value: unknown, { key }: StepPlace): string {
-  const text = freeze(value)
-  if (text.length > textCharsMax) throw tooLarge(key, text.length, textCharsMax)
-  return text
 }
 
 /** Records how an attempt failed. A run that was stopped has not failed. */

@@ -172,6 +172,22 @@ describe('a step', () => {
     expect(await run(chain(it), { world })).toMatchObject({ end: { state: 'unsettled', left: ['it'] } })
   })
 
+  it.each([
+    ['as output', step({ id: 'it', kind: 'end', output: { all: "${tags['line/text']}" } })],
+    ['as the reason of a failure', step({ id: 'it', kind: 'fail', text: "${tags['line/text']}" })],
+    ['as a variable', step({ id: 'it', kind: 'set', variables: { all: "${tags['line/text']}" } })],
+    ['as an event', step({ id: 'it', kind: 'emit', event: 'a.b', data: { all: "${tags['line/text']}" } })],
+    ['as a message', step(publish('told', "${tags['line/text']}", 'it'))],
+  ] as const)('that gives more than can be kept %s fails, and tells nobody', async (_, it) => {
+    const { end, effects, world } = await run([it, step({ ...tell('1'), needs: ['it'] })], {
+      world: new World({ 'line/text': 'x'.repeat(70_000) }),
+    })
+    expect(end).toMatchObject({ state: 'failed', step: 'it', fault: { code: 'flow.too-large' } })
+    expect([effects, world.events.filter(({ type }) => type === 'a.b')]).toEqual([[], []])
+    const most = await run([it], { world: new World({ 'line/text': 'x'.repeat(60_000) }) })
+    expect(most.end).not.toMatchObject({ fault: { code: 'flow.too-large' } })
+  })
+
   it('asks a person, and goes on with the answer, also after a power cut', async () => {
     const flow = flowOf(
       chain(

@@ -4,6 +4,7 @@ import type { StepOf } from '../definition.ts'
 import { type Effect, effect } from '../effect.ts'
 import { evaluated } from '../evaluated.ts'
 import { EndedEarly, failed } from '../faults.ts'
+import { boundedText } from '../frozen.ts'
 
 export function setEffect(step: StepOf<'set'>, at: Compiling): Effect {
   const variables = at.template(step.variables)
@@ -37,7 +38,8 @@ export function failEffect(step: StepOf<'fail'>, at: Compiling): Effect {
   return effect<string>({
     intent: 'none',
     plan: ({ scope }) => payloadText(evaluated(text, scope, { step: at.id, what: 'its text' })),
-    act: (what) => {
+    act: (what, { key }) => {
+      boundedText(what, key)
       throw failed('flow.failed', what, `Look at the flow: its step ${at.id} ends it here.`)
     },
     inDoubt: 'fail',
@@ -50,7 +52,8 @@ export function endEffect(step: StepOf<'end'>, at: Compiling): Effect {
     intent: 'none',
     // As JSON carries it: it is told in an event, and asked for by whoever started the flow.
     plan: ({ scope }) => jsonSafe(evaluated(output, scope, { step: at.id, what: 'its output' })),
-    act: (what) => {
+    act: (what, { key }) => {
+      boundedText(what, key) // nothing but the end of the run keeps it
       throw new EndedEarly(what)
     },
     inDoubt: 'repeat',
