@@ -168,25 +168,40 @@ async function targetOf({ to, ...choice }: ReplayOptions, terminal: Terminal): P
 
 /** As if it had just happened; where the flow can begin no more runs at the moment, the next one waits. */
 function replayToFlow(flow: string, gateway: Gateway, terminal: Terminal): ReplayTarget {
-  let begun = 0
+  const count = { begun: 0, old: 0 }
   let isToldOfDisk = false
   const path = `/api/v1/workflows/${encodeURIComponent(flow)}/runs`
   const begin = async ({ sequence: _, ...event }: ShownEvent): Promise<void> => {
+    let isKeptLate = false
     for (const sinceMs = systemClock.elapsed(); ; ) {
-      const fault = await gateway.post(path, { event }).then(
-        () => undefined,
-        (error: unknown) => error,
-      )
-      if (fault === undefined) begun += 1
-      if (fault === undefined || (fault instanceof Fault && fault.code === 'flow.event-unwanted')) return
-      if (!(fault instanceof Fault && noRoom.has(fault.code)) || systemClock.elapsed() - sinceMs > roomMsMax) throw fault
-      if (fault.code === diskIsFull && !isToldOfDisk)
-        terminal.error('The journal of the gateway takes nothing at the moment: this waits for it.\n')
-      isToldOfDisk ||= fault.code === diskIsFull
+      const answer = await gateway.post(path, { event }).catch((error: unknown) => faultOr(error))
+      if (!(answer instanceof Fault)) {
+        count[isOld(answer) && !isKeptLate ? 'old' : 'begun'] += 1
+        return
+      }
+      if (answer.code === 'flow.event-unwanted') return
+      if (!noRoom.has(answer.code) || systemClock.elapsed() - sinceMs > roomMsMax) throw answer
+      isKeptLate ||= answer.code === diskIsFull
+      if (isKeptLate && !isToldOfDisk) terminal.error('The journal of the gateway takes nothing at the moment: this waits for it.\n')
+      isToldOfDisk ||= isKeptLate
       await systemClock.sleep(roomPauseMs)
     }
   }
-  return { take: begin, told: () => `, ${begun} of them to ${flow}`, [Symbol.asyncDispose]: async () => {} }
+  const told = (): string => {
+    const { begun, old } = count
+    return `, ${begun} of them to ${flow}${old === 0 ? '' : `; ${old} already had ${old === 1 ? 'its run' : 'their runs'}`}`
+  }
+  return { take: begin, told, [Symbol.asyncDispose]: async () => {} }
+}
+
+function faultOr(error: unknown): Fault {
+  if (error instanceof Fault) return error
+  throw error
+}
+
+/** The gateway has begun this run with the same event before: in an earlier replay. */
+function isOld(answer: unknown): boolean {
+  return typeof answer === 'object' && answer !== null && 'isOld' in answer && answer.isOld === true
 }
 
 async function sourceOf(choice: GatewayChoice, terminal: Terminal): Promise<EventSource> {

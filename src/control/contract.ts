@@ -120,6 +120,8 @@ export interface FlowCalls {
 
 export interface StartedRun {
   readonly run: string
+  /** The same event had begun it before, and nothing has begun now. */
+  readonly isOld?: true
   /** `flow.not-kept-yet`: the run has not begun, and will. Whoever is told of it must not take it for a refusal, and start another one. */
   readonly late?: PlainFault
 }

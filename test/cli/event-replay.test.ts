@@ -17,7 +17,7 @@ const late = { code: 'flow.not-kept-yet', detail: 'Run r2 has not begun.', remed
 const broken = { code: 'door.closed', detail: 'It is being restarted.', remedy: 'Try again.' }
 
 /** A gateway with three events, whose flow says no to an event as often as there are answers for it. */
-async function startGateway(no: Readonly<Record<string, readonly object[]>>) {
+async function startGateway(no: Readonly<Record<string, readonly object[]>>, old: readonly string[] = []) {
   const asked: string[] = []
   const server = createServer(async (request, response) => {
     const say = (status: number, body: object): unknown => response.writeHead(status).end(JSON.stringify(body))
@@ -25,7 +25,7 @@ async function startGateway(no: Readonly<Record<string, readonly object[]>>) {
     const { event } = (await json(request)) as { readonly event: { readonly id: string } }
     const answer = no[event.id]?.[asked.filter((id) => id === event.id).length]
     asked.push(event.id)
-    return answer === undefined ? say(200, { run: event.id }) : say(503, answer)
+    return answer === undefined ? say(200, { run: event.id, ...(old.includes(event.id) ? { isOld: true } : {}) }) : say(503, answer)
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -41,6 +41,13 @@ describe('lineside events replay', () => {
     expect(error).toBe(
       'The journal of the gateway takes nothing at the moment: this waits for it.\n3 events replayed, 3 of them to fill.\n',
     )
+  })
+
+  it('tells which events had begun their runs before, and counts one that has waited for the disk as begun', async () => {
+    using one = await startGateway({}, ['e1'])
+    expect((await one.replay()).error).toBe('3 events replayed, 2 of them to fill; 1 already had its run.\n')
+    using gateway = await startGateway({ e2: [late] }, ['e1', 'e2', 'e3'])
+    expect((await gateway.replay()).error).toMatch(/\n3 events replayed, 1 of them to fill; 2 already had their runs\.\n$/)
   })
 
   it('that cannot go on says from where to go on', async () => {

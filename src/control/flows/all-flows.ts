@@ -38,6 +38,13 @@ export interface Begun {
   readonly kept: Promise<void>
 }
 
+/** What an event of the past began. */
+export interface BegunOnce {
+  readonly run: string
+  /** As of a run; whether this very ask has begun it. */
+  readonly kept: Promise<boolean>
+}
+
 export interface OneFlow {
   readonly compiled: CompiledFlow
   readonly rate: StartRate
@@ -133,7 +140,7 @@ export class AllFlows {
   }
 
   /** What happened before begins one run by this way, however often it is given. */
-  replay(ask: StartAsk & { readonly event: PastEvent }): Begun {
+  replay(ask: StartAsk & { readonly event: PastEvent }): BegunOnce {
     const { flow: name, event } = ask
     const flow = this.byName.get(name)
     if (flow === undefined) throw unknownFlow(name, [...this.byName.keys()])
@@ -187,11 +194,12 @@ export class AllFlows {
     }
   }
 
-  /** Begins what has not begun. Resolves when it is kept, whoever began it: who hears that it is done may forget what it followed from. */
-  async #once(id: string, begin: () => Promise<void>): Promise<void> {
-    if (this.runs.find(id) === undefined && (await this.#isKept(id))) return
-    if (this.runs.find(id) === undefined) await begin()
-    else await this.#keeping.get(id)
+  /** Begins what has not begun, and tells whether. Resolves when it is kept, whoever began it: who hears that it is done may forget what it followed from. */
+  async #once(id: string, begin: () => Promise<void>): Promise<boolean> {
+    if (this.runs.find(id) === undefined && (await this.#isKept(id))) return false
+    const isNew = this.runs.find(id) === undefined
+    await (isNew ? begin() : this.#keeping.get(id))
+    return isNew
   }
 
   #keep(id: string, kept: Promise<void>): void {

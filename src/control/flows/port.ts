@@ -1,7 +1,7 @@
 import { type Clock, isoTime } from '../../base/clock.ts'
 import { Fault, plainFault } from '../../base/fault.ts'
 import { roleAllows } from '../../model/tag.ts'
-import type { FlowCalls, FlowRow, RunDetail, RunInfo, RunsQuery, StartAsk, SteerAsk } from '../contract.ts'
+import type { FlowCalls, FlowRow, RunDetail, RunInfo, RunsQuery, StartAsk, StartedRun, SteerAsk } from '../contract.ts'
 import type { AllFlows, OneFlow } from './all-flows.ts'
 import { pipelineInfo } from './pipeline.ts'
 import type { FlowsOptions } from './ports.ts'
@@ -27,8 +27,8 @@ export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
           ? flows.startFlow(ask.flow, ask.input, startTrigger(ask, flows, isoTime(clock.now())))
           : flows.replay({ ...ask, event })
       const late = { run, late: plainFault(notBegunYet(run)) }
-      return await soon(
-        kept.then(() => ({ run })),
+      return await soon<StartedRun>(
+        kept.then((isNew) => (isNew === false ? { run, isOld: true } : { run })),
         { clock, late: () => late },
       )
     },

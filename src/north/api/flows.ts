@@ -44,9 +44,9 @@ export async function startFlow(
   ask: { readonly flow: string; readonly body: unknown; readonly by: Asker },
 ): Promise<unknown> {
   const { input = {}, event } = parsed(startSchema, ask.body ?? {})
-  const { run, late } = await flows.startFlow({ flow: ask.flow, by: ask.by, ...(event === undefined ? { input } : { event }) })
+  const { late, ...started } = await flows.startFlow({ flow: ask.flow, by: ask.by, ...(event === undefined ? { input } : { event }) })
   if (late !== undefined) throw faultOf(late)
-  return { run }
+  return started
 }
 
 export async function runRows(
