@@ -50,36 +50,44 @@ const textLengthMax = 4_000
 /** Thrown (never seen outside) where an operand is unknown. One object for all: taking a stack trace a million times an hour is what would cost. */
 const unknownOperand = new Error('An operand is unknown.')
 
-/** `type` is CEL's, `dyn` where it is not known beforehand. */
-export type Compiled = { readonly expression: Expression; readonly type: string } | { readonly problem: ExpressionProblem }
+/**
+ * `type` is CEL's, `dyn` where it is not known beforehand. `tags` stand in the text, also in one that is wrong for another reason, as far as it
+ * could be read.
+ */
+export type Compiled = { readonly tags: readonly string[] } & (
+  | { readonly expression: Expression; readonly type: string }
+  | { readonly problem: ExpressionProblem }
+)
 
 /** Compiles what must be a condition: true, false or unknown. */
 export function compileCondition(text: string, place: ExpressionPlace | NamedPlace, types?: ExpressionTypes): Compiled {
   const compiled = compileExpression(text, place, types)
   if ('problem' in compiled) return compiled
-  const { type, expression } = compiled
-  if (type === 'bool' || type === 'dyn') return { expression, type }
+  const { type, tags } = compiled
+  if (type === 'bool' || type === 'dyn') return compiled
   const remedy = 'Compare it with something, so that it is true or false.'
-  return { problem: { message: `This is ${kinds[type] ?? `of the type ${type}`}, and no condition.`, remedy, offset: 0 } }
+  return { problem: { message: `This is ${kinds[type] ?? `of the type ${type}`}, and no condition.`, remedy, offset: 0 }, tags }
 }
 
 const kinds: Readonly<Record<string, string>> = { double: 'a number', int: 'a number', string: 'a text' }
 
 export function compileExpression(text: string, place: ExpressionPlace | NamedPlace, types?: ExpressionTypes): Compiled {
-  if (text.length > textLengthMax) return { problem: tooLong(text) }
+  let tags: readonly string[] = []
+  if (text.length > textLengthMax) return { problem: tooLong(text), tags }
   const environments = celEnvironments() // outside: that the library is missing says nothing of the text
   try {
     const parsed = environments.of(place).parse(text)
-    const forbidden = forbiddenUse(parsed.ast)
-    if (forbidden) return { problem: forbidden }
-    const checked = parsed.check()
-    if (!checked.valid) return { problem: celProblem(checked.error, variablesAt(place)) }
-    const typed: Typed = types === undefined ? {} : typeOf(text, { ast: parsed.ast, names: namesOf(place), types })
-    if (typed.problem) return { problem: typed.problem }
     const rewritten = withVariables(text, tagUses(parsed.ast))
-    return { expression: runnable(text, rewritten, namesOf(place)), type: typed.type ?? checked.type ?? 'dyn' }
+    tags = rewritten.names
+    const forbidden = forbiddenUse(parsed.ast)
+    if (forbidden) return { problem: forbidden, tags }
+    const checked = parsed.check()
+    if (!checked.valid) return { problem: celProblem(checked.error, variablesAt(place)), tags }
+    const typed: Typed = types === undefined ? {} : typeOf(text, { ast: parsed.ast, names: namesOf(place), types })
+    if (typed.problem) return { problem: typed.problem, tags }
+    return { expression: runnable(text, rewritten, namesOf(place)), type: typed.type ?? checked.type ?? 'dyn', tags }
   } catch (error) {
-    return { problem: celProblem(error, variablesAt(place)) }
+    return { problem: celProblem(error, variablesAt(place)), tags }
   }
 }
 

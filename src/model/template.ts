@@ -33,10 +33,11 @@ export function compileTemplate(
   source: unknown,
   place: ExpressionPlace | NamedPlace,
   types?: ExpressionTypes,
-): { readonly template: Template } | { readonly problems: readonly TemplateProblem[] } {
+): { readonly tags: readonly string[] } & ({ readonly template: Template } | { readonly problems: readonly TemplateProblem[] }) {
   const problems: TemplateProblem[] = []
-  const template = compileAny(source, { place, types, problems, path: [] })
-  return problems.length === 0 ? { template } : { problems }
+  const tags = new Set<string>()
+  const template = compileAny(source, { place, types, problems, tags, path: [] })
+  return { tags: [...tags], ...(problems.length === 0 ? { template } : { problems }) }
 }
 
 /** The result of a template as a message's payload: text as it is, everything else as JSON. */
@@ -48,6 +49,8 @@ interface Compiling {
   readonly place: ExpressionPlace | NamedPlace
   readonly types: ExpressionTypes | undefined
   readonly problems: TemplateProblem[]
+  /** Of all expressions, those that are wrong included. */
+  readonly tags: Set<string>
   readonly path: readonly (string | number)[]
 }
 
@@ -75,6 +78,7 @@ function compileText(text: string, at: Compiling): Template {
       continue
     }
     const compiled = compileExpression(piece.text, at.place, at.types)
+    for (const tag of compiled.tags) at.tags.add(tag)
     if ('expression' in compiled) {
       parts.push(compiled.expression)
       type = compiled.type

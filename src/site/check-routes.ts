@@ -76,7 +76,7 @@ type CompiledText = ReturnType<typeof compileExpression>
 
 function checkCompiled(compiled: CompiledText, path: Path, text: string, context: Context): void {
   if ('problem' in compiled) report(compiled.problem, path, context)
-  else for (const name of compiled.expression.tags) checkTag(name, path, context, Math.max(0, text.indexOf(name)))
+  for (const name of compiled.tags) checkTag(name, path, context, Math.max(0, text.indexOf(name)))
 }
 
 function checkMapText(text: string, types: ExpressionTypes, context: Context): void {
@@ -90,7 +90,7 @@ function checkMapText(text: string, types: ExpressionTypes, context: Context): v
 function checkTemplate(source: unknown, path: Path, types: ExpressionTypes, context: Context): void {
   const compiled = compileTemplate(source, 'flow', types)
   if ('problems' in compiled) for (const problem of compiled.problems) report(problem, [...path, ...problem.path], context)
-  else for (const name of compiled.template.tags) checkTag(name, path, context)
+  for (const name of compiled.tags) checkTag(name, path, context)
 }
 
 function report({ offset, message, remedy }: ExpressionProblem, path: Path, context: Context): void {

@@ -33,9 +33,8 @@ function checkInterlock(tag: Tag<unknown>, { source, tags, paths, problems }: In
   if ('problem' in compiled) {
     const { offset, ...problem } = compiled.problem
     problems.add(source, { path, offset }, { code: 'expression.invalid', ...problem })
-    return
   }
-  for (const name of compiled.expression.tags.filter((other) => !paths.has(other))) {
+  for (const name of compiled.tags.filter((other) => !paths.has(other))) {
     const own = name.startsWith(`${tag.device}/`) ? name.slice(tag.device.length + 1) : name
     problems.add(
       source,

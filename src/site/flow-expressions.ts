@@ -30,12 +30,10 @@ export function checkStepCondition(text: string, path: Path, at: StepAt, context
 /** Any JSON of a step, with `${…}` in its texts; undefined where something is wrong with it, and that has been reported. */
 export function checkedTemplate(source: unknown, path: Path, at: StepAt, context: FlowContext): Template | undefined {
   const compiled = compileTemplate(source, placeOf(at), typesAt(at, context))
-  if ('problems' in compiled) {
-    for (const problem of compiled.problems) reportExpression(problem, [...path, ...problem.path], context)
-    return undefined
-  }
-  checkTags(compiled.template.tags, { path, text: typeof source === 'string' ? source : '' }, context)
-  return compiled.template
+  checkTags(compiled.tags, { path, text: typeof source === 'string' ? source : '' }, context)
+  if ('template' in compiled) return compiled.template
+  for (const problem of compiled.problems) reportExpression(problem, [...path, ...problem.path], context)
+  return undefined
 }
 
 function placeOf(at: StepAt): NamedPlace {
@@ -44,7 +42,7 @@ function placeOf(at: StepAt): NamedPlace {
 
 function took(compiled: Compiled, at: { readonly path: Path; readonly text: string }, context: FlowContext): void {
   if ('problem' in compiled) reportExpression(compiled.problem, at.path, context)
-  else checkTags(compiled.expression.tags, at, context)
+  checkTags(compiled.tags, at, context)
 }
 
 function checkTags(names: readonly string[], { path, text }: { readonly path: Path; readonly text: string }, context: FlowContext): void {

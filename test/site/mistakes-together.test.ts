@@ -131,3 +131,32 @@ describe('two tags', () => {
     expect(await codesOf(device('d', tcp('', 'a: { at: hr:0, type: u16 }\n  a/b: { at: hr:1, type: u16 }')))).toEqual([])
   })
 })
+
+describe('an expression that is wrong', () => {
+  const flow = (step: string): Files => ({
+    ...device('d', tcp('')),
+    'flows/f.yaml': `flow: f\non: [{ start: operator }]\nsteps:\n  - ${step}\n`,
+  })
+  const both = ['expression.invalid', 'flow.tag-unknown'].map((code) => `flows/f.yaml ${code}`)
+
+  it.each([
+    ['in the same text', `{ id: a, log: { text: "\${tags['d/a'] > 'x'} \${tags['d/nope']}" } }`],
+    ['in the same payload', `{ id: a, publish: { topic: x, payload: { one: "\${valeu}", two: ["\${tags['d/nope']}"] } } }`],
+    ['in the same condition', `{ id: a, when: "tags['d/a'] > 'x' || tags['d/nope'] > 1", log: { text: x } }`],
+    ['in itself', `{ id: a, when: "tags['d/nope'] + levle > 1", log: { text: x } }`],
+    ['in a number that is no condition', `{ id: a, when: "tags['d/nope'] + 1 - 1", log: { text: x } }`],
+  ])('hides no unknown tag %s', async (_, step) => {
+    expect((await codesOf(flow(step))).toSorted()).toEqual(both)
+  })
+
+  it('hides none in a route and in an interlock either', async () => {
+    const routes = `routes:\n  - { route: r, from: { tag: d/a }, where: "value > 'x' && tags['d/nope'] > 1", map: { a: "\${valeu} \${tags['d/none']}" }, to: { topic: x } }\n`
+    expect((await codesOf(device('d', tcp('')), { 'lineside.yaml': siteYaml + routes })).toSorted()).toEqual(
+      ['expression.invalid', 'expression.invalid', 'route.tag-unknown', 'route.tag-unknown'].map((code) => `lineside.yaml ${code}`),
+    )
+    const interlock = `a: { at: hr:0, type: u16, write: { interlock: "tags['a'] > 'x' && tags['nope']" } }`
+    expect(await codesOf(device('d', tcp('', interlock)))).toEqual(
+      expect.arrayContaining(['devices/d.yaml expression.invalid', 'devices/d.yaml expression.tag-unknown']),
+    )
+  })
+})
