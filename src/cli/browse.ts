@@ -64,20 +64,30 @@ export async function browseCommand(command: BrowseCommand, terminal: Terminal):
     for (const refused of found.refused.examples) terminal.error(`The server did not show ${refused}\n`)
     const left = found.refused.count - found.refused.examples.length
     if (left > 0) terminal.error(`… and ${left} more.\n`)
-    await write(command, file, terminal)
+    const isEmpty = command.asDevice !== undefined && !(await hasTag(file))
+    if (isEmpty) terminal.error(`${nothing}\n`)
+    else await write(command, file, terminal)
     await rm(file, { force: true })
-    return 0
+    return isEmpty ? 1 : 0
   } catch (error) {
     if (!stop.aborted && !(error instanceof Fault)) throw error
     if (error instanceof Fault) terminal.error(`${error.message}  (${error.code})\n    ${error.remedy}\n`)
     if (!hasFound && command.resume === undefined) await rm(file, { force: true })
-    if (error instanceof Fault && /^browse\.|^opcua\.no-such-node$/.test(error.code)) return 1
+    if (error instanceof Fault && /^(browse|secret)\.|^opcua\.no-such-node$/.test(error.code)) return 1
     if (!hasFound) return stop.aborted ? 1 : 3
     terminal.error(
       `${stop.aborted ? 'Interrupted. ' : ''}What was found is in ${file}: the same command with --resume ${file} goes on from there.\n`,
     )
     return stop.aborted ? 1 : 3
   }
+}
+
+const nothing = `Nothing of it can be a tag: no device was written.  (browse.nothing)
+    Look at --root, --depth, --include and --exclude; --json in place of --as-device tells of each variable why it is left out.`
+
+async function hasTag(file: string): Promise<boolean> {
+  for await (const { refusal } of browsedTags(file)) if (refusal === undefined) return true
+  return false
 }
 
 /** One line a second, on the side of the errors: the other one may be a file. */
@@ -148,7 +158,6 @@ async function* deviceTexts(command: BrowseCommand, device: string, { tags, term
     if (command.writable === true && isWritable) yield tagLine(path, { ...fields, write: writeRules(fields) })
     else yield tagLine(path, fields, isWritable ? 'writable' : undefined)
   }
-  if (taken === 0) yield '  {}\n'
   terminal.error(`${taken} tags${left === 0 ? '' : `, ${left} ${left === 1 ? 'variable' : 'variables'} left out`}.\n`)
 }
 

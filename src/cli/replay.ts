@@ -1,9 +1,9 @@
 import { epochMs, isoTime } from '../base/clock.ts'
 import { Fault } from '../base/fault.ts'
 import type { Comparison, Replayed, ReplayedRun } from '../runtime/replay.ts'
-import { suggestion } from '../site/did-you-mean.ts'
 import { loadSite } from '../site/load.ts'
 import type { Site } from '../site/site.ts'
+import { checkFlow } from './known-flow.ts'
 import { problemText } from './problem-text.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -50,12 +50,6 @@ async function siteOf(folder: string, flow: string, terminal: Terminal): Promise
   }
   checkFlow(site, flow)
   return site
-}
-
-function checkFlow(site: Site, flow: string): void {
-  const names = site.flows.map((one) => one.flow)
-  if (!names.includes(flow))
-    throw new Fault('usage.flow', `There is no flow "${flow}" in ${site.folder}.`, { remedy: suggestion(flow, names) })
 }
 
 function nameOf(site: Site, flow: string): string {

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import { cloudEvent } from '../model/cloud-event.ts'
 import type { DeadLetter, EventsAsk, EventsPage } from '../model/journal.ts'
 import { openJournalReader } from '../store/journal-reader.ts'
@@ -60,12 +60,19 @@ export interface ReplayTarget extends AsyncDisposable {
   told?(): string
 }
 
-/** One CloudEvent a line; a file that is there is not written over. */
+/** One CloudEvent a line; a file that is there is not written over, and none is left where nothing was played. */
 export async function replayToFile(path: string): Promise<ReplayTarget> {
   const file = await open(path, 'wx', 0o600)
+  let isEmpty = true
   return {
-    take: async (event) => void (await file.write(`${JSON.stringify(event)}\n`)),
-    [Symbol.asyncDispose]: () => file.close(),
+    take: async (event) => {
+      await file.write(`${JSON.stringify(event)}\n`)
+      isEmpty = false
+    },
+    [Symbol.asyncDispose]: async () => {
+      await file.close()
+      if (isEmpty) await rm(path)
+    },
   }
 }
 

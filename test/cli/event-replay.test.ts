@@ -1,9 +1,13 @@
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
 import { lineside } from '../support/lineside-program.ts'
+import { makeStateFolder } from '../support/state-folder.ts'
 
 const events = [1, 2, 3].map((sequence) => ({
   sequence: String(sequence),
@@ -17,11 +21,11 @@ const late = { code: 'flow.not-kept-yet', detail: 'Run r2 has not begun.', remed
 const broken = { code: 'door.closed', detail: 'It is being restarted.', remedy: 'Try again.' }
 
 /** A gateway with three events, whose flow says no to an event as often as there are answers for it. */
-async function startGateway(no: Readonly<Record<string, readonly object[]>>, old: readonly string[] = []) {
+async function startGateway(no: Readonly<Record<string, readonly object[]>>, old: readonly string[] = [], held = events) {
   const asked: string[] = []
   const server = createServer(async (request, response) => {
     const say = (status: number, body: object): unknown => response.writeHead(status).end(JSON.stringify(body))
-    if (request.method === 'GET') return say(200, { items: request.url?.includes('newest') ? events.slice(-1) : events, cursor: '3' })
+    if (request.method === 'GET') return say(200, { items: request.url?.includes('newest') ? held.slice(-1) : held, cursor: '3' })
     const { event } = (await json(request)) as { readonly event: { readonly id: string } }
     const answer = no[event.id]?.[asked.filter((id) => id === event.id).length]
     asked.push(event.id)
@@ -30,7 +34,7 @@ async function startGateway(no: Readonly<Record<string, readonly object[]>>, old
   await once(server, 'listening')
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
   const replay = () => lineside(['events', 'replay', '--from', '2026-11-21T02:30:00Z', '--to', 'flow:fill', '--url', url])
-  return { asked, replay, [Symbol.dispose]: () => void server.close() }
+  return { asked, url, replay, [Symbol.dispose]: () => void server.close() }
 }
 
 describe('lineside events replay', () => {
@@ -60,5 +64,22 @@ describe('lineside events replay', () => {
     expect(error).toContain('(door.closed)')
     using closed = await startGateway({ e1: [broken] })
     expect((await closed.replay()).error).toBe('It is being restarted.  (door.closed)\n    Try again.\n')
+  })
+  it('leaves no file where nothing was played, and one that is there alone', async () => {
+    using folder = makeStateFolder()
+    const file = join(folder.path, 'all.jsonl')
+    const to = (url: string, ...more: readonly string[]) =>
+      lineside(['events', 'replay', '--from', '2026-11-21T02:30:00Z', '--to', `file:${file}`, '--url', url, ...more])
+    expect(await to('http://127.0.0.1:1')).toMatchObject({ code: 3 })
+    expect(existsSync(file)).toBe(false)
+    using none = await startGateway({}, [], [])
+    expect(await to(none.url)).toMatchObject({ code: 1, error: '0 events replayed.\n' })
+    expect(existsSync(file)).toBe(false)
+    using gateway = await startGateway({})
+    expect(await to(gateway.url)).toMatchObject({ code: 0, error: '3 events replayed.\n' })
+    const written = await readFile(file, 'utf8')
+    expect(written.trim().split('\n')).toHaveLength(3)
+    expect(await to(gateway.url)).toMatchObject({ code: 1, error: expect.stringContaining('EEXIST') })
+    expect(await readFile(file, 'utf8')).toBe(written)
   })
 })

@@ -2,7 +2,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { test as carryOut, type TestOptions } from '../../src/cli/test.ts'
-import { type Files, goodSite, siteFolder } from '../site/site-folder.ts'
+import { type Files, flowYaml, goodSite, siteFolder } from '../site/site-folder.ts'
+import { lineside } from '../support/lineside-program.ts'
 
 const testYaml = `flow: watch
 tags: { press-07/hydraulics/pressure: 100, press-07/motor/running: false, press-07/recipe/setpoint: 150 }
@@ -27,9 +28,11 @@ async function run(cases: string, { files = {}, ...options }: TestOptions & { re
 }
 
 describe('lineside test', () => {
-  it('asks whether another flow was meant, as replay does', async () => {
-    const { code, out } = await run('  - { name: a, expect: { runs: 0 } }\n', { flow: 'wach' })
-    expect([code, out]).toEqual([1, expect.stringContaining('There is no flow "wach" here: Did you mean `watch`?\n')])
+  it('that names no flow of the site is wrong usage, as with replay, and asks whether another one was meant', async () => {
+    await using folder = await siteFolder({ ...goodSite, 'flows/watch.test.yaml': `${testYaml}  - { name: a, expect: { runs: 0 } }\n` })
+    const { code, error } = await lineside(['test', folder.path, '--flow', 'wach'])
+    expect([code, error]).toEqual([2, `There is no flow "wach" in ${folder.path}.  (usage.flow)\n    Did you mean \`watch\`?\n`])
+    expect(await lineside(['test', folder.path, '--flow', 'watch', '--case', 'zzz'])).toMatchObject({ code: 1 })
   })
 
   it('says 0 where all cases pass, and how much of the plant’s time that was', async () => {
@@ -85,7 +88,8 @@ describe('lineside test', () => {
     const cases = `  - { name: first, expect: { runs: 0 } }\n  - { name: second, expect: { runs: 1 } }\n`
     expect(await run(cases, { case: 'first' })).toMatchObject({ code: 0 })
     expect(await run(cases, { case: 'third' })).toMatchObject({ code: 1, out: expect.stringContaining('No case was found') })
-    expect(await run(cases, { flow: 'other' })).toMatchObject({ code: 1 })
+    const files = { 'flows/other.yaml': flowYaml.replace('flow: watch', 'flow: other') }
+    expect(await run(cases, { flow: 'other', files })).toMatchObject({ code: 1, out: expect.stringContaining('No case was found') })
   })
 
   it('gives JSON, and a report for build servers', async () => {

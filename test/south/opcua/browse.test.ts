@@ -104,6 +104,17 @@ describe('lineside browse', () => {
     expect(writable.site?.tags.find(({ path }) => path.endsWith('Read_only'))?.write).toBeUndefined()
   })
 
+  it('writes no device where nothing can be a tag, and says so', async () => {
+    using folder = makeStateFolder()
+    const out = join(folder.path, 'tree.yaml')
+    const args = ['browse', tree.url, '--security', 'None', '--as-device', 'tree', '--include', 'Nowhere/**']
+    for (const to of [[], ['--out', out]]) {
+      const ran = await lineside([...args, ...to], { environment: { XDG_STATE_HOME: folder.path } })
+      expect(ran).toMatchObject({ code: 1, out: '', error: expect.stringContaining('(browse.nothing)\n    Look at --root') })
+    }
+    expect([existsSync(out), existsSync(`${out}.part`)]).toEqual([false, false])
+  })
+
   it('writes a table that can be imported', async () => {
     const device = `device: tree\ndriver: opcua\nconnection: { url: "${tree.url}", security: None }\ntags: {}\n`
     await using folder = await siteFolder({ 'lineside.yaml': siteYaml, 'devices/tree.yaml': device })
@@ -133,6 +144,10 @@ describe('lineside browse', () => {
     })
     expect(await run(other.url, '--security', 'None')).toMatchObject({ code: 3, error: expect.stringContaining('opcua.') })
     expect(await run(other.url, '--security', 'Basic256/Sign')).toMatchObject({ code: 2 })
+    expect(await run(other.url, '--security', 'None', '--user', 'joe', '--secret', 'nowhere')).toMatchObject({
+      code: 1, // as with import: nothing was asked of the server
+      error: expect.stringContaining('secret.unknown'),
+    })
     expect(await run('http://x')).toMatchObject({ code: 2, out: '' })
     expect(await run(other.url, '--depth', '0')).toMatchObject({ code: 2 })
   })
