@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { runStates } from '../model/run-state.ts'
 import type { StatsOptions } from './flow-stats.ts'
 import type { FlowsOptions, RunsOptions, StartOptions } from './flows.ts'
+import { refuseOthers } from './meant-options.ts'
 import { onGateway } from './on-gateway.ts'
 import type { PipelineOptions } from './pipeline.ts'
 import type { RecordOptions } from './record.ts'
@@ -34,8 +35,9 @@ export function addFlowCommands(program: Command, { terminal, take }: Wiring): v
     .option('--why <text>', 'the reason, for the journal')
     .option('--json', 'print them as JSON')
     .addHelpText('after', example('lineside runs --state unsettled', `lineside runs settle ${someRun} --why 'gate closed by hand'`))
-    .action(async (words: readonly string[], options: RunsOptions) => {
-      const { runs } = await import('./flows.ts')
+    .action(async (words: readonly string[], options: RunsOptions, command: Command) => {
+      const { runs, runsOptions } = await import('./flows.ts')
+      refuseOthers(command, { meant: runsOptions(words), as: ['runs', ...words.slice(0, 1)].join(' ') })
       await take(runs(words, options, terminal))
     })
   onGateway(program.command('start'))
@@ -63,8 +65,9 @@ function addPipeline(program: Command, { terminal, take }: Wiring): void {
     .option('--no-undo', 'of cancel: leave the plant as it stands')
     .option('--json', 'print it as JSON')
     .addHelpText('after', example('lineside pipeline', 'lineside pipeline pause --why "shift meeting"'))
-    .action(async (act: string | undefined, options: PipelineOptions) => {
-      const { pipeline } = await import('./pipeline.ts')
+    .action(async (act: string | undefined, options: PipelineOptions, command: Command) => {
+      const { pipeline, pipelineOptions } = await import('./pipeline.ts')
+      refuseOthers(command, { meant: pipelineOptions(act), as: act === undefined ? 'pipeline' : `pipeline ${act}` })
       await take(pipeline(act, options, terminal))
     })
 }
@@ -107,6 +110,9 @@ function addStats(flows: Command, { terminal, take }: Wiring): void {
     .option('--since <when>', '7d for the last seven days, or a moment like 2026-11-21T02:30:00Z', '7d')
     .option('--until <when>', 'only what began before this moment')
     .option('--flow <flow>', 'only this one')
+    .option('--site <folder>', 'the site whose journal it is (default: this folder, else the machine-wide one)')
+    .option('--json', 'print the rows as JSON')
+    .addOption(new Option('--url <url>').hideHelp()) // to be told why not
     .addHelpText('after', example('lineside flows stats --since 30d --flow reject-underfilled'))
     .action(async (_options: StatsOptions, command: Command) => {
       const { stats } = await import('./flow-stats.ts')

@@ -98,6 +98,12 @@ const steering: Readonly<Record<string, readonly ('run' | 'step' | 'verdict')[]>
 
 const verdicts = ['approved', 'rejected', 'done', 'failed', 'repeat'] as const
 
+/** Which options mean something to `lineside runs` with these words. */
+export function runsOptions([first]: readonly string[]): readonly string[] {
+  if (first === undefined) return ['flow', 'state']
+  return Object.hasOwn(steering, first) ? ['why'] : []
+}
+
 /** `lineside runs`: those that go on and the last that have ended, one with all its records, or an order to one. */
 export async function runs(words: readonly string[], options: RunsOptions, terminal: Terminal): Promise<number> {
   const [first, ...rest] = words

@@ -24,13 +24,23 @@ interface PipelineRow {
   }[]
 }
 
-const acts = ['start', 'pause', 'resume', 'cancel']
+/** With the options that mean something to each. */
+const acts: Readonly<Record<string, readonly string[]>> = { start: ['input'], pause: ['why'], resume: ['why'], cancel: ['why', 'undo'] }
+
+/** Of `lineside pipeline ACT`; what is none is told by `pipeline`. */
+export function pipelineOptions(act: string | undefined): readonly string[] {
+  return act === undefined ? [] : (knownAct(act) ?? Object.values(acts).flat())
+}
+
+function knownAct(act: string): readonly string[] | undefined {
+  return Object.hasOwn(acts, act) ? acts[act] : undefined
+}
 
 /** `lineside pipeline`: where the main sequence of the site stands; or starts, pauses, resumes or cancels it. */
 export async function pipeline(act: string | undefined, options: PipelineOptions, terminal: Terminal): Promise<number> {
-  if (act !== undefined && !acts.includes(act)) {
+  if (act !== undefined && knownAct(act) === undefined) {
     throw new Fault('usage.pipeline', `"pipeline ${act.slice(0, 40)}" is not understood.`, {
-      remedy: `Say nothing, or one of ${acts.join(', ')}.`,
+      remedy: `Say nothing, or one of ${Object.keys(acts).join(', ')}.`,
     })
   }
   const gateway = await reachGateway(options, terminal)

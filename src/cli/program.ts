@@ -6,6 +6,7 @@ import { addAccessCommands } from './access-commands.ts'
 import { addEventCommands } from './event-commands.ts'
 import { addFlowCommands } from './flow-commands.ts'
 import { addLiveCommands } from './live-commands.ts'
+import { refuseOfParents } from './meant-options.ts'
 import type { Terminal } from './terminal.ts'
 import { addToolCommands } from './tool-commands.ts'
 import { example, type Wiring } from './wiring.ts'
@@ -67,6 +68,7 @@ function createProgram(terminal: Terminal, take: (result: Result) => Promise<voi
     .exitOverride()
     .showHelpAfterError('(see --help)')
     .addHelpText('after', exitCodeHelp)
+    .hook('preAction', (_program, command) => refuseOfParents(command))
   addDaemonCommands(program, take)
   addLiveCommands(program, { terminal, take })
   addFlowCommands(program, { terminal, take })

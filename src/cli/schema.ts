@@ -13,6 +13,9 @@ export interface SchemaOptions {
 
 /** `lineside schema`: prints one JSON Schema or the list of names; with `--out` writes all of them. */
 export async function schema(name: string | undefined, options: SchemaOptions, terminal: Terminal): Promise<number> {
+  if (options.out !== undefined && name !== undefined) {
+    throw new Fault('usage.schema', `--out writes all schemas, and \`${name}\` is one of them.`, { remedy: 'Leave one of the two out.' })
+  }
   if (options.out !== undefined) return await writeSchemas(options.out, terminal)
   if (name === undefined) terminal.out(`${schemaNames.join('\n')}\n`)
   else terminal.out(schemaText(known(name)))

@@ -86,7 +86,7 @@ function addImport(program: Command, { terminal, take }: Wiring): void {
     .command('import')
     .description('brings tags into a device: from a table, or the branches of its `import:` from its server')
     .argument('<device>', 'name of a device of the site')
-    .option('--csv <file>', 'a table, one row a tag; without it the server is asked')
+    .addOption(new Option('--csv <file>', 'a table, one row a tag; without it the server is asked').conflicts('trust'))
     .addOption(
       new Option(
         '--conflicts <mode>',
