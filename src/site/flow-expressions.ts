@@ -129,11 +129,11 @@ function triggerTypes(context: FlowContext): Types {
   return 'value' in known ? { ...known, value: triggerValue(context) } : known
 }
 
-/** Of the tag that triggers, where all of them are of one type. A run keeps its value as JSON, and these types may have become a text by then. */
+/** Of the tag that triggers, where all of them are of one type. A run keeps its value as JSON, where bytes are a text. */
 function triggerValue({ flow, parts }: FlowContext): ValueType | undefined {
   const types = new Set(flow.on.map((trigger) => (trigger?.kind === 'tag' ? scalarType(parts.tags.get(trigger.tag)) : undefined)))
   const [only] = types
-  return types.size === 1 && only !== undefined && !['i64', 'u64', 'bytes'].includes(only) ? only : undefined
+  return types.size > 1 ? undefined : only === 'bytes' ? 'string' : only
 }
 
 function stepReference(keys: readonly string[], at: StepAt, { steps, flow, parts }: FlowContext): Reference | undefined {

@@ -6,6 +6,7 @@ driver: modbus-tcp
 connection: { host: 127.0.0.1, port: 503 }
 tags:
   total: { at: hr:0, type: u64 }
+  code: { at: hr:10, type: bytes(2) }
 `
 
 const flow = (on: string, ...steps: readonly string[]): Files => ({
@@ -62,13 +63,18 @@ describe('check, where a number meets a text or a bool', () => {
     expect(await found(files)).toEqual([expect.stringMatching(`^${place} expression.invalid Types that do not go together: .*number`)])
   })
 
-  it('lets numbers mix, and says nothing of a wide number that a run keeps as a text', async () => {
+  it('lets numbers mix, also those of 64 bits, and knows bytes that a run keeps for a text', async () => {
     expect(await found(goodSite)).toEqual([])
     expect(await found({ ...goodSite, 'flows/watch.yaml': flowYaml.replace('value > 210', 'value >= 210 && value == 211.5') })).toEqual([])
     const total = '{ tag: counter-1/total, when: value > 9007199254740993 }'
-    expect(await found(flow(total, "{ id: a, when: trigger.value == '9007199254740994', log: { text: x } }"))).toEqual([])
-    expect(await found(flow('{ tag: counter-1/total, when: "value > \'x\'" }', log))).toHaveLength(1)
+    const of = (when: string): string => `{ id: a, when: "${when}", log: { text: x } }`
+    expect(await found(flow(total, of("trigger.value > 1 && tags['counter-1/total'] == trigger.value + 1")))).toEqual([])
+    expect(await found(flow(total, of("trigger.value == '9007199254740994'")))).toHaveLength(1)
+    const code = '{ tag: counter-1/code, when: size(value) > 1 }'
+    expect(await found(flow(code, of("trigger.value == 'AQI='")))).toEqual([])
+    expect(await found(flow(code, of('trigger.value == 1')))).toHaveLength(1)
   })
+
   it('lets has() ask for what may be missing, and tells what never is there', async () => {
     const of = (asked: string): Files => flow(`{ tag: ${speed}, when: value > 1 }`, `{ id: a, when: has(${asked}), log: { text: x } }`)
     expect(await found(of('trigger.value'))).toEqual([])

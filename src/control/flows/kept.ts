@@ -2,7 +2,7 @@ import type { KeptRun } from '../../store/contract.ts'
 import type { FlowDefinition, FlowStep, FlowTrigger, StepAction } from './definition.ts'
 import { freeze, revive } from './frozen.ts'
 
-/** What a run begins with: JSON, but for 64-bit integers of a message. */
+/** What a run begins with: JSON, but for 64-bit integers of a message or a tag. */
 export interface RunStart {
   readonly trigger: Readonly<Record<string, unknown>>
   readonly input: Readonly<Record<string, unknown>>

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { FlowStep } from '../../../src/control/flows/definition.ts'
+import { eventDataText } from '../../../src/model/event.ts'
+import { asTagId } from '../../../src/model/tag.ts'
 import { House } from './house.ts'
 import { chain, flowOf, Life, publish, World } from './life.ts'
 import { provesDurable } from './prove.ts'
@@ -40,6 +42,30 @@ describe('a 64-bit counter that no number can hold', () => {
     const event = { uid: 'e1', type: 'meter.read', subject: 'meter', timeMs: house.clock.now(), data: {} }
     await house.flows.startRouted({ flow: 'give', input: { total: large }, cause: { route: 'totals', event } })
     expect(await endOf(house)).toMatchObject({ state: 'completed', output: text })
+  })
+
+  it('that triggers a flow is compared and reckoned with in its run, also after a power cut', async () => {
+    const steps = chain(
+      { ...publish('told', '${trigger.value}', 'a'), when: `trigger.value > 5 && trigger.value == ${text} && value == ${text}` },
+      publish('next', '${value + 1}', 'b'),
+    )
+    const flow = flowOf(steps, { flow: 'give', on: [{ kind: 'tag', tag: asTagId('meter/total'), when: 'value > 5' }] })
+    await using house = await House.start({ flows: [flow], tags: { 'meter/total': 0n } })
+    house.isDeaf = (name, ask) =>
+      name === 'recordRuns' && JSON.stringify(ask, (_, one) => (typeof one === 'bigint' ? String(one) : one)).includes('"outcome"')
+    house.set('meter/total', 1n)
+    await house.settled()
+    house.set('meter/total', large)
+    await house.settled()
+    expect([house.isDead, house.published]).toEqual([true, [`a/b/told "${text}"`]])
+    house.isDeaf = undefined
+    await house.begin()
+    const end = await endOf(house)
+    expect(end).toMatchObject({ state: 'completed' })
+    expect(house.published.slice(-1)).toEqual([`a/b/next "${String(large + 1n)}"`])
+    const started = house.events.find(({ type }) => type === 'flow.started')
+    expect(JSON.parse(eventDataText(started?.data))).toMatchObject({ trigger: { value: text } })
+    expect((await house.flows.calls.run({ run: end?.run ?? '' }))?.trigger).toMatchObject({ kind: 'tag', value: text })
   })
 
   it('is told in an event as text', async () => {

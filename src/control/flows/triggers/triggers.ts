@@ -8,6 +8,7 @@ import { firstFailure, type Running } from '../../../base/running.ts'
 import type { SiteEvent } from '../../../model/event.ts'
 import { jsonValue } from '../../../model/payload.ts'
 import type { Sample } from '../../../model/sample.ts'
+import type { Scalar, TagValue } from '../../../model/tag.ts'
 import { matchesFilter } from '../../../model/topic.ts'
 import type { StoreCalls } from '../../../store/contract.ts'
 import type { TopicMessage } from '../../contract.ts'
@@ -165,5 +166,15 @@ function textOf(payload: Uint8Array): string {
 
 function tagTrigger({ tag }: TagTrigger, sample: Sample): Readonly<Record<string, unknown>> {
   const [device] = tag.split('/')
-  return { kind: 'tag', tag, device, value: jsonValue(sample.value), quality: sample.quality, time: isoTime(sample.sourceMs) }
+  return { kind: 'tag', tag, device, value: kept(sample.value), quality: sample.quality, time: isoTime(sample.sourceMs) }
+}
+
+/** As JSON carries it, but for 64-bit integers: the journal keeps them, and a run must be able to compare them. */
+function kept(value: TagValue | null): unknown {
+  return Array.isArray(value) ? value.map(keptScalar) : keptScalar(value as Scalar | null)
+}
+
+function keptScalar(value: Scalar | null): unknown {
+  const plain = jsonValue(value)
+  return typeof value === 'bigint' && typeof plain === 'string' ? value : plain
 }
