@@ -46,8 +46,15 @@ const concurrencySchema = z
     overflow: z
       .enum(['queue', 'drop', 'replace'])
       .default('queue')
-      .describe('A start for which there is no room waits, is dropped, or takes the place of the oldest that waits.'),
-    queue: z.int().min(0).max(10_000).default(100).describe('How many may wait; one more is refused, and an event says so.'),
+      .describe(
+        'A start that cannot begin at once waits, is dropped, or waits in the place of the oldest that does; with `queue: 0` it ends the run under way, with its undo.',
+      ),
+    queue: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .default(100)
+      .describe('How many may wait, with `per` of each of its results; one more is refused, and an event says so.'),
   })
   .transform(({ limit, per, overflow, queue }): Concurrency => ({ limit, overflow, queueMax: queue, ...present({ per }) }))
 

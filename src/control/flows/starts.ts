@@ -39,8 +39,9 @@ export interface StartsOptions {
 const patienceMs: Readonly<Record<Priority, number>> = { critical: 0, high: 10_000, normal: 30_000, low: 120_000 }
 /** Runs under way at once, whatever their flows allow. */
 const runsMax = 2_000
-/** Starts that wait, of all flows together. */
+/** Starts that wait, of all flows together, and of one: `per` gives each of its results a queue, and whoever names them must leave room for other flows. */
 const waitingMax = 10_000
+const waitingOfFlowMax = 5_000
 /** Runs that begin in one turn of the loop. */
 const beginsPerTurn = 20
 
@@ -93,12 +94,13 @@ export class Starts {
   }
 
   #unlessFull(start: Start): Verdict {
-    if (this.#waiting.length >= waitingMax) return 'overloaded'
     const { overflow, queueMax } = start.concurrency
     if (overflow === 'drop') return 'dropped'
-    const ahead = this.waitingOf(start.flow)
-    if (ahead >= queueMax && overflow === 'queue') return 'no-room'
-    if (ahead >= queueMax) this.#makeRoom(start)
+    const isFull = (this.#waitingOf.group.get(start.group) ?? 0) >= queueMax
+    if (isFull && overflow === 'queue') return 'no-room'
+    const hasReplaced = isFull && this.#replaceOldest(start)
+    if (this.#waiting.length >= waitingMax || this.waitingOf(start.flow) >= Math.max(waitingOfFlowMax, queueMax)) return 'overloaded'
+    if (isFull && !hasReplaced) this.#endOneOf(start)
     return this.#queued(start)
   }
 
@@ -164,13 +166,15 @@ export class Starts {
     })
   }
 
-  /** One of its own group goes, as long as there is one: what is kept apart does not push each other out. */
-  #makeRoom({ flow, group }: Start): void {
-    const waiting = this.#waiting.find(({ start }) => start.group === group)
-    const running = [...this.#running.values()].find((other) => other.group === group)
-    const oldest = waiting ?? this.#waiting.find(({ start }) => start.flow === flow)
-    if (waiting === undefined && running !== undefined) this.#options.cancel(running.run)
-    else if (oldest !== undefined) this.withdraw(oldest.start.run)
+  /** Only in its own group: what is kept apart does not push each other out. */
+  #replaceOldest({ group }: Start): boolean {
+    const oldest = this.#waiting.find(({ start }) => start.group === group)
+    return oldest !== undefined && this.withdraw(oldest.start.run)
+  }
+
+  #endOneOf({ group }: Start): void {
+    const running = this.#running.values().find((other) => other.group === group)
+    if (running !== undefined) this.#options.cancel(running.run)
   }
 
   #begin(start: Start): void {

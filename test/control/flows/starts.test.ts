@@ -140,9 +140,27 @@ describe('the starts of runs', () => {
     const concurrency = { limit: 1, overflow: 'replace', queueMax: 1 } as const
     const of = (run: string, group: string) => offer(run, { flow: 'f', group, concurrency })
     expect([of('a1', 'a'), of('a2', 'a'), of('b1', 'b'), of('b2', 'b')]).toEqual(['begun', 'queued', 'begun', 'queued'])
-    expect([gone, cancelled]).toEqual([[], ['b1']])
+    expect([gone, cancelled]).toEqual([[], []])
+    of('b3', 'b')
     of('a3', 'a')
-    expect([gone, cancelled]).toEqual([['a2'], ['b1']])
+    expect([gone, cancelled]).toEqual([['b2', 'a2'], []])
+  })
+
+  it('find room in the queue of their own group, however many of another one wait', () => {
+    const { offer } = startStarts()
+    const of = (run: string, group: string) => offer(run, { flow: 'f', group, concurrency: { limit: 1, overflow: 'queue', queueMax: 2 } })
+    expect([1, 2, 3, 4].map((run) => of(`a${run}`, 'a'))).toEqual(['begun', 'queued', 'queued', 'no-room'])
+    expect([1, 2, 3, 4].map((run) => of(`b${run}`, 'b'))).toEqual(['begun', 'queued', 'queued', 'no-room'])
+  })
+
+  it('of one flow leave those of others room, however many groups it has', () => {
+    const { offer } = startStarts()
+    const of = (flow: string, group: string) => offer(`${flow}${group}`, { flow, group, locks: ['l'] })
+    of('f', '0')
+    const verdicts = Array.from({ length: 6_000 }, (_, group) => of('f', String(group + 1)))
+    expect(verdicts.filter((verdict) => verdict === 'queued')).toHaveLength(5_000)
+    expect(verdicts.at(-1)).toBe('overloaded')
+    expect(of('g', 'other')).toBe('queued')
   })
 
   it('of low priority are refused while the machine is under pressure', () => {
