@@ -23,6 +23,8 @@ export interface Effect {
   readonly gives?: 'vars'
   /** Whether the act may be left at any moment, as a wait may. */
   readonly isPatient?: boolean
+  /** Whether it only looks at the world, though its intent is kept: what it gives and cannot be kept leaves nothing to be undone. */
+  readonly isLook?: boolean
 }
 
 /** Where in which run an effect is. */
@@ -72,6 +74,7 @@ export function effect<What>(typed: {
   readonly partner?: (what: What) => string
   readonly gives?: 'vars'
   readonly isPatient?: boolean
+  readonly isLook?: boolean
 }): Effect {
   return typed as Effect
 }

@@ -51,8 +51,8 @@ export function inDoubt(step: string, what: string): StepFailure {
   })
 }
 
-export function tooLarge(step: string, chars: number, charsMax: number): StepFailure {
-  return failed('flow.too-large', `${step} gives ${chars} characters; ${charsMax} are kept.`, 'Take less of it into the flow.')
+export function tooLarge(step: string, charsMax: number): StepFailure {
+  return failed('flow.too-large', `${step} gives more than ${charsMax} characters, and no more are kept.`, 'Take less of it into the flow.')
 }
 
 export function timedOut(step: string, ms: number, isUnknown: boolean): StepFailure {

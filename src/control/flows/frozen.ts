@@ -2,12 +2,12 @@ import type { TagValue } from '../../model/tag.ts'
 import { tooLarge } from './faults.ts'
 
 /** What of one intent or outcome is kept, and of what a run gives back. */
-const textCharsMax = 64 * 1024
+export const textCharsMax = 64 * 1024
 
 /** Of the step of this key. Throws its failure where that is more than may be kept. */
 export function boundedText(value: unknown, key: string): string {
   const text = freeze(value)
-  if (text.length > textCharsMax) throw tooLarge(key, text.length, textCharsMax)
+  if (text.length > textCharsMax) throw tooLarge(key, textCharsMax)
   return text
 }
 

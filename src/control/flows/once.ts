@@ -66,11 +66,11 @@ function keepOutcome(effect: Effect, result: unknown, { run, place }: Attempt): 
 }
 
 /** What has been done to the world and cannot be told of is to be undone, or looked at: `failed` would say that nothing was done. */
-function outcomeText({ gives, intent }: Effect, result: unknown, place: StepPlace): string {
+function outcomeText({ gives, intent, isLook = false }: Effect, result: unknown, place: StepPlace): string {
   try {
     return boundedText(gives === 'vars' ? { vars: result } : { result }, place.key)
   } catch (error) {
-    if (intent === 'firm' && error instanceof StepFailure) throw new StepFailure('unknown', error.fault)
+    if (intent === 'firm' && !isLook && error instanceof StepFailure) throw new StepFailure('unknown', error.fault)
     throw error
   }
 }

@@ -1,9 +1,9 @@
 import { Fault } from '../../base/fault.ts'
 import { headersOf } from '../routes/service.ts'
+import { serviceAddress } from '../routes/service-address.ts'
 import type { ServiceConfig } from '../routes/service-config.ts'
+import { textCharsMax } from './frozen.ts'
 import type { ServiceAnswer, ServiceRequest } from './step-ports.ts'
-
-const answerCharsMax = 48 * 1024
 
 /** Asks an HTTP service of the site: its instances one after the other, where one cannot be reached. */
 export async function askService(
@@ -18,9 +18,9 @@ export async function askService(
     })
   }
   let last: unknown
-  for (const url of service.urls) {
+  for (const address of service.urls.map((url) => serviceAddress(url, ask.path))) {
     try {
-      return await askInstance(`${url.replace(/\/$/, '')}${ask.path}`, { service, ask, stop })
+      return await askInstance(address, { service, ask, stop })
     } catch (error) {
       last = error
       if (stop.aborted) break
@@ -42,20 +42,21 @@ async function askInstance(address: string, { service, ask, stop }: Asking): Pro
     method,
     headers: { ...type, ...headersOf(service), ...headers },
     ...(body === undefined ? {} : { body }),
-    redirect: 'error',
+    redirect: 'manual', // whom it names gets no headers of this service
     signal: AbortSignal.any([stop, AbortSignal.timeout(service.timeoutMs)]),
   })
   return { status: response.status, body: parsed(await textOf(response)) }
 }
 
+/** Of one that is longer than can be kept, a little more than that: whoever keeps it says so. */
 async function textOf(response: Response): Promise<string> {
   let text = ''
   const decoder = new TextDecoder()
   for await (const chunk of response.body ?? []) {
     text += decoder.decode(chunk as Uint8Array, { stream: true })
-    if (text.length > answerCharsMax) break
+    if (text.length > textCharsMax) break
   }
-  return text.slice(0, answerCharsMax)
+  return text
 }
 
 function parsed(text: string): unknown {

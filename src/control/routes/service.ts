@@ -1,5 +1,6 @@
 import { Fault } from '../../base/fault.ts'
 import { revealSecret } from '../../base/secret.ts'
+import { serviceAddress } from './service-address.ts'
 import type { ServiceConfig } from './service-config.ts'
 
 export interface ServiceCall {
@@ -22,13 +23,13 @@ const passing = new Set([408, 409, 423, 425, 429])
 export async function callService(call: ServiceCall, signal: AbortSignal): Promise<void> {
   const { service, url, path, method, id, body } = call
   const limit = AbortSignal.timeout(service.timeoutMs)
-  const address = `${url.replace(/\/$/, '')}${path}`
+  const address = serviceAddress(url, path)
   try {
     const response = await fetch(address, {
       method,
       headers: { 'content-type': body.type, 'idempotency-key': id, ...headersOf(service) },
       body: body.text,
-      redirect: 'error',
+      redirect: 'manual', // whom it names gets no headers of this service
       signal: AbortSignal.any([signal, limit]),
     })
     if (response.ok) await response.body?.cancel()
@@ -61,12 +62,15 @@ async function reasonIn(response: Response): Promise<string> {
 
 function refused(address: string, status: number, reason: string): Fault {
   return new Fault('service.refused', `${address} answered ${status}${reason === '' ? '' : `: ${reason}`}.`, {
-    remedy:
-      status === 401 || status === 403
-        ? 'Look at `headers` of the service: it wants other credentials.'
-        : 'Look at the log of the service.',
+    remedy: remedyFor(status),
     isRetryable: status >= 500 || passing.has(status),
   })
+}
+
+function remedyFor(status: number): string {
+  if (status === 401 || status === 403) return 'Look at `headers` of the service: it wants other credentials.'
+  if (status >= 300 && status < 400) return 'It is somewhere else: give the service the address that it names.'
+  return 'Look at the log of the service.'
 }
 
 function timedOut(address: string, timeoutMs: number): Fault {

@@ -28,6 +28,8 @@ export class World {
   readonly messageKeys: string[] = []
   /** What methods give. */
   outputs: readonly TagValue[] = [42]
+  /** Who answers requests instead of the service that always says yes. */
+  service: StepPorts['request'] | undefined
   /** The place in the run of each write and call that was carried out. */
   readonly done: string[] = []
   readonly events: SiteEvent[] = []
@@ -222,9 +224,11 @@ export class Life {
         await act(name, () => void world.done.push(name))
         return { outcome: 'done', values: world.outputs }
       },
-      request: async ({ service, method, path, headers }) => {
+      request: async (ask, stop) => {
+        const { service, method, path, headers } = ask
         await act(`request ${method} ${service}${path}`)
         world.requestKeys.push(headers['idempotency-key'] ?? '')
+        if (world.service !== undefined) return await world.service(ask, stop)
         return { status: 200, body: { ok: true } }
       },
       query: async ({ tags, aggregate }) => Object.fromEntries(tags.map((tag) => [tag, `${aggregate} of ${tag}`])),

@@ -6,21 +6,23 @@ import { compileFlow } from '../../../src/control/flows/compiled.ts'
 import { failed, StepFailure } from '../../../src/control/flows/faults.ts'
 import { askService } from '../../../src/control/flows/services.ts'
 import { throughBreaker } from '../../../src/control/flows/through-breaker.ts'
+import { callService } from '../../../src/control/routes/service.ts'
 import type { SiteEvent } from '../../../src/model/event.ts'
 import { startManualClock } from '../../support/manual-clock.ts'
-import { chain, flowOf, step, write } from './life.ts'
+import { chain, flowOf, Life, step, World, write } from './life.ts'
 
 const ask = { service: 'mes', method: 'POST', path: '/shifts', headers: { 'idempotency-key': 'r1/send' }, body: '{"a":1}', expect: [201] }
 const never = new AbortController().signal
 
-async function startService() {
+async function startService(answer: { readonly status?: number; readonly headers?: Record<string, string>; readonly text?: string } = {}) {
+  const { status = 201, headers = { 'content-type': 'application/json' }, text = '{"id":7}' } = answer
   const heard: unknown[] = []
   const server = createServer(async (request, response) => {
     let body = ''
     for await (const chunk of request) body += String(chunk)
     const { 'idempotency-key': key, 'content-type': type, 'x-token': token } = request.headers
     heard.push({ path: `${request.method} ${request.url}`, key, type, token, body })
-    response.writeHead(201, { 'content-type': 'application/json' }).end('{"id":7}')
+    response.writeHead(status, headers).end(text)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
@@ -37,6 +39,54 @@ describe('a service that a flow asks', () => {
     const mes = { urls: ['http://127.0.0.1:9', service.url], headers: { 'X-Token': 'abc' }, timeoutMs: 5_000 }
     expect(await askService({ mes }, ask, never)).toEqual({ status: 201, body: { id: 7 } })
     expect(service.heard).toEqual([{ path: 'POST /api/shifts', key: 'r1/send', type: 'application/json', token: 'abc', body: '{"a":1}' }])
+  })
+
+  it.each([
+    ['/../admin/delete', 'goes up'],
+    ['/orders/../../admin', 'goes up below'],
+    ['/%2e%2e/admin', 'goes up in other words'],
+    ['/..\\admin', 'goes up as Windows does'],
+  ])('is asked nothing outside its address: %s %s', async (path) => {
+    await using service = await startService()
+    const mes = { urls: [service.url], headers: { 'X-Token': 'abc' }, timeoutMs: 5_000 }
+    await expect(askService({ mes }, { ...ask, path }, never)).rejects.toMatchObject({ code: 'service.path', isRetryable: false })
+    const call = { service: mes, url: service.url, path, method: 'POST', id: '1', body: { text: '{}', type: 'application/json' } }
+    await expect(callService(call, never)).rejects.toMatchObject({ code: 'service.path', isRetryable: false })
+    expect(service.heard).toEqual([])
+  })
+
+  it.each(['/', '//a', '/a/../b', '/@other:1/x', '/9/x', '/a b?c=ü#d', '/:80'])(
+    'is asked whatever is below its address: %s',
+    async (path) => {
+      await using service = await startService()
+      const mes = { urls: [service.url, service.url.replace(/\/$/, '')], headers: {}, timeoutMs: 5_000 }
+      expect(await askService({ mes }, { ...ask, path }, never)).toMatchObject({ status: 201 })
+      expect(service.heard).toEqual([expect.objectContaining({ path: expect.stringMatching(/^POST \/api\//) as string })])
+    },
+  )
+
+  it('that names another address has answered, and nobody goes there', async () => {
+    await using other = await startService()
+    await using service = await startService({ status: 302, headers: { location: other.url } })
+    const mes = { urls: [service.url], headers: { 'X-Token': 'abc' }, timeoutMs: 5_000 }
+    expect(await askService({ mes }, ask, never)).toMatchObject({ status: 302 })
+    const call = { service: mes, url: service.url, path: '/', method: 'POST', id: '1', body: { text: '{}', type: 'application/json' } }
+    await expect(callService(call, never)).rejects.toMatchObject({ code: 'service.refused', isRetryable: false })
+    expect(other.heard).toEqual([])
+  })
+
+  it.each([
+    ['POST', { state: 'unsettled', left: ['ask'] }],
+    ['GET', { state: 'failed', step: 'ask' }],
+  ])('with more than can be kept is not cut: the step says so, and after a %s the run ends so', async (method, end) => {
+    await using service = await startService({ text: JSON.stringify('x'.repeat(200_000)) })
+    const mes = { urls: [service.url], headers: {}, timeoutMs: 5_000 }
+    const world = new World()
+    world.service = (request, stop) => askService({ mes }, request, stop)
+    const asking = { id: 'ask', kind: 'request', service: 'mes', method, path: '/', expect: [201] } as const
+    const life = new Life({ flow: flowOf(chain(asking)), world })
+    expect(await life.end()).toMatchObject({ ...end, fault: { code: 'flow.too-large' } })
+    expect(service.heard).toHaveLength(1)
   })
 
   it('is told of by name where it is not there', async () => {

@@ -32,6 +32,7 @@ export function requestEffect(step: StepOf<'request'>, at: Compiling): Effect {
     },
     inDoubt: 'repeat',
     partner: () => `service ${step.service}`,
+    isLook: step.method === 'GET',
   })
 }
 
@@ -43,7 +44,10 @@ function refused({ id, service }: StepOf<'request'>, status: number): StepFailur
   return new StepFailure('failed', {
     code: 'flow.request-refused',
     message: `The service ${service} answered ${id} with ${status}.`,
-    remedy: 'Look in the log of the service; `expect` names the answers that count as done.',
+    remedy:
+      status >= 300 && status < 400
+        ? 'It is somewhere else: give the service the address that it names.'
+        : 'Look in the log of the service; `expect` names the answers that count as done.',
     isRetryable: status >= 500 || status === 429 || status === 408,
   })
 }
