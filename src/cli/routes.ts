@@ -13,6 +13,8 @@ interface Row {
   readonly to: string
   readonly breaker: string
   readonly waiting: number
+  /** That are there now: `counts` begins anew with the gateway. */
+  readonly deadLetters?: number
   readonly counts: Readonly<Record<string, number>>
   readonly delivered?: string
   readonly lastFault?: { readonly code: string; readonly message: string }
@@ -28,10 +30,13 @@ export async function routes(options: RoutesOptions, terminal: Terminal): Promis
   return rows.some(({ breaker }) => breaker !== 'closed') ? 1 : 0
 }
 
-function cellsOf({ route, from, to, breaker, waiting, counts, delivered, lastFault }: Row): readonly string[] {
-  const { delivered: carried = 0, dead = 0, dropped = 0 } = counts
+function cellsOf({ route, from, to, breaker, waiting, counts, delivered, lastFault, deadLetters: dead = 0 }: Row): readonly string[] {
+  const { delivered: carried = 0, dropped = 0 } = counts
   const age = delivered === undefined ? 'none yet' : `the last ${shownAge(delivered, systemClock.now())} ago`
-  const lost = [...(dead === 0 ? [] : [`${dead} dead letters`]), ...(dropped === 0 ? [] : [`${dropped} dropped`])]
+  const lost = [
+    ...(dead === 0 ? [] : [dead === 1 ? '1 dead letter' : `${dead} dead letters`]),
+    ...(dropped === 0 ? [] : [`${dropped} dropped`]),
+  ]
   const facts = [`${carried.toLocaleString('en')} delivered, ${age}`, `${waiting} waiting`, ...lost]
   const isWell = breaker === 'closed' && lost.length === 0
   const why = isWell || lastFault === undefined ? '' : `${lastFault.message} (${lastFault.code})`

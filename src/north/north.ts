@@ -180,6 +180,7 @@ function journalOf({ control, store }: NorthPorts): JournalPort {
     page: (ask) => store.call('eventsPage', ask),
     dead: (ask) => store.call('deadLetters', ask),
     orderDead: (order) => control.call('orderDeadLetters', order),
+    deadCounts: () => store.call('deadLetterCounts', null),
     routes: () => control.call('routes', null),
   }
 }

@@ -16,6 +16,7 @@ export interface Consumers {
   cursor(consumer: string): ConsumerCursor
   consumed(ask: Consumed): void
   dead(ask: DeadLetterAsk): readonly DeadLetter[]
+  deadCounts(): Readonly<Record<string, number>>
   /** Gives the consumers whose letters it took, each with how many. */
   orderDead(order: DeadLetterOrder): Readonly<Record<string, number>>
   counts(): { readonly waiting: number; readonly dead: number; readonly droppedTotal: number; readonly droppedLettersTotal: number }
@@ -67,6 +68,7 @@ export function openConsumers(db: Db): Consumers {
       for (const letter of dead) letters.put(consumer, letter)
     },
     dead: letters.page,
+    deadCounts: letters.byConsumer,
     orderDead: letters.order,
     counts: () => ({ ...inbox.counts(), ...letters.counts() }),
   }
@@ -145,6 +147,9 @@ function openLetters(db: Db, enqueue: PutInbox) {
   const find = db.prepare<[number], DeadColumns>('SELECT * FROM dead_letters WHERE id = ?')
   const remove = db.prepare<[number]>('DELETE FROM dead_letters WHERE id = ?')
   const size = db.prepare<[], { count: number }>('SELECT count(*) AS count FROM dead_letters')
+  const sizes = db.prepare<[], { consumer: string; count: number }>(
+    'SELECT consumer, count(*) AS count FROM dead_letters GROUP BY consumer',
+  )
   const dropOldest = db.prepare<[number]>('DELETE FROM dead_letters WHERE id IN (SELECT id FROM dead_letters ORDER BY id LIMIT ?)')
   let count = size.get()?.count ?? 0
   let droppedTotal = 0
@@ -160,6 +165,7 @@ function openLetters(db: Db, enqueue: PutInbox) {
       count = deadRowsMax
     },
     page: rowsOf,
+    byConsumer: () => Object.fromEntries(sizes.all().map(({ consumer, count: letters }) => [consumer, letters])),
     order: ({ action, ids, consumer }: DeadLetterOrder): Readonly<Record<string, number>> => {
       const taken: Record<string, number> = {}
       const known =

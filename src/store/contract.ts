@@ -54,6 +54,8 @@ export interface StoreCalls {
   consumed(asks: readonly Consumed[]): null
   /** What consumers could not take, oldest first. */
   deadLetters(ask: DeadLetterAsk): readonly DeadLetter[]
+  /** How many there are, by consumer. */
+  deadLetterCounts(ask: null): Readonly<Record<string, number>>
   /** Into the inboxes of their consumers again, or away. How many of each consumer. */
   orderDeadLetters(order: DeadLetterOrder): Readonly<Record<string, number>>
   keepHistory(batch: HistoryBatch): null

@@ -148,12 +148,13 @@ function consumerCalls({ journal, journalWriter }: StoreParts): Pick<StorePort, 
       return null
     },
     deadLetters: async (ask) => journal.read((tables) => tables.consumers.dead(ask)),
+    deadLetterCounts: async () => journal.read((tables) => tables.consumers.deadCounts()),
     orderDeadLetters: async (order) =>
       await journalWriter.submit({ rows: 1, bytes: 64, run: (tables) => tables.consumers.orderDead(order) }),
   }
 }
 
-type ConsumerCall = 'enqueue' | 'inbox' | 'consumerCursor' | 'consumed' | 'deadLetters' | 'orderDeadLetters'
+type ConsumerCall = 'enqueue' | 'inbox' | 'consumerCursor' | 'consumed' | 'deadLetters' | 'deadLetterCounts' | 'orderDeadLetters'
 
 /** Journals what the store has to say about itself. What cannot be said now is said later. */
 async function tellNews(news: SiteEvent[], store: StorePort, log: Log): Promise<void> {

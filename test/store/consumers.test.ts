@@ -127,7 +127,9 @@ describe('a dead letter', () => {
     expect(await store.deadLetters({ consumer: 'route/b', afterId: 0, rowsMax: 9 })).toMatchObject([
       { id: 4, reason: 'No.', attempts: 3, uid: 'u4' },
     ])
+    expect(await store.deadLetterCounts(null)).toEqual({ 'route/a': 3, 'route/b': 1 })
     expect(await store.orderDeadLetters({ action: 'retry', ids: [2, 2, 99] })).toEqual({ 'route/a': 1 })
+    expect(await store.deadLetterCounts(null)).toEqual({ 'route/a': 2, 'route/b': 1 })
     expect(await store.orderDeadLetters({ action: 'discard', consumer: 'route/a' })).toEqual({ 'route/a': 2 })
     expect(await store.orderDeadLetters({ action: 'retry' })).toEqual({ 'route/b': 1 })
     expect([await waiting(store), await waiting(store, 'route/b')]).toEqual([[2], [4]])

@@ -12,6 +12,8 @@ import { plainQuery } from './query.ts'
 export interface JournalPort {
   page(ask: EventsAsk): Promise<EventsPage>
   dead(ask: DeadLetterAsk): Promise<readonly DeadLetter[]>
+  /** By consumer. */
+  deadCounts(): Promise<Readonly<Record<string, number>>>
   orderDead(order: DeadLetterOrder): Promise<number>
   routes(): Promise<readonly RouteRow[]>
 }
@@ -51,7 +53,9 @@ export function routeEvents(server: FastifyInstance, { journal, site, node }: Ev
   })
   server.get('/api/v1/routes', async (request) => {
     const { mayRead } = visitors(request)
-    return { items: (await journal.routes()).filter(({ route }) => mayRead(`${own}/routes/${route}`)) }
+    const [rows, dead] = await Promise.all([journal.routes(), journal.deadCounts()])
+    const items = rows.filter(({ route }) => mayRead(`${own}/routes/${route}`))
+    return { items: items.map((row) => ({ ...row, deadLetters: dead[`route/${row.route}`] ?? 0 })) }
   })
 }
 

@@ -94,6 +94,7 @@ export async function startTestApi(
     journal: {
       page: async () => ({ events: [], cursor: 0, isEnd: true }),
       dead: async () => [],
+      deadCounts: async () => ({}),
       orderDead: async () => 0,
       routes: async () => [],
     },

@@ -23,6 +23,7 @@ async function startServer() {
       afterIds.push(afterId)
       return []
     },
+    deadCounts: async () => ({}),
     orderDead: async () => 0,
     routes: async () => [],
   }
