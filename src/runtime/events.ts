@@ -1,4 +1,6 @@
 import { open, rm } from 'node:fs/promises'
+import { systemClock } from '../base/clock.ts'
+import { Fault } from '../base/fault.ts'
 import { cloudEvent } from '../model/cloud-event.ts'
 import type { DeadLetter, EventsAsk, EventsPage } from '../model/journal.ts'
 import { openJournalReader } from '../store/journal-reader.ts'
@@ -76,11 +78,36 @@ export async function replayToFile(path: string): Promise<ReplayTarget> {
   }
 }
 
-/** Each with its own id, so that who knows it already can tell. */
+/** How long the broker may take to pass a message on. */
+const passedOnMs = 5_000
+
+/**
+ * Each with its own id, so that who knows it already can tell. The broker has no word for "not here" when somebody publishes: the first event must come
+ * back, or the rest would go nowhere, too. Then throws `replay.not-passed-on`.
+ */
 export async function replayToTopic(topic: string, place: MqttPlace): Promise<ReplayTarget> {
-  const client = await openMqtt(place, () => {})
+  const back = Promise.withResolvers<boolean>()
+  let first: Buffer | undefined
+  const client = await openMqtt(place, ({ payload }) => first?.equals(payload) === true && back.resolve(true))
+  const isOffered = (await client.subscribe([topic])).length === 0
+  const comesBack = async (): Promise<boolean> => {
+    using _timer = systemClock.after(passedOnMs, () => back.resolve(false))
+    return isOffered && (await back.promise)
+  }
   return {
-    take: (event) => client.publish({ topic, payload: JSON.stringify(event), isRetained: false }),
+    take: async (event) => {
+      const payload = JSON.stringify(event)
+      const isFirst = first === undefined
+      first ??= Buffer.from(payload)
+      await client.publish({ topic, payload, isRetained: false })
+      if (isFirst && !(await comesBack())) throw notPassedOn(topic)
+    },
     [Symbol.asyncDispose]: () => client[Symbol.asyncDispose](),
   }
+}
+
+function notPassedOn(topic: string): Fault {
+  return new Fault('replay.not-passed-on', `The gateway passes on nothing at ${topic}: none of the events was replayed.`, {
+    remedy: 'Take a topic of its own for them: not that of a tag, of a command or of the gateway itself.',
+  })
 }

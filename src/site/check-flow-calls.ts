@@ -89,6 +89,8 @@ function locksBelow(name: string, context: FlowContext, seen: Set<string> = new 
 
 function checkStarted(flow: FlowDefinition, contexts: readonly FlowContext[], context: FlowContext): void {
   if (flow.on.length > 0 || context.site.isFlowMissing || contexts.some(({ steps }) => runsOf(steps).includes(flow.flow))) return
+  const routes = context.parts.site?.part.keys.routes ?? []
+  if (routes.some(({ to }) => to.kind === 'flow' && to.flow === flow.flow)) return
   const finding = {
     code: 'flow.never-started',
     message: `Nothing starts ${flow.flow}.`,

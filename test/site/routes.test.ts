@@ -73,6 +73,14 @@ describe('the check of routes', () => {
     expect(await problems(`{ ${first}, to: { flow: watch } }`)).toEqual([])
   })
 
+  it('takes a flow to which a route leads for one that something starts', async () => {
+    const helped = 'flow: helped\non: []\nsteps: [{ id: a, log: { text: hello } }]\n'
+    const found = (to: string) =>
+      problemsOf({ ...goodSite, ...devices, 'flows/helped.yaml': helped, 'lineside.yaml': routes(`{ ${first}, to: { flow: ${to} } }`) })
+    expect(await found('watch')).toEqual(['flows/helped.yaml:1:7 flow.never-started'])
+    expect(await found('helped')).toEqual([])
+  })
+
   it('wants one name for one route, and one beginning and one end', async () => {
     expect(await problems(`{ ${first}, to: { topic: x } }`, `{ ${first}, to: { topic: y } }`)).toEqual(['9:14 route.duplicate'])
     expect((await problems('{ route: a, from: {}, to: {} }')).length).toBeGreaterThan(0)

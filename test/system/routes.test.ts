@@ -224,6 +224,11 @@ describe('lineside events', () => {
       expect(await lineside(replay)).toMatchObject({ code: 0, error: '1 event replayed.\n' })
       expect(played.lines.join()).toContain(shown[1]?.id)
     }, 20_000)
+    const nowhere = ['events', 'replay', '--from', '1h', '--to', 'topic:acme/test/line-1/press/setpoint', ...site]
+    expect(await lineside(nowhere)).toMatchObject({
+      code: 1,
+      error: expect.stringMatching(/^The gateway passes on nothing at .*\n {4}Take /) as string,
+    })
     for (const told of ['1 of them to noticed', '0 of them to noticed; 1 already had its run']) {
       const replay = ['events', 'replay', '--from', '1h', '--to', 'flow:noticed', '--type', 'command.*', ...site]
       expect(await lineside(replay)).toMatchObject({ code: 0, error: `2 events replayed, ${told}.\n` })
