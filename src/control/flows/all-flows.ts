@@ -21,7 +21,7 @@ import { askService } from './services.ts'
 import { StartRate } from './starts.ts'
 import type { ServiceRequest, StepPorts } from './step-ports.ts'
 import { TakenBefore } from './taken-before.ts'
-import type { StartCause } from './triggers/told.ts'
+import type { Fire, StartCause } from './triggers/told.ts'
 import { Triggers } from './triggers/triggers.ts'
 import { Watchers } from './watchers.ts'
 
@@ -93,7 +93,8 @@ export class AllFlows {
 
   async listen(): Promise<void> {
     for (const flow of this.byName.values()) {
-      await this.triggers.listen(flow.compiled.definition, (trigger, cause) => this.#fire(flow, trigger, cause))
+      const fire: Fire = (trigger, cause) => this.#fire(flow, trigger, cause)
+      await this.triggers.listen(flow.compiled.definition, fire, (fault) => this.#refused(flow, fault))
     }
   }
 
@@ -189,9 +190,12 @@ export class AllFlows {
         if (!(error instanceof Stopped)) this.runs.broke(error)
         throw error
       }
-      if (toldAlready.has(error.code)) return
-      this.runs.refusals.tell(name, { type: 'flow.refused', why: { code: error.code }, data: { message: error.message } })
+      if (!toldAlready.has(error.code)) this.#refused(flow, error)
     }
+  }
+
+  #refused({ compiled }: OneFlow, { code, message }: Fault): void {
+    this.runs.refusals.tell(compiled.name, { type: 'flow.refused', why: { code }, data: { message } })
   }
 
   /** Begins what has not begun, and tells whether. Resolves when it is kept, whoever began it: who hears that it is done may forget what it followed from. */

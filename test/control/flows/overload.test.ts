@@ -104,6 +104,17 @@ describe('starts that are refused', () => {
     expect(refusals(house, 'flow.dropped')).toMatchObject([first, rest, first])
   })
 
+  it('are told of where the message is too large to be kept with a run, by each flow that would have begun with it', async () => {
+    const on = [{ kind: 'topic', topic: 'big/+' }] as const
+    await using house = await House.start({ flows: [flowOf(rest, { flow: 'big', on }), flowOf(rest, { flow: 'other', on })] })
+    await house.message('a/b/big/1', 'x'.repeat(65_000))
+    await house.message('a/b/big/2', 'x'.repeat(66_000))
+    const told = house.events.flatMap(({ type, subject, data }) => (type === 'flow.refused' ? [{ subject, ...data }] : []))
+    const why = { code: 'flow.message-too-large', refused: 1, message: expect.stringContaining('on a/b/big/2 begins no run') }
+    expect(told).toEqual(['big', 'other'].map((subject) => ({ subject, ...why })))
+    expect(await house.states('big')).toHaveLength(1)
+  })
+
   it('are told of when the gateway ends in the middle of a burst', async () => {
     const { house, ask } = await startHouse()
     await ask('one', 5)

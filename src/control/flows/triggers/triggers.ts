@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Clock, type EpochMs, isoTime } from '../../../base/clock.ts'
 import type { Door } from '../../../base/door.ts'
+import { Fault } from '../../../base/fault.ts'
 import type { Log } from '../../../base/log.ts'
 import type { Metric } from '../../../base/metric.ts'
 import { type Packed, unpack } from '../../../base/packed.ts'
@@ -35,13 +36,21 @@ export interface TriggersOptions {
 /** Of a message: it is kept with the run. */
 const payloadBytesMax = 64 * 1024
 
+type TopicTrigger = Extract<FlowTrigger, { readonly kind: 'topic' }>
+
+/** What of a message's topic is told where it is refused. */
+const topicCharsMax = 200
+
+/** Hears why a message began no run. */
+type Refuse = (fault: Fault) => void
+
 /** Everything that starts flows by itself. */
 export class Triggers implements AsyncDisposable {
   readonly #options: TriggersOptions
   readonly #parts = new AsyncDisposableStack()
   readonly #running: Running[] = []
   readonly #listeners: Listener[] = []
-  readonly #topics: TopicListener[] = []
+  readonly #topics: (TopicListener & { readonly refuse: Refuse })[] = []
   #dropped = 0
 
   constructor(options: TriggersOptions) {
@@ -53,9 +62,10 @@ export class Triggers implements AsyncDisposable {
   }
 
   /** Ready when the triggers of the flow are at work, and what it has missed is caught up. */
-  async listen({ flow, on }: FlowDefinition, fire: Fire): Promise<void> {
+  async listen({ flow, on }: FlowDefinition, fire: Fire, refuse: Refuse): Promise<void> {
     for (const [place, trigger] of on.entries()) {
-      await this.#add(flow, trigger, (told, cause) => fire(told, cause && { ...cause, key: `${place} ${cause.key}` }))
+      if (trigger.kind === 'topic') this.#addTopic(trigger, firedAt(place, fire), refuse)
+      else await this.#add(flow, trigger, firedAt(place, fire))
     }
   }
 
@@ -79,7 +89,7 @@ export class Triggers implements AsyncDisposable {
       const { topic, uid = randomUUID(), isRepeated = false } = row
       if (!this.#topics.some(({ filter }) => matchesFilter(topic, filter))) continue
       if (payload.length > payloadBytesMax) {
-        this.#dropped += 1
+        this.#refuse(topic, payload.length)
         continue
       }
       kept.push(this.message({ topic, payload: textOf(payload) }, { key: uid, isRepeated }))
@@ -93,6 +103,14 @@ export class Triggers implements AsyncDisposable {
     await Promise.all(wanting.map((listener) => listener.take(message, cause)))
   }
 
+  /** Whoever sent it has no answer, and is acknowledged all the same: it would not be smaller the next time. */
+  #refuse(topic: string, bytes: number): void {
+    this.#dropped += 1
+    const what = `A message of ${bytes} bytes on ${topic.slice(0, topicCharsMax)} begins no run: ${payloadBytesMax} are taken.`
+    const fault = new Fault('flow.message-too-large', what, { remedy: 'Send less, or where the rest can be fetched.' })
+    for (const { filter, refuse } of this.#topics) if (matchesFilter(topic, filter)) refuse(fault)
+  }
+
   metrics(): readonly Metric[] {
     if (this.#topics.length === 0) return []
     const help = 'Messages that flows listen to, and that were dropped because they were too large.'
@@ -103,7 +121,12 @@ export class Triggers implements AsyncDisposable {
     await this.#parts.disposeAsync()
   }
 
-  async #add(flow: string, trigger: FlowTrigger, fire: Fire): Promise<void> {
+  #addTopic(trigger: TopicTrigger, fire: Fire, refuse: Refuse): void {
+    const { data, clock } = this.#options
+    this.#topics.push({ ...topicListener(trigger, { site: data.site, clock, fire }), refuse })
+  }
+
+  async #add(flow: string, trigger: Exclude<FlowTrigger, TopicTrigger>, fire: Fire): Promise<void> {
     switch (trigger.kind) {
       case 'tag':
         this.#addTag(trigger, fire)
@@ -113,9 +136,6 @@ export class Triggers implements AsyncDisposable {
         return
       case 'alarm':
         this.#listeners.push(alarmListener(trigger, fire))
-        return
-      case 'topic':
-        this.#topics.push(topicListener(trigger, { site: this.#options.data.site, clock: this.#options.clock, fire }))
         return
       case 'cron':
       case 'interval':
@@ -148,6 +168,11 @@ export class Triggers implements AsyncDisposable {
       this.#parts.use(await startTimed({ trigger, clock, doneMs: book?.doneMs, fire: (moments) => detached(tell(moments)) })),
     )
   }
+}
+
+/** Of the triggers of a flow each begins runs of its own. */
+function firedAt(place: number, fire: Fire): Fire {
+  return (told, cause) => fire(told, cause && { ...cause, key: `${place} ${cause.key}` })
 }
 
 /** Each moment has one run, also where the clock is set back, or the power fails before it is noted. */
