@@ -1,7 +1,7 @@
 import type { Log } from '../../base/log.ts'
 import type { ExpressionScope } from '../../model/expression.ts'
 import type { FlowStep } from './definition.ts'
-import type { Answer } from './past.ts'
+import type { Again, Answer } from './past.ts'
 import type { StepPorts } from './step-ports.ts'
 
 /**
@@ -31,10 +31,11 @@ export interface Effect {
 export interface StepPlace {
   readonly run: RunFacts
   readonly step: FlowStep
-  /** Unique in the run, and the same in each life of it: with the run's id the idempotency key. */
+  /** Unique in the run, and the same in each life of it. */
   readonly key: string
   /** From 0. */
   readonly attempt: number
+  readonly again: Again
   readonly isUndo: boolean
   readonly scope: ExpressionScope
   readonly ports: StepPorts
@@ -44,6 +45,16 @@ export interface StepPlace {
   ask(question: Question): Promise<Answer>
   /** Calls back whenever a step of this run has ended. */
   onProgress(look: () => void): Disposable
+}
+
+/** By it a service or receiver knows what it has done already: the same for all attempts, and another one where a person has it done again that was done. */
+export function keyOf({ run, key, again }: StepPlace): string {
+  return `${run.id}/${key}${again.done === 0 ? '' : `+${again.done}`}`
+}
+
+/** Of what is asked once and answered: each attempt is a wish of its own, and so is each time that a person has it done again. */
+export function wishOf({ run, key, again, attempt }: StepPlace): string {
+  return `${run.id}/${key}${again.times === 0 ? '' : `+${again.times}`}${attempt === 0 ? '' : `#${attempt}`}`
 }
 
 export interface RunFacts {

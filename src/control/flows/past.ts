@@ -74,6 +74,14 @@ export type Decision =
   | { readonly order: 'failure'; readonly failure: ToldFailure }
   | { readonly order: 'unwind'; readonly cause: Cause }
 
+/** How often a person had something done again: in all, and after it was known to be done. */
+export interface Again {
+  readonly times: number
+  readonly done: number
+}
+
+const notAgain: Again = { times: 0, done: 0 }
+
 /** What the journal says of a run, put together: it is all that a run goes by, in its first life as in a later one. */
 export class Past {
   readonly vars: Record<string, unknown> = {}
@@ -82,8 +90,11 @@ export class Past {
   readonly #failures = new Map<string, ToldFailure>()
   readonly #skipped = new Set<string>()
   readonly #answers = new Map<string, Answer>()
+  readonly #again = new Map<string, Again>()
   #isPaused = false
   #cause: Cause | undefined
+  /** Behind it the run goes backwards. */
+  #causeOrder = Number.POSITIVE_INFINITY
   #order = 0
   #sinceMs: EpochMs | undefined
 
@@ -98,6 +109,12 @@ export class Past {
   /** Set once the run goes backwards. */
   get cause(): Cause | undefined {
     return this.#cause
+  }
+
+  /** Steps of which something was taken back since the run went backwards: not the branches that it did without before. */
+  get undone(): ReadonlySet<string> {
+    const isUndo = (key: string, { order, status }: Part): boolean => key.includes('~') && order > this.#causeOrder && status !== 'skipped'
+    return new Set([...this.#parts].flatMap(([key, part]) => (isUndo(key, part) ? [stepIdOf(key)] : [])))
   }
 
   /** When the first thing happened in it, or a person let it go on again: its time counts from here. */
@@ -141,6 +158,10 @@ export class Past {
   endOf(said: string): Part['status'] {
     const own = [...this.#parts].flatMap(([key, part]) => (placeOf(key) === said || lastOf(placeOf(key)) === said ? [part] : []))
     return own.every(({ status }) => status !== undefined) ? own.at(-1)?.status : undefined
+  }
+
+  again(key: string): Again {
+    return this.#again.get(key) ?? notAgain
   }
 
   answer(key: string): Answer | undefined {
@@ -208,14 +229,14 @@ export class Past {
         this.#failures.set(step, decision.failure)
         return
       case 'unwind':
-        this.#cause = decision.cause
+        this.#goBack(decision.cause)
         return
       case 'retry':
         this.#forget(new Set(decision.steps))
         this.#sinceMs = timeMs
         return
       case 'cancel':
-        this.#cause ??= decision.cause
+        this.#goBack(this.#cause ?? decision.cause)
         return
       case 'settle':
         return
@@ -224,9 +245,20 @@ export class Past {
     }
   }
 
+  #goBack(cause: Cause | undefined): void {
+    if (cause === undefined) return
+    this.#cause = cause
+    this.#causeOrder = Math.min(this.#causeOrder, this.#order)
+  }
+
   /** These steps are to be done again, and what was undone of them to be undone again. */
   #forget(steps: ReadonlySet<string>): void {
     this.#cause = undefined
+    this.#causeOrder = Number.POSITIVE_INFINITY
+    for (const [key, { status }] of this.#parts) {
+      const { times, done } = this.again(key)
+      if (steps.has(stepIdOf(key))) this.#again.set(key, { times: times + 1, done: done + (status === 'done' ? 1 : 0) })
+    }
     for (const known of [this.#parts, this.#ways, this.#failures, this.#answers, this.#skipped]) {
       for (const key of known.keys()) if (steps.has(stepIdOf(key))) known.delete(key)
     }

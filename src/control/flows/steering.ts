@@ -8,7 +8,7 @@ import type { RunInfo, SteerAct, SteerAsk } from '../contract.ts'
 import { allSteps } from './all-steps.ts'
 import type { CompiledFlow, StepList } from './compiled.ts'
 import type { LiveRun, LiveRuns } from './live-runs.ts'
-import { type By, type Cause, type Decision, stepIdOf } from './past.ts'
+import { type By, type Cause, type Decision, Past, stepIdOf } from './past.ts'
 import { infoOf, keptInfo } from './run-info.ts'
 import { unsettledAlarm } from './unsettled.ts'
 
@@ -131,7 +131,7 @@ async function steerEnded(kept: KeptRun, ask: SteerAsk, options: SteeringOptions
   }
   const flow = options.compiled(kept.definition ?? '')
   if (flow === undefined || kept.state === 'completed' || kept.state === 'settled') throw notNow(ask, `it has ended ${kept.state}`)
-  const steps = stepsFrom(flow.steps, stepOf(ask, flow))
+  const steps = [...new Set([...stepsFrom(flow.steps, stepOf(ask, flow)), ...takenBack(flow.steps, kept)])]
   const records = [{ kind: 'reopened', run, timeMs } as const, decision({ order: 'retry', steps, ...byOf(ask) })]
   await runs.keep(records, await allClear(kept, options))
   const reopened = await store.call('run', { run })
@@ -157,6 +157,15 @@ function stepsFrom({ steps, dependents }: StepList, id: string): readonly string
   }
   reach(steps.findIndex(({ step }) => step.id === id))
   return allSteps([...reached].flatMap((place) => steps[place]?.step ?? [])).map((step) => step.id)
+}
+
+/** Steps of the first level that were undone, with all below them: what comes after them would go by what is not so any more. */
+function takenBack({ steps }: StepList, { records }: KeptRun): readonly string[] {
+  const { undone } = new Past(records)
+  return steps.flatMap(({ step }) => {
+    const own = allSteps([step]).map(({ id }) => id)
+    return own.some((id) => undone.has(id)) ? own : []
+  })
 }
 
 function stepOf(ask: SteerAsk, flow: CompiledFlow): string {

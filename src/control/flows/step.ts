@@ -141,6 +141,7 @@ function placeOf(run: Run, { compiled, frame }: Spot, { key, stop }: { readonly 
     step: compiled.step,
     key,
     attempt: part?.attempts ?? 0,
+    again: run.past.again(key),
     isUndo: frame.prefix !== '',
     scope: scopeOf(run, frame),
     ports: run.ports,

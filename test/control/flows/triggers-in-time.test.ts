@@ -349,6 +349,65 @@ steps:
     expect(await inTime(flows, test)).toEqual([])
   })
 
+  it('does again what was undone before the step from which a run goes on', async () => {
+    const test = `${head}  - name: retry
+    fail: { third: 1 }
+    do: [start: {}, { after: 10m, order: { act: retry, step: third } }]
+    expect:
+      state: completed
+      tags: { press-07/recipe/setpoint: 3 }
+      writes: [${[1, 2, 1, 0, 1, 2, 3].map((value) => `{ press-07/recipe/setpoint: ${value} }`).join(', ')}]
+`
+    expect(await inTime(flows, test)).toEqual([])
+  })
+
+  it('does really again what a person has done again, a minute after the first time', async () => {
+    const again = `${head}  - name: twice
+    fail: { third: 2 }
+    do: [start: {}, { after: 2m, order: { act: retry, step: first } }, { after: 2m, order: { act: retry, step: first } }, { after: 2m }]
+    expect:
+      state: completed
+      writes: [${[1, 2, 1, 0, 1, 2, 1, 0, 1, 2, 3].map((value) => `{ press-07/recipe/setpoint: ${value} }`).join(', ')}]
+`
+    expect(await inTime(flows, again)).toEqual([])
+  })
+
+  it('begins another run of the flow that failed, where a person has that done again', async () => {
+    const both = {
+      'flows/above.yaml': 'flow: above\non: [{ start: operator }]\nsteps:\n  - id: go\n    run: { flow: below }\n',
+      'flows/below.yaml': `flow: below\nsteps:\n  - id: set\n    ${write(3)}\n    undo: []\n`,
+    }
+    const test = `${head.replace('long', 'above')}  - name: child
+    devices: { press-07: away }
+    do: [start: {}, { after: 1m, devices: { press-07: here } }, { after: 1m, order: { act: retry, step: go } }]
+    expect: { state: completed, writes: [{ press-07/recipe/setpoint: 3 }] }
+`
+    expect(await inTime(both, test)).toEqual([])
+  })
+
+  it('leaves alone, where a run goes on from a step, what was done before it and not undone', async () => {
+    const kept = { 'flows/long.yaml': flows['flows/long.yaml'].replace('undo: { write: { press-07/recipe/setpoint: 0 } }', 'undo: []') }
+    const raced = `flow: long
+on: [{ start: operator }]
+steps:
+  - id: race
+    parallel:
+      a: [{ id: slow, ${write(1)}, undo: { write: { press-07/recipe/setpoint: 0 } } }, { id: never, wait: { for: 1h } }]
+      b: [{ id: fast, wait: { for: 1s } }]
+    join: any
+  - id: third
+    ${write(3)}
+    undo: []
+`
+    const test = (values: readonly number[]): string => `${head}  - name: retry
+    fail: { third: 1 }
+    do: [start: {}, { after: 10m, order: { act: retry, step: third } }]
+    expect: { state: completed, writes: [${values.map((value) => `{ press-07/recipe/setpoint: ${value} }`).join(', ')}] }
+`
+    expect(await inTime(kept, test([1, 2, 1, 2, 3]))).toEqual([])
+    expect(await inTime({ 'flows/long.yaml': raced }, test([1, 0, 3]))).toEqual([])
+  })
+
   it('goes on from a step of a run that failed', async () => {
     const test = `${head}  - name: retry
     fail: { third: 1 }

@@ -1,7 +1,7 @@
 import { payloadText } from '../../../model/template.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
-import { type Effect, effect } from '../effect.ts'
+import { type Effect, effect, keyOf } from '../effect.ts'
 import { evaluated } from '../evaluated.ts'
 import { failed } from '../faults.ts'
 
@@ -19,14 +19,14 @@ export function publishEffect(step: StepOf<'publish'>, at: Compiling): Effect {
   const payload = at.template(step.payload)
   return effect<Message | string>({
     intent: 'firm',
-    plan: ({ scope, run, key }) => ({
-      topic: plainTopic(String(evaluated(topic, scope, { step: at.id, what: 'its topic' })), at.id),
-      payload: payloadText(keyed(evaluated(payload, scope, { step: at.id, what: 'its payload' }), step, `${run.id}/${key}`)),
+    plan: (place) => ({
+      topic: plainTopic(String(evaluated(topic, place.scope, { step: at.id, what: 'its topic' })), at.id),
+      payload: payloadText(keyed(evaluated(payload, place.scope, { step: at.id, what: 'its payload' }), step, keyOf(place))),
     }),
-    act: async (what, { ports, run, key }) => {
+    act: async (what, place) => {
       // Journals of before hold the payload alone.
       const message = typeof what === 'string' ? { topic: step.topic, payload: what } : what
-      await ports.publish({ ...message, isRetained: step.isRetained, key: `${run.id}/${key}` })
+      await place.ports.publish({ ...message, isRetained: step.isRetained, key: keyOf(place) })
     },
     inDoubt: 'repeat',
     partner: (what) => `topic ${typeof what === 'string' ? step.topic : what.topic}`,

@@ -1,7 +1,7 @@
 import { payloadText } from '../../../model/template.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
-import { type Effect, effect } from '../effect.ts'
+import { type Effect, effect, keyOf } from '../effect.ts'
 import { evaluated } from '../evaluated.ts'
 import { StepFailure } from '../faults.ts'
 
@@ -23,10 +23,10 @@ export function requestEffect(step: StepOf<'request'>, at: Compiling): Effect {
       headers: textsOf(evaluated(headers, scope, { step: at.id, what: 'its headers' })),
       ...(body === undefined ? {} : { body: payloadText(evaluated(body, scope, { step: at.id, what: 'its body' })) }),
     }),
-    act: async (what, { ports, run, key, stop }) => {
+    act: async (what, place) => {
       const { service, method, expect } = step
-      const withKey = { 'idempotency-key': `${run.id}/${key}`, ...what.headers }
-      const answer = await ports.request({ ...what, service, method, headers: withKey, expect }, stop)
+      const withKey = { 'idempotency-key': keyOf(place), ...what.headers }
+      const answer = await place.ports.request({ ...what, service, method, headers: withKey, expect }, place.stop)
       if (!expect.includes(answer.status)) throw refused(step, answer.status)
       return answer
     },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
-import { type Effect, effect } from '../effect.ts'
+import { type Effect, effect, wishOf } from '../effect.ts'
 import { evaluated } from '../evaluated.ts'
 import { failed, StepFailure } from '../faults.ts'
 
@@ -22,11 +22,9 @@ export function runEffect(step: StepOf<'run'>, at: Compiling): Effect {
         )
       return evaluated(input, scope, { step: at.id, what: 'the input of the other flow' }) as Readonly<Record<string, unknown>>
     },
-    act: async (what, { ports, run, key, attempt, stop }) => {
-      const id = createHash('sha256')
-        .update(attempt === 0 ? `${run.id}/${key}` : `${run.id}/${key}#${attempt}`)
-        .digest('hex')
-        .slice(0, 32)
+    act: async (what, place) => {
+      const { ports, run, stop } = place
+      const id = createHash('sha256').update(wishOf(place)).digest('hex').slice(0, 32)
       const parent = { run: run.id, depth: run.depth, holder: run.holder }
       const end = await ports.runFlow({ id, flow: step.flow, input: what, isAwaited: step.isAwaited, parent }, stop)
       if (end === undefined) return { run: id }

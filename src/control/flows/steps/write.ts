@@ -4,7 +4,7 @@ import { asTagId, type TagId, type TagValue } from '../../../model/tag.ts'
 import { payloadText } from '../../../model/template.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
-import { type Effect, effect, type StepPlace } from '../effect.ts'
+import { type Effect, effect, type StepPlace, wishOf } from '../effect.ts'
 import { evaluated } from '../evaluated.ts'
 import { failed, inDoubt, StepFailure, timedOut } from '../faults.ts'
 import { isTagValue } from '../frozen.ts'
@@ -44,11 +44,11 @@ interface WritePlace {
   readonly place: StepPlace
 }
 
-function commandOf({ tag, value }: Write, { run, key, attempt }: StepPlace): Command {
+function commandOf({ tag, value }: Write, place: StepPlace): Command {
+  const { run } = place
   // Flows are files of the controls engineer; what they may write is decided by whoever may change those files.
   const by = { road: 'flow', name: `${run.flow}/${run.id}`, role: 'engineer' } as const
-  const id = attempt === 0 ? `${run.id}/${key}` : `${run.id}/${key}#${attempt}`
-  return { id, tag, value, by }
+  return { id: wishOf(place), tag, value, by }
 }
 
 async function write(what: Write, { step, place }: WritePlace): Promise<undefined> {
