@@ -56,7 +56,7 @@ function below({ flow, mode, waits, failures, retries, undone, ways }: FlowStats
         'waits at',
         step,
         `${Math.round(share * 100)} %`,
-        `${times} times, p50 ${span(p50)}, p99 ${span(p99)}`,
+        `${times === 1 ? 'once' : `${times} times`}, p50 ${span(p50)}, p99 ${span(p99)}`,
       ]),
     ...failures.slice(0, linesMax).map(({ step, times, codes }) => ['failed', step, String(times), counted(codes)]),
     ...retries.slice(0, linesMax).map(({ step, times }) => ['tried again', step, String(times), '']),

@@ -40,6 +40,7 @@ interface RunRow {
   readonly ended?: string
   readonly step?: string
   readonly fault?: { readonly code: string; readonly message: string; readonly remedy: string }
+  readonly output?: unknown
   readonly left?: readonly string[]
   readonly questions?: readonly { readonly step: string; readonly text: string }[]
   readonly records?: readonly { readonly time: string; readonly step: string; readonly what: string; readonly data: unknown }[]
@@ -136,8 +137,13 @@ async function listRuns(options: RunsOptions, terminal: Terminal): Promise<numbe
 
 function runCells({ run, flow, mode, state, begun, step = '', fault, questions = [] }: RunRow): readonly string[] {
   const [question] = questions
-  const why = question === undefined ? (fault === undefined ? step : `${step}: ${fault.message}`) : `${question.step}: ${question.text}`
+  const why = question === undefined ? (fault === undefined ? step : failedText(step, fault)) : `${question.step}: ${question.text}`
   return [run, mode === undefined ? flow : `${flow} (${mode})`, state, `${shownAge(begun, systemClock.now())} ago`, why]
+}
+
+/** What took too long or was told to end as a whole has no step that failed. */
+function failedText(step: string | undefined, { message }: Pick<NonNullable<RunRow['fault']>, 'message'>): string {
+  return step === undefined || step === '' ? message : `${step}: ${message}`
 }
 
 async function showRun(run: string, options: RunsOptions, terminal: Terminal): Promise<number> {
@@ -151,7 +157,8 @@ async function showRun(run: string, options: RunsOptions, terminal: Terminal): P
   terminal.out(
     `${row.run} of ${row.flow}${row.mode === undefined ? '' : ` (${row.mode})`} is ${row.state}, begun ${row.begun}${row.ended === undefined ? '' : `, ended ${row.ended}`}\n`,
   )
-  if (fault !== undefined) terminal.out(`${row.step ?? ''}: ${fault.message}  (${fault.code})\n    ${fault.remedy}\n`)
+  if (fault !== undefined) terminal.out(`${failedText(row.step, fault)}  (${fault.code})\n    ${fault.remedy}\n`)
+  if (row.output !== undefined) terminal.out(`Gives back: ${shownValue(JSON.stringify(row.output))}\n`)
   for (const step of left) terminal.out(`To be settled by hand: ${step}\n`)
   for (const { step, text } of questions) terminal.out(`Asks at ${step}: ${text}\n`)
   terminal.out(tableText(records.map(({ time, step, what, data }) => [time, step, what, shownValue(JSON.stringify(data))])))

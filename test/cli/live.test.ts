@@ -271,6 +271,14 @@ describe('lineside start', () => {
     ])
     expect((await start('product')).error).toContain('(usage.input)')
   })
+
+  it('does not make nothing of a number that is too large, for which the default would be taken', async () => {
+    await using gateway = await startGateway()
+    const start = (input: string) => lineside(['start', 'change-over', '--site', gateway.site, '--input', input])
+    expect([(await start('speed=1e999')).code, (await start('product=1e999')).code]).toEqual([0, 0])
+    expect(gateway.started.map(({ input }) => input)).toEqual([{ speed: '1e999' }, { product: '1e999' }])
+    expect((await start('note={"by":[1e999]}')).error).toContain('A number in "note" is too large.  (usage.input)')
+  })
 })
 
 describe('lineside record', () => {
@@ -318,6 +326,17 @@ describe('lineside runs', () => {
   it('that are asked for in a state that no run has are a wrong use, and it says which states there are', async () => {
     const { code, error } = await lineside(['runs', '--state', 'bogus'])
     expect([code, error]).toEqual([2, expect.stringContaining('open, completed, failed, cancelled, unsettled, settled')])
+  })
+
+  it('show what one gives back, and why it did not complete also where no step has failed', async () => {
+    const shown = async (run: NonNullable<Parameters<typeof startGateway>[0]>['run']) => {
+      await using gateway = await startGateway(run === undefined ? {} : { run })
+      return (await lineside(['runs', 'r7', '--site', gateway.site])).out
+    }
+    expect(await shown({ output: { temp: 85 } })).toContain('\nGives back: {"temp":85}\n')
+    const fault = { code: 'flow.timeout', message: 'reject was not done within 4000 ms.', remedy: 'Look.', isRetryable: true }
+    expect(await shown({ state: 'failed', fault })).toContain('\nreject was not done within 4000 ms.  (flow.timeout)\n')
+    expect(await shown({ state: 'failed', fault, step: 'eye' })).toContain('\neye: reject was not')
   })
 
   it('takes no answer that means nothing, and says which there are', async () => {

@@ -1,6 +1,6 @@
 import type { PlainFault } from '../../base/fault.ts'
 import { startOf } from './kept.ts'
-import type { Decision } from './past.ts'
+import { type Decision, placeOf } from './past.ts'
 import { Spread } from './spread.ts'
 
 /** A run as the journal tells it. */
@@ -99,9 +99,13 @@ class OneFlow {
     this.#totalMs += (endedMs ?? records.at(-1)?.timeMs ?? begunMs) - begunMs
     const [first] = records
     if (first !== undefined) this.#wait('(queued)', first.timeMs - begunMs)
-    const since = new Map<string, number>()
+    const spans = new StepSpans((step, ms) => this.#wait(step, ms))
     const undoing = new Map<string, boolean>()
-    for (const record of records) this.#record(record, { since, undoing })
+    for (const record of records) {
+      spans.take(record)
+      this.#record(record, undoing)
+    }
+    spans.end()
     for (const [step, isFailed] of undoing) this.#undo(step, isFailed)
   }
 
@@ -129,25 +133,16 @@ class OneFlow {
     }
   }
 
-  #record(
-    { step: key, timeMs, status, data }: CountedRun['records'][number],
-    { since, undoing }: { readonly since: Map<string, number>; readonly undoing: Map<string, boolean> },
-  ): void {
+  #record({ step: key, status, data }: CountedRun['records'][number], undoing: Map<string, boolean>): void {
     const step = idOf(key)
     const undone = undoneBy(key)
     if (undone !== undefined) undoing.set(undone, (undoing.get(undone) ?? false) || status === 'failed' || status === 'unknown')
-    if (status === null) {
-      since.set(key, timeMs)
-      return
-    }
     if (status === 'decision') {
       this.#decide(step, data)
       return
     }
     if (status === 'retrying') add(this.#retries, bounded(this.#retries, step, stepsMax))
     if (status === 'failed' || status === 'unknown') this.#fail(step, data)
-    const begunMs = since.get(key)
-    if (begunMs !== undefined && status !== 'retrying') this.#wait(step, timeMs - begunMs)
   }
 
   #wait(step: string, ms: number): void {
@@ -179,6 +174,47 @@ class OneFlow {
     else if (Array.isArray(way) && way.every((name) => typeof name === 'string') && way.length > 0)
       for (const name of way) count(this.#ways, step, name)
     else count(this.#ways, step, `${Array.isArray(way) ? way.length : 0} rounds`)
+  }
+}
+
+interface StepSpan {
+  readonly sinceMs: number
+  /** When the last of its parts that have ended did. */
+  untilMs?: number
+  readonly ended: Set<string>
+}
+
+/** How long steps of a run took, each with all its writes, its attempts and the pauses between these. */
+class StepSpans {
+  readonly #open = new Map<string, StepSpan>()
+  readonly #tell: (step: string, ms: number) => void
+
+  constructor(tell: (step: string, ms: number) => void) {
+    this.#tell = tell
+  }
+
+  take({ step: key, timeMs, status }: CountedRun['records'][number]): void {
+    if (status === 'decision') return
+    const place = placeOf(key)
+    if (status === null && this.#open.get(place)?.ended.has(key) === true) this.#close(place) // a person had it done again
+    const span = this.#open.get(place)
+    if (status === null || status === 'retrying') {
+      if (span === undefined) this.#open.set(place, { sinceMs: timeMs, ended: new Set() })
+      return
+    }
+    if (span === undefined) return
+    span.untilMs = timeMs
+    span.ended.add(key)
+  }
+
+  end(): void {
+    for (const place of [...this.#open.keys()]) this.#close(place)
+  }
+
+  #close(place: string): void {
+    const { sinceMs, untilMs } = this.#open.get(place) ?? {}
+    this.#open.delete(place)
+    if (sinceMs !== undefined && untilMs !== undefined) this.#tell(idOf(place), untilMs - sinceMs)
   }
 }
 

@@ -68,6 +68,29 @@ describe('the statistics of flows', () => {
     ])
   })
 
+  it('count a step once, with all its writes and the pauses between its attempts', () => {
+    const found = statsOf(
+      run([
+        ['a/0', 0, null],
+        ['a/0', 100, 'done'],
+        ['a/1', 100, null],
+        ['a/1', 110, 'retrying'],
+        ['a/1', 300, null],
+        ['a/1', 400, 'done'],
+        ['look', 450, 'retrying'],
+        ['look', 700, 'done'],
+        ['*', 700, 'decision', { order: 'retry', steps: ['a'] }],
+        ['a/0', 800, null],
+        ['a/0', 900, 'done'],
+      ]),
+    )
+    expect(found?.waits.map(({ step, times, share, max }) => [step, times, share, max])).toEqual([
+      ['a', 2, 0.5, 400],
+      ['look', 1, 0.25, 250],
+      ['(queued)', 1, 0, 0],
+    ])
+  })
+
   it('tell what failed and why, what was tried again, and what was undone', () => {
     const found = statsOf(
       run([

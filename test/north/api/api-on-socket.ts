@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { epochMs, systemClock } from '../../../src/base/clock.ts'
-import type { FlowRow, StartAsk } from '../../../src/control/contract.ts'
+import type { FlowRow, RunDetail, StartAsk } from '../../../src/control/contract.ts'
 import type { CommandBatch, CommandResult } from '../../../src/model/command.ts'
 import type { DeviceStatus } from '../../../src/model/device.ts'
 import type { SiteEvent } from '../../../src/model/event.ts'
@@ -54,6 +54,8 @@ export async function startTestApi(
     readonly own?: ApiConfig['anonymous']
     /** A tag more, of a type that its device alone knows, and what it holds. */
     readonly untyped?: TagValue
+    /** What the journal knows of any run. */
+    readonly run?: Partial<RunDetail>
   } = {},
 ) {
   const folder = await mkdtemp(join(tmpdir(), 'lineside-api-'))
@@ -115,7 +117,10 @@ export async function startTestApi(
         return { run: 'r1' }
       },
       runs: async () => [],
-      run: async () => null,
+      run: async ({ run }) =>
+        options.run === undefined
+          ? null
+          : { run, flow: 'reject', state: 'completed', begunMs: good.sourceMs, trigger: {}, input: {}, records: [], ...options.run },
       pipeline: async () => null,
       steerRun: async ({ run, act, isLeftAsItStands }) => {
         const cancelled = isLeftAsItStands === true ? 'ending' : 'unwinding'
