@@ -46,14 +46,33 @@ function causeOf(error: unknown): Cause {
   return { state: 'failed', fault, isUndone: true, ...(step === undefined ? {} : { step }) }
 }
 
-/** By the wall clock: its time goes on while the daemon is away. What it waited for its turn does not count. */
+/** By the wall clock: its time goes on while the daemon is away, and stands still while it is paused. */
 function limitOf(run: Run): Disposable | undefined {
   const { timeoutMs } = run.flow.definition
   if (timeoutMs === undefined) return undefined
-  const { clock } = run.ports
-  const leftMs = Math.min(timeoutMs, Math.max(0, (run.past.sinceMs ?? clock.now()) + timeoutMs - clock.now()))
   const cause: Cause = { state: 'failed', fault: timedOut(run.flow.name, timeoutMs, false).fault, isUndone: true }
-  return clock.after(leftMs, () => void run.cancel(cause, { by: 'the clock', why: 'timeout' }).catch(() => {}))
+  const end = (): void => void run.cancel(cause, { by: 'the clock', why: 'timeout' }).catch(() => {})
+  return afterMoving(run, run.past.time.leftMs(timeoutMs, run.ports.clock.now()), end)
+}
+
+/** Calls back after so much time in which the run was not paused. */
+function afterMoving(run: Run, ms: number, then: () => void): Disposable {
+  const { clock } = run.ports
+  const { time } = run.past
+  const parts = new DisposableStack()
+  const wait = (leftMs: number): void => {
+    const pausedMs = time.pausedMs(clock.now())
+    const look = (): void => {
+      const moreMs = time.pausedMs(clock.now()) - pausedMs
+      if (parts.disposed) return
+      if (time.isPaused) void run.resumed.then(look)
+      else if (moreMs > 0) wait(moreMs)
+      else then()
+    }
+    parts.use(clock.after(leftMs, look))
+  }
+  wait(ms)
+  return parts
 }
 
 async function goBack(run: Run, cause: Cause): Promise<RunEnd> {

@@ -14,7 +14,7 @@ export { identifierSchema, inOrder, stepSchema, triggerSchema }
 export const inputSchema = z
   .strictObject({
     type: z.enum(['number', 'text', 'boolean', 'any']).describe('What is accepted; any is any JSON value.'),
-    default: jsonValue.optional().describe('Without one, whoever starts the flow must give it.'),
+    default: jsonValue.optional().describe('Counts where it is not given, or is null. Without one, whoever starts the flow must give it.'),
     title: z.string().min(1).max(200).optional().describe('For people.'),
     range: z
       .tuple([z.number(), z.number()])
@@ -91,7 +91,9 @@ export const flowShape = {
     .describe('Names of your choice: of all flows that name the same lock, one run at a time.'),
   timeout: durationSchema({ min: '1ms', max: '30d' })
     .optional()
-    .describe('A run that takes longer fails, and what it did is undone. While it waits for its turn its time does not count.'),
+    .describe(
+      'A run that takes longer fails, and what it did is undone. While it waits for its turn, or is paused, its time does not count.',
+    ),
   retry: retrySchema.optional().describe('For each step that has none of its own.'),
   steps: stepsSchema.describe('Done in this order, unless `needs` says otherwise. At most 100, nested ones counted.'),
 } as const

@@ -1,7 +1,7 @@
-import type { EpochMs } from '../../base/clock.ts'
 import type { PlainFault } from '../../base/fault.ts'
 import type { StepRecord, StepStatus } from '../../store/contract.ts'
 import { revive } from './frozen.ts'
+import { RunTime } from './run-time.ts'
 
 /** What is known of a part of a run: of a step, or of one write of a step that has several. */
 export interface Part {
@@ -61,9 +61,13 @@ export interface Answer extends By {
   readonly verdict: 'done' | 'failed' | 'repeat' | 'approved' | 'rejected'
 }
 
+/** What is to be heeded once it is the turn of the run: by it nothing is done, and a run that waits for its turn goes on waiting. */
+type Said = { readonly order: 'pause' | 'resume' | 'skip' } & By
+
 /** The data of a decision record. */
 export type Decision =
-  | ({ readonly order: 'pause' | 'resume' | 'skip' | 'settle' } & By)
+  | Said
+  | ({ readonly order: 'settle' } & By)
   /** Kept before it is obeyed: a power cut in between does not let the run go on. The first journals hold none of the cause. */
   | ({ readonly order: 'cancel'; readonly cause?: Cause } & By)
   | ({ readonly order: 'retry'; readonly steps: readonly string[] } & By)
@@ -82,28 +86,31 @@ export interface Again {
 
 const notAgain: Again = { times: 0, done: 0 }
 
+function isSaid(decision: Decision): decision is Said {
+  return decision.order === 'pause' || decision.order === 'resume' || decision.order === 'skip'
+}
+
 /** What the journal says of a run, put together: it is all that a run goes by, in its first life as in a later one. */
 export class Past {
   readonly vars: Record<string, unknown> = {}
+  readonly time = new RunTime()
   readonly #parts = new Map<string, Part>()
   readonly #ways = new Map<string, unknown>()
   readonly #failures = new Map<string, ToldFailure>()
   readonly #skipped = new Set<string>()
   readonly #answers = new Map<string, Answer>()
   readonly #again = new Map<string, Again>()
-  #isPaused = false
   #cause: Cause | undefined
   /** Behind it the run goes backwards. */
   #causeOrder = Number.POSITIVE_INFINITY
   #order = 0
-  #sinceMs: EpochMs | undefined
 
   constructor(records: readonly StepRecord[]) {
     for (const record of records) this.take(record)
   }
 
   get isPaused(): boolean {
-    return this.#isPaused
+    return this.time.isPaused
   }
 
   /** Set once the run goes backwards. */
@@ -115,11 +122,6 @@ export class Past {
   get undone(): ReadonlySet<string> {
     const isUndo = (key: string, { order, status }: Part): boolean => key.includes('~') && order > this.#causeOrder && status !== 'skipped'
     return new Set([...this.#parts].flatMap(([key, part]) => (isUndo(key, part) ? [stepIdOf(key)] : [])))
-  }
-
-  /** When the first thing happened in it, or a person let it go on again: its time counts from here. */
-  get sinceMs(): EpochMs | undefined {
-    return this.#sinceMs
   }
 
   /** Whether anything has been done, or may have been. */
@@ -169,8 +171,13 @@ export class Past {
   }
 
   take(record: StepRecord): void {
+    const decision = record.kind === 'decision' ? (revive(record.data) as Decision) : undefined
+    if (decision !== undefined && isSaid(decision)) {
+      this.#hear(record, decision)
+      return
+    }
     this.#order += 1
-    this.#sinceMs ??= record.timeMs
+    this.time.begin(record.timeMs)
     switch (record.kind) {
       case 'intent':
         this.#parts.set(record.step, {
@@ -184,11 +191,17 @@ export class Past {
         this.#takeOutcome(record)
         return
       case 'decision':
-        this.#decide(record, revive(record.data) as Decision)
+        if (decision !== undefined) this.#decide(record, decision)
         return
       default:
         record satisfies never
     }
+  }
+
+  #hear({ step, timeMs }: StepRecord, { order }: Said): void {
+    if (order === 'pause') this.time.pause(timeMs)
+    else if (order === 'resume') this.time.resume(timeMs)
+    else this.#skipped.add(step)
   }
 
   #takeOutcome({ step, status, data }: Extract<StepRecord, { readonly kind: 'outcome' }>): void {
@@ -210,15 +223,8 @@ export class Past {
     this.#parts.set(step, result === undefined ? known : { ...known, result })
   }
 
-  #decide({ step, timeMs }: StepRecord, decision: Decision): void {
+  #decide({ step, timeMs }: StepRecord, decision: Exclude<Decision, Said>): void {
     switch (decision.order) {
-      case 'pause':
-      case 'resume':
-        this.#isPaused = decision.order === 'pause'
-        return
-      case 'skip':
-        this.#skipped.add(step)
-        return
       case 'answer':
         this.#answers.set(step, decision)
         return
@@ -233,7 +239,7 @@ export class Past {
         return
       case 'retry':
         this.#forget(new Set(decision.steps))
-        this.#sinceMs = timeMs
+        this.time.beginAgain(timeMs)
         return
       case 'cancel':
         this.#goBack(this.#cause ?? decision.cause)

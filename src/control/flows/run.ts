@@ -164,6 +164,11 @@ export class Run {
     this.#forward.abort()
   }
 
+  /** Of a paused run: when it goes on. */
+  get resumed(): Promise<void> {
+    return this.#resumed.promise
+  }
+
   async pause(by: By): Promise<void> {
     await this.keep({ kind: 'decision', step: '*', data: JSON.stringify({ order: 'pause', ...by } satisfies Decision) })
   }

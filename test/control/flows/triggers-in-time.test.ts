@@ -297,6 +297,49 @@ steps:
     expect(await inTime(flows, test)).toEqual([])
   })
 
+  const written = (...values: readonly number[]): string =>
+    `[${values.map((value) => `{ press-07/recipe/setpoint: ${value} }`).join(', ')}]`
+
+  it('does not count the time for which a run is paused, over a power cut and a second pause too', async () => {
+    const timed = { 'flows/long.yaml': flows['flows/long.yaml'].replace('on:', 'timeout: 2m\non:') }
+    const test = `${head}  - name: lunch
+    do: [start: {}, { after: 10s, order: { act: pause } }, { after: 1s, kill: 1h }, { after: 2h, order: { act: resume } }]
+    expect: { state: completed, at-least: 2h, writes: ${written(1, 2, 3)} }
+  - name: two
+    do: [start: {}, { after: 10s, order: { act: pause } }, { after: 10s, order: { act: resume } }, { after: 10s, order: { act: pause } }, { after: 1h, order: { act: resume } }]
+    expect: { state: completed, at-least: 1h, writes: ${written(1, 2, 3)} }
+`
+    expect(await inTime(timed, test)).toEqual([])
+    const slow = { 'flows/long.yaml': timed['flows/long.yaml'].replace('for: 1m', 'for: 4m') }
+    const late = `${head}  - name: late
+    do: [start: {}, { after: 10s, order: { act: pause } }, { after: 30s, order: { act: resume } }]
+    expect: { state: failed, fault: { code: flow.timeout }, at-least: 150s, within: 151s, writes: ${written(1, 0)} }
+`
+    expect(await inTime(slow, late)).toEqual([])
+  })
+
+  it('takes nothing back while a run is paused that fails meanwhile', async () => {
+    const vain = { 'flows/long.yaml': flows['flows/long.yaml'].replace('for: 1m', 'until: "false", timeout: 1m') }
+    const pause = 'start: {}, { after: 10s, order: { act: pause } }'
+    const test = `${head}  - name: held
+    do: [${pause}]
+    for: 1h
+    expect: { state: paused, writes: ${written(1)} }
+  - name: resumed
+    do: [${pause}, { after: 1h, order: { act: resume } }]
+    expect: { state: failed, writes: ${written(1, 0)} }
+`
+    expect(await inTime(vain, test)).toEqual([])
+  })
+
+  it('lets a run that waits for its turn go on waiting, when it was paused and the power failed', async () => {
+    const test = `${head}  - name: turns
+    do: [start: {}, { after: 1s, start: {} }, { after: 1s, order: { act: pause } }, { after: 1s, kill: 1s }, { after: 1s, order: { act: resume } }]
+    expect: { runs: 2, state: completed, writes: ${written(1, 2, 3, 1, 2, 3)} }
+`
+    expect(await inTime(flows, test)).toEqual([])
+  })
+
   it('takes back at once what a paused run did, when it is cancelled', async () => {
     const test = `${head}  - name: cancel
     do: [start: {}, { after: 10s, order: { act: pause } }, { after: 1s, order: { act: cancel } }]
