@@ -36,6 +36,8 @@ interface Asking {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly body?: unknown
+  /** Ends the answer, too, where it is still being told. */
+  readonly signal?: AbortSignal
 }
 
 /** More than any answer has; what talks on after it is no gateway. */
@@ -51,9 +53,12 @@ export async function reachGateway(choice: GatewayChoice, terminal: Terminal): P
     get: (path) => ask({ method: 'GET', path }),
     post: (path, body) => ask({ method: 'POST', path, body }),
     listen: async (path, take, signal) => {
-      const response = await responseTo(target, { method: 'GET', path })
+      const response = await responseTo(target, { method: 'GET', path, signal }).catch((error: unknown) => {
+        if (!signal.aborted) throw error
+        return undefined
+      })
+      if (response === undefined) return
       if (response.statusCode !== 200) await answerOf(response, target)
-      signal.addEventListener('abort', () => response.destroy(), { once: true })
       await readEvents(response, take).catch(() => {})
       if (signal.aborted) return
       throw unreachable(target.name, 'it ended the stream', 'Look whether it was stopped or restarted, then ask again.')
@@ -96,11 +101,12 @@ async function basicOf(user: string, terminal: Terminal): Promise<string> {
   return `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`
 }
 
-async function responseTo({ name, options, send }: Target, { method, path, body }: Asking): Promise<IncomingMessage> {
+async function responseTo({ name, options, send }: Target, { method, path, body, signal }: Asking): Promise<IncomingMessage> {
   const text = body === undefined ? undefined : exactJsonText(body)
   const type = text === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(text) }
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const request = send({ ...options, method, path, headers: { ...options.headers, ...type }, timeout: answerMs }, resolve)
+  const until = signal === undefined ? {} : { signal }
+  const request = send({ ...options, ...until, method, path, headers: { ...options.headers, ...type }, timeout: answerMs }, resolve)
   request.on('error', reject)
   request.on('timeout', () => request.destroy(new Error(`it has not answered for ${answerMs / 1_000} s`)))
   request.end(text)

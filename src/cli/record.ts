@@ -36,13 +36,22 @@ export async function record(options: RecordOptions, terminal: Terminal): Promis
     writing.catch(() => stop.abort()) // told below
   }
   const query = options.filter === undefined ? '' : `filter=${encodeURIComponent(options.filter)}`
-  await gateway.listen(`/api/v1/tags/live?${query}`, take, AbortSignal.any([byUser, stop.signal])).catch(async (error: unknown) => {
+  const emptied = async (): Promise<void> => {
     if (count === 0) await rm(options.to) // the next try would find it there
+  }
+  await gateway.listen(`/api/v1/tags/live?${query}`, take, AbortSignal.any([byUser, stop.signal])).catch(async (error: unknown) => {
+    await emptied()
     throw error
   })
   await writing
-  terminal.error(`${count} ${count === 1 ? 'change' : 'changes'} recorded.\n`)
+  await emptied()
+  terminal.error(count === 0 ? nothingText(options.filter) : `${count} ${count === 1 ? 'change' : 'changes'} recorded.\n`)
   return count === 0 ? 1 : 0
+}
+
+function nothingText(filter: string | undefined): string {
+  const why = filter === undefined ? 'The site has no tags.' : `No tag matches "${filter}"; \`lineside tags\` shows them.`
+  return `Nothing was recorded, and no file is left.\n    ${why}\n`
 }
 
 function durationOf(text: string): number {

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, it, vi } from 'vitest'
 import { runProgram } from '../../src/cli/program.ts'
@@ -74,6 +76,30 @@ describe('lineside record', () => {
     })
     expect(await runProgram(['record', '--to', file, '--site', site.path, '--for', '1m'], { ...quiet, stop: AbortSignal.abort() })).toBe(1)
     expect(await runProgram(['record', '--to', `${file}2`, '--site', site.path, '--for', '10'], quiet)).toBe(2)
+  })
+
+  it('ends in time where no tag has anything to tell, and leaves no file behind', async () => {
+    await using server = await startTestApi()
+    await using site = await siteFolder({ 'lineside.yaml': `site: acme/line-1\nstorage: { path: ${server.folder} }\n` })
+    const file = join(site.path, 'shift.jsonl')
+    let said = ''
+    const terminal = { out: () => {}, error: (text: string) => void (said += text), environment: {} }
+    const recording = runProgram(['record', '--to', file, '--site', site.path, '--for', '1s', '--filter', 'nothing/#'], terminal)
+    expect([await recording, said]).toEqual([1, expect.stringContaining('Nothing was recorded')])
+    await expect(readFile(file)).rejects.toThrow('ENOENT')
+  })
+
+  it('ends where it is told to before the gateway answers', async () => {
+    const silent = createServer().listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    await using folder = await siteFolder({})
+    const { port } = silent.address() as AddressInfo
+    const stop = new AbortController()
+    silent.once('connection', () => stop.abort())
+    const quiet = { out: () => {}, error: () => {}, environment: {}, stop: stop.signal }
+    const args = ['record', '--to', join(folder.path, 'shift.jsonl'), '--url', `http://127.0.0.1:${port}`]
+    expect(await runProgram(args, quiet)).toBe(1)
+    silent.close()
   })
 })
 
