@@ -70,9 +70,14 @@ function recordedOf(line: string, { site, place }: { readonly site: string; read
   if ('tag' in data) return { kind: 'tag', timeMs, tag: data.tag, value: data.value, quality: data.quality }
   if ('topic' in data) {
     const payload = typeof data.payload === 'string' ? data.payload : JSON.stringify(data.payload)
-    return { kind: 'message', timeMs, topic: fullFilter(data.topic, site), payload }
+    return { kind: 'message', timeMs, topic: wholeTopic(data.topic, site), payload }
   }
   return { kind: 'event', timeMs, event: { type: data.type, subject: data.subject, data: data.data } }
+}
+
+/** As `mosquitto_sub -v` shows it, or as flows write it. */
+function wholeTopic(topic: string, site: string): string {
+  return topic.startsWith(`${site}/`) ? topic : fullFilter(topic, site)
 }
 
 function jsonOf(line: string): unknown {
@@ -87,27 +92,48 @@ function jsonOf(line: string): unknown {
 export interface Comparison {
   readonly onlyBefore: readonly ReplayedRun[]
   readonly onlyNow: readonly ReplayedRun[]
-  readonly otherwise: readonly { readonly before: ReplayedRun; readonly now: ReplayedRun }[]
+  readonly otherwise: readonly Pair[]
   readonly alike: number
 }
 
-/** Runs are the same that were begun at the same moment by the same thing. */
-export function compared(before: readonly ReplayedRun[], now: readonly ReplayedRun[]): Comparison {
-  const waiting = Map.groupBy(before, keyOf)
-  const onlyNow: ReplayedRun[] = []
-  const otherwise: { readonly before: ReplayedRun; readonly now: ReplayedRun }[] = []
-  let alike = 0
-  for (const run of now) {
-    const other = waiting.get(keyOf(run))?.shift()
-    if (other === undefined) onlyNow.push(run)
-    else if (isAlike(other, run)) alike += 1
-    else otherwise.push({ before: other, now: run })
-  }
-  return { onlyBefore: [...waiting.values()].flat().toSorted((one, other) => one.beganMs - other.beganMs), onlyNow, otherwise, alike }
+interface Pair {
+  readonly before: ReplayedRun
+  readonly now: ReplayedRun
 }
 
-function keyOf({ beganMs, trigger }: ReplayedRun): string {
-  return [beganMs, trigger['kind'], trigger['tag'], trigger['topic'], trigger['type'], trigger['alarm']].map(String).join(' ')
+/**
+ * Runs are the same that were begun at the same moment by the same thing; and of the others those that were begun by the same reading of a tag, only
+ * sooner or later: a longer `for` looks at the same bottle.
+ */
+export function compared(before: readonly ReplayedRun[], now: readonly ReplayedRun[]): Comparison {
+  const atOnce = paired(before, now, ({ beganMs, trigger }) => [beganMs, ...causeOf(trigger)])
+  const shifted = paired(atOnce.before, atOnce.now, ({ beganMs, trigger }) => [
+    trigger['kind'] === 'tag' ? trigger['time'] : beganMs,
+    ...causeOf(trigger),
+  ])
+  const otherwise = [...atOnce.pairs.filter(({ before: one, now: other }) => !isAlike(one, other)), ...shifted.pairs]
+  return {
+    onlyBefore: shifted.before,
+    onlyNow: shifted.now,
+    otherwise: otherwise.toSorted((one, other) => one.now.beganMs - other.now.beganMs),
+    alike: atOnce.pairs.length + shifted.pairs.length - otherwise.length,
+  }
+}
+
+function paired(before: readonly ReplayedRun[], now: readonly ReplayedRun[], keyOf: (run: ReplayedRun) => readonly unknown[]) {
+  const waiting = Map.groupBy(before, (run) => keyOf(run).map(String).join(' '))
+  const left: ReplayedRun[] = []
+  const pairs: Pair[] = []
+  for (const run of now) {
+    const other = waiting.get(keyOf(run).map(String).join(' '))?.shift()
+    if (other === undefined) left.push(run)
+    else pairs.push({ before: other, now: run })
+  }
+  return { pairs, now: left, before: [...waiting.values()].flat().toSorted((one, other) => one.beganMs - other.beganMs) }
+}
+
+function causeOf(trigger: ReplayedRun['trigger']): readonly unknown[] {
+  return [trigger['kind'], trigger['tag'], trigger['topic'], trigger['type'], trigger['alarm']]
 }
 
 function isAlike(one: ReplayedRun, other: ReplayedRun): boolean {

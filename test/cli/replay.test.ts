@@ -82,10 +82,10 @@ describe('lineside record', () => {
     await using server = await startTestApi()
     await using site = await siteFolder({ 'lineside.yaml': `site: acme/line-1\nstorage: { path: ${server.folder} }\n` })
     const file = join(site.path, 'shift.jsonl')
-    let said = ''
-    const terminal = { out: () => {}, error: (text: string) => void (said += text), environment: {} }
+    const said: string[] = []
+    const terminal = { out: () => {}, error: (text: string) => void said.push(text), environment: {} }
     const recording = runProgram(['record', '--to', file, '--site', site.path, '--for', '1s', '--filter', 'nothing/#'], terminal)
-    expect([await recording, said]).toEqual([1, expect.stringContaining('Nothing was recorded')])
+    expect([await recording, said.join('')]).toEqual([1, expect.stringContaining('Nothing was recorded')])
     await expect(readFile(file)).rejects.toThrow('ENOENT')
   })
 
@@ -144,6 +144,15 @@ describe('lineside replay', () => {
     expect(out).toMatch(/1 run goes otherwise:\n {2}before .*lower\/0: 100\n {2}now {4}.*lower\/0: 100, more\/0: 90\n/)
   })
 
+  it('shows beside each other what the same reading began sooner and later', async () => {
+    const patient = (version: number, forTime: string) => flow(version, 210).replace('210 }', `210, for: ${forTime} }`)
+    const { code, out } = await replay(peaks, { now: patient(5, '3s'), was: patient(4, '2s') })
+    expect(code).toBe(1)
+    expect(out).toMatch(
+      /once; 0 runs alike\.\n\n1 run goes otherwise:\n {2}before 2026-01-05T00:00:32.* = 215 .*\n {2}now {4}2026-01-05T00:00:33/,
+    )
+  })
+
   it('says 0 where two versions go alike, and gives all of it as JSON', async () => {
     expect(await replay(peaks, { now: flow(5, 210), was: flow(4, 211) })).toMatchObject({ code: 0 })
     const { out } = await replay(peaks, { now: flow(5, 200), was: flow(4, 210), args: ['--json'] })
@@ -162,6 +171,12 @@ describe('lineside replay', () => {
     const { out } = await replay([...begin, event, message], { now: flow(1, 210, wait) })
     expect(out).toContain('would have started 2 times')
     expect(out.match(/ {2}completed {2}/g)?.length).toBe(2)
+  })
+
+  it('takes a topic as the broker shows it, or as flows write it', async () => {
+    const topics = ['orders/7', 'acme/munich/line-1/orders/7', '/acme/munich/line-1/orders/7', 'acme/munich/line-2/orders/7']
+    const messages = topics.map((topic, place) => JSON.stringify({ time: second(20 + place), topic, payload: 'x' }))
+    expect((await replay([...begin, ...messages], { now: flow(1, 210) })).out).toContain('would have started 3 times')
   })
 
   it('tells of tags that the site does not have, and of a line that is nothing', async () => {
