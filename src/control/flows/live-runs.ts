@@ -10,6 +10,7 @@ import { StepFailure, Stopped } from './faults.ts'
 import { groupOf, writtenTags } from './flow-facts.ts'
 import { inputFor } from './inputs.ts'
 import { type RunStart, startOf, startText } from './kept.ts'
+import type { By } from './past.ts'
 import { devicesHeard, type FlowsOptions } from './ports.ts'
 import { Refusals } from './refusals.ts'
 import { Run } from './run.ts'
@@ -200,10 +201,16 @@ export class LiveRuns {
   }
 
   #cancelFor(child: Run, parent: string): void {
-    if (child.past.isBlank && this.starts.withdraw(child.id)) return
     const above = this.#live.get(parent)?.run
     const { isUndone = true } = above?.cancelled ?? above?.past.cause ?? {} // where it ends as the plant stands, so do those it waits for
-    void child.cancel({ state: 'cancelled', isUndone }, { by: `run ${parent}` }).catch(() => {})
+    this.#cancel(child, isUndone, { by: `run ${parent}` })
+  }
+
+  /** Nobody waits until it has ended. */
+  #cancel(run: Run, isUndone: boolean, by: By): void {
+    const cause = { state: 'cancelled', isUndone } as const
+    if (run.past.isBlank && this.starts.withdraw(run.id, () => run.decide('*', { order: 'cancel', cause, ...by }))) return
+    void run.cancel(cause, by).catch(() => {})
   }
 
   /** A bug that did not show in a run. */
@@ -240,8 +247,8 @@ export class LiveRuns {
   }
 
   #replace(id: string): void {
-    const live = this.#live.get(id)
-    void live?.run.cancel({ state: 'cancelled', isUndone: true }, { by: 'a newer start', why: 'overflow: replace' }).catch(() => {})
+    const run = this.#live.get(id)?.run
+    if (run !== undefined) this.#cancel(run, true, { by: 'a newer start', why: 'overflow: replace' })
   }
 
   #pressure(): string | undefined {

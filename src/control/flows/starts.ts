@@ -28,7 +28,7 @@ export interface StartsOptions {
   readonly clock: Clock
   /** Why the machine can take no more than it must; undefined where it can. */
   readonly pressure: () => string | undefined
-  /** To make room, a run under way is to end with its undo. */
+  /** To make room: a run under way is to end with its undo, one that waits is to be taken back, and the journal to say why. */
   readonly cancel: (run: string) => void
 }
 
@@ -169,7 +169,8 @@ export class Starts {
   /** Only in its own group: what is kept apart does not push each other out. */
   #replaceOldest({ group }: Start): boolean {
     const oldest = this.#waiting.find(({ start }) => start.group === group)
-    return oldest !== undefined && this.withdraw(oldest.start.run)
+    if (oldest !== undefined) this.#options.cancel(oldest.start.run)
+    return oldest !== undefined
   }
 
   #endOneOf({ group }: Start): void {

@@ -86,4 +86,31 @@ describe('a run that is cancelled', () => {
       records: [{ what: 'decision', data: { order: 'cancel', by: 'anna (api)', why: 'too many' } }],
     })
   })
+  it('before its turn has come, says in the journal which run above it was cancelled', async () => {
+    const { house } = await startHouse('fill')
+    await using _house = house
+    const { calls } = house.flows
+    const { run } = await calls.startFlow({ flow: 'line', by })
+    await house.settled()
+    const child = (await calls.runs({ flow: 'fill', rowsMax: 2 })).find(({ state }) => state === 'queued')
+    await calls.steerRun({ run, act: 'cancel', by })
+    expect(await ended(house, 'line')).toEqual(['cancelled'])
+    expect(await calls.run({ run: child?.run ?? '' })).toMatchObject({
+      state: 'cancelled',
+      records: [{ what: 'decision', data: { order: 'cancel', by: `run ${run}` } }],
+    })
+  })
+
+  it('for a newer one before its turn has come, says so in the journal', async () => {
+    const newest = { ...fill, concurrency: { limit: 1, overflow: 'replace', queueMax: 1 } } as const
+    await using house = await House.start({ flows: [newest], tags })
+    const { calls } = house.flows
+    const runs: string[] = []
+    for (let at = 0; at < 3; at += 1) runs.push((await calls.startFlow({ flow: 'fill', by })).run)
+    await house.settled()
+    expect(await calls.run({ run: runs[1] ?? '' })).toMatchObject({
+      state: 'cancelled',
+      records: [{ what: 'decision', data: { order: 'cancel', by: 'a newer start', why: 'overflow: replace' } }],
+    })
+  })
 })

@@ -9,7 +9,7 @@ function startStarts(pressure?: string) {
   const gone: string[] = []
   const cancelled: string[] = []
   const ends = new Map<string, () => void>()
-  const starts = new Starts({ clock, pressure: () => pressure, cancel: (run) => cancelled.push(run) })
+  const starts = new Starts({ clock, pressure: () => pressure, cancel: (run) => starts.withdraw(run) || cancelled.push(run) })
   const offer = (run: string, more: Partial<Omit<Start, 'run'>> = {}) =>
     starts.offer({
       run,
