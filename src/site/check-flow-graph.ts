@@ -10,6 +10,7 @@ export function checkGraph(context: FlowContext): void {
   checkIds(context)
   checkSize(context)
   for (const siblings of new Set(context.steps.map((at) => at.siblings))) {
+    if (new Set(siblings.map(({ step }) => step.id)).size < siblings.length) continue // who waits for whom is not known
     const areNeedsThere = checkNeeds(siblings, context)
     if (!checkCycles(siblings, context) && areNeedsThere) checkReach(siblings, context)
   }

@@ -340,6 +340,11 @@ describe('a mistake in a flow', () => {
     ])
   })
 
+  it('is told once where a step has the name of the one above it, which it follows', async () => {
+    const { problems } = await loadFiles(flow(steps('{ id: a, log: { text: x } }', '{ id: a, log: { text: y } }')))
+    expect(problems).toMatchObject([{ line: 5, column: 11, code: 'flow.step-duplicate' }])
+  })
+
   it('is told with what was probably meant, in nested steps, too', async () => {
     const { problems } = await loadFiles(flow(steps('{ id: a, each: { in: [1], steps: [{ id: b, lgo: { text: x } }] } }')))
     expect(problems).toMatchObject([{ line: 4, column: 48, code: 'site.unknown-key', remedy: 'Did you mean `log`?' }])
