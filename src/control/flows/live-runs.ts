@@ -12,7 +12,7 @@ import { inputFor } from './inputs.ts'
 import { type RunStart, startOf, startText } from './kept.ts'
 import type { By } from './past.ts'
 import { devicesHeard, type FlowsOptions } from './ports.ts'
-import { Refusals } from './refusals.ts'
+import { Refusals, whyRefused } from './refusals.ts'
 import { Run } from './run.ts'
 import type { RunEnd } from './run-end.ts'
 import { type KeepRuns, RunJournal } from './run-journal.ts'
@@ -259,7 +259,7 @@ export class LiveRuns {
     const waiting = this.starts.waitingOf(run.flow.name)
     const type = verdict === 'dropped' ? 'flow.dropped' : 'flow.overloaded'
     this.refusals.tell(run.flow.name, { type, why: { reason: verdict }, data: { waiting, trigger: run.start.trigger } })
-    return new Fault(type, `${run.flow.name} was not started: ${refusals[verdict] ?? verdict} (${waiting} starts wait).`, {
+    return new Fault(type, `${run.flow.name} was not started: ${whyRefused[verdict] ?? verdict} (${waiting} starts wait).`, {
       remedy: 'Start it less often; `concurrency` in its file says how many may run and wait.',
       isRetryable: true,
     })
@@ -295,10 +295,4 @@ export class LiveRuns {
     await kept
     return this.#live.get(run.id) ?? { state: 'completed' }
   }
-}
-
-const refusals: Readonly<Partial<Record<Verdict, string>>> = {
-  'no-room': 'as many wait already as may',
-  overloaded: 'the machine has more to do than it can',
-  dropped: 'one is under way, and it does not wait',
 }

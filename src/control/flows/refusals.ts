@@ -90,3 +90,10 @@ export class Refusals {
     this.#bursts.clear()
   }
 }
+
+/** For people. */
+export const whyRefused: Readonly<Partial<Record<Verdict, string>>> = {
+  'no-room': 'as many wait already as may',
+  overloaded: 'the machine has more to do than it can',
+  dropped: 'one is under way, and it does not wait',
+}
