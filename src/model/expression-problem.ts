@@ -1,3 +1,5 @@
+import { habitIn } from './expression-habits.ts'
+
 /** Why a text is no expression, for the one who wrote it. */
 export interface ExpressionProblem {
   readonly message: string
@@ -7,12 +9,15 @@ export interface ExpressionProblem {
 }
 
 /** What the CEL library threw, in plain words. Its errors carry `code`, `summary` and `range`; anything else is a text it choked on. */
-export function celProblem(error: unknown, variables: readonly string[] = []): ExpressionProblem {
+export function celProblem(error: unknown, variables: readonly string[] = [], source = ''): ExpressionProblem {
   const { code, summary, range } = error as {
     readonly code?: unknown
     readonly summary?: unknown
     readonly range?: { readonly start: number }
   }
+  const isBaffled = typeof code === 'string' && (/^(?:unexpected|expected|reserved)_/.test(code) || unknown.has(code))
+  const habit = isBaffled ? habitIn(source) : undefined
+  if (habit !== undefined) return habit
   const offset = range?.start ?? 0
   const text = typeof summary === 'string' ? summary : 'This is no CEL expression'
   switch (code) {
@@ -34,3 +39,6 @@ export function celProblem(error: unknown, variables: readonly string[] = []): E
 }
 
 export const typesRemedy = 'Compare numbers with numbers and texts with texts; a bool needs no comparison, only `!` for its opposite.'
+
+/** Names that nobody has given here; a text that does not parse is told by codes of its own. */
+const unknown = new Set(['unknown_variable', 'no_matching_overload'])

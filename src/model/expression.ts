@@ -82,12 +82,12 @@ export function compileExpression(text: string, place: ExpressionPlace | NamedPl
     const forbidden = forbiddenUse(parsed.ast)
     if (forbidden) return { problem: forbidden, tags }
     const checked = parsed.check()
-    if (!checked.valid) return { problem: celProblem(checked.error, variablesAt(place)), tags }
+    if (!checked.valid) return { problem: celProblem(checked.error, variablesAt(place), text), tags }
     const typed: Typed = types === undefined ? {} : typeOf(text, { ast: parsed.ast, names: namesOf(place), types })
     if (typed.problem) return { problem: typed.problem, tags }
     return { expression: runnable(text, rewritten, namesOf(place)), type: typed.type ?? checked.type ?? 'dyn', tags }
   } catch (error) {
-    return { problem: celProblem(error, variablesAt(place)), tags }
+    return { problem: celProblem(error, variablesAt(place), text), tags }
   }
 }
 
