@@ -1,5 +1,6 @@
 import { type Clock, type EpochMs, isoTime } from '../../base/clock.ts'
 import type { SiteEvent } from '../../model/event.ts'
+import type { Verdict } from './starts.ts'
 import { onAbort } from './stop.ts'
 
 /** Within it the first refusal is told by itself, and those after it by one event that counts them. */

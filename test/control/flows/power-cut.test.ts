@@ -109,6 +109,46 @@ describe('an event that flows begin with', () => {
   })
 })
 
+describe('an event that a flow emits', () => {
+  const told = { id: 'told', kind: 'emit', event: 'device.lost', subject: 'one', data: {} } as const
+  const by = { road: 'api', name: 'anna', role: 'engineer' } as const
+  const ids = (house: House) => house.events.flatMap(({ type, uid }) => (type === 'device.lost' ? [uid] : []))
+
+  it('comes once more under its id where the power fails before that is known, and begins no other run', async () => {
+    const teller = flowOf(chain(told), { flow: 'teller', on: [{ kind: 'topic', topic: 'orders/+' }] })
+    await using house = await House.start({ flows: [lost, teller], tags })
+    house.isDeaf = (call, ask) =>
+      call === 'recordRuns' &&
+      (ask as { readonly records: readonly { readonly kind: string }[] }).records.some(({ kind }) => kind === 'outcome')
+    void house.message('a/b/orders/1', {})
+    await house.settled()
+    house.isDeaf = undefined
+    await house.begin()
+    await vi.waitFor(async () => {
+      await house.settled()
+      expect(await house.states('teller')).toEqual(['completed'])
+    })
+    expect(ids(house)).toEqual([expect.any(String), ids(house)[0]])
+    expect([await house.states('lost'), house.writes]).toEqual([['completed'], ['plc/lost one']])
+  })
+
+  it('is another one where an engineer lets its step be done again', async () => {
+    const teller = flowOf(chain(told, { id: 'no', kind: 'fail', message: 'no' }), {
+      flow: 'teller',
+      on: [{ kind: 'start', role: 'viewer' }],
+    })
+    await using house = await House.start({ flows: [lost, teller], tags })
+    const { run } = await house.flows.calls.startFlow({ flow: 'teller', by })
+    await house.settled()
+    await house.flows.calls.steerRun({ run, act: 'retry', step: 'told', by })
+    await vi.waitFor(async () => {
+      await house.settled()
+      expect(await house.states('lost')).toEqual(['completed', 'completed'])
+    })
+    expect(new Set(ids(house)).size).toBe(2)
+  })
+})
+
 describe('a start that may have been begun before', () => {
   it('waits for the store to say whether it was, and is not given up', async () => {
     await using house = await House.start({ flows: [lost], tags })

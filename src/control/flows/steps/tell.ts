@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { jsonSafe } from '../../../model/template.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
-import { type Effect, effect, type StepPlace } from '../effect.ts'
+import { type Effect, effect, keyOf, type StepPlace } from '../effect.ts'
 import { evaluated } from '../evaluated.ts'
 
 interface Telling {
@@ -9,7 +10,10 @@ interface Telling {
   readonly data: Readonly<Record<string, unknown>>
 }
 
-/** Events are told at least once: each says of which run and step it is. */
+/**
+ * Events are told at least once, and under one id: where the power fails before their step is known to be done they come once more, and whoever has heard
+ * them, a flow that they began among them, can tell.
+ */
 export function emitEffect(step: StepOf<'emit'>, at: Compiling): Effect {
   const subject = step.subject === undefined ? undefined : at.template(step.subject)
   const data = at.template(step.data)
@@ -38,11 +42,22 @@ function telling(type: string, plan: (place: StepPlace) => Telling): Effect {
   return effect<Telling>({
     intent: 'firm',
     plan,
-    act: ({ subject, data }, { ports, run, key }) => {
-      ports.record({ type, subject, timeMs: ports.clock.now(), data: { ...data, flow: run.flow, run: run.id, step: key } })
+    act: ({ subject, data }, place) => {
+      const { ports, run, key } = place
+      ports.record({
+        uid: uidOf(place),
+        type,
+        subject,
+        timeMs: ports.clock.now(),
+        data: { ...data, flow: run.flow, run: run.id, step: key },
+      })
     },
     inDoubt: 'repeat',
   })
+}
+
+function uidOf(place: StepPlace): string {
+  return createHash('sha256').update(keyOf(place)).digest('base64url').slice(0, 22)
 }
 
 function asMap(value: unknown): Readonly<Record<string, unknown>> {
