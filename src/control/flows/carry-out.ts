@@ -9,10 +9,12 @@ import { walkList } from './walk.ts'
 
 /**
  * Carries a run from where its journal says it is to its end, forward or backward. Rejects with `Stopped` when the daemon ends: the run then goes on
- * in its next life.
+ * in its next life. `endBelow` ends the runs that it waits for, which a run that was paused when the power failed has not come to in this life: they go
+ * back before it does.
  */
-export async function carryOut(run: Run): Promise<RunEnd> {
+export async function carryOut(run: Run, endBelow: () => Promise<void> = async () => {}): Promise<RunEnd> {
   const forward = run.past.cause ?? (await goForward(run))
+  if ('isUndone' in forward) await endBelow()
   const end = 'isUndone' in forward ? await goBack(run, forward) : finished(run, forward)
   await run.end(end)
   return end

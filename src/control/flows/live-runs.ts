@@ -178,9 +178,9 @@ export class LiveRuns {
 
   async #carry({ run }: LiveRun, ended: PromiseWithResolvers<RunEnd>): Promise<void> {
     try {
-      if (run.isResumed) await this.#settledAround(run)
+      if (run.isResumed) await devicesHeard(writtenTags(run.flow.definition), this.#options)
       this.telling.say(run.isResumed && !run.past.isBlank ? 'flow.resumed' : 'flow.started', run, { trigger: run.start.trigger })
-      this.#ended(run, await carryOut(run), ended)
+      this.#ended(run, await carryOut(run, () => this.#endBelow(run)), ended)
     } catch (error) {
       ended.reject(error)
       this.#broken(run, error)
@@ -190,14 +190,12 @@ export class LiveRuns {
     }
   }
 
-  /** Before a run goes on: its devices can be heard; and where it goes back, those that it waited for have gone back before it. */
-  async #settledAround(run: Run): Promise<void> {
-    const { clock, table, life } = this.#options
-    await devicesHeard(writtenTags(run.flow.definition), { table, clock, life })
-    if (run.past.cause === undefined) return
+  /** Before a run goes back, or ends, those that it waits for have done so. */
+  async #endBelow(run: Run): Promise<void> {
     const below = [...this.#live.values()].filter(({ run: { start } }) => start.parent?.run === run.id)
     for (const child of below) this.#cancelFor(child.run, run.id)
     await Promise.allSettled(below.map(({ ended }) => ended))
+    if (run.life.aborted) throw new Stopped()
   }
 
   #cancelFor(child: Run, parent: string): void {

@@ -62,6 +62,23 @@ describe('a run that is cancelled and leaves the plant as it stands', () => {
   })
 })
 
+describe('a run that was paused when the power failed, and is cancelled then', () => {
+  it.each([
+    [true, []],
+    [false, ['plc/valve false', 'plc/pump false']],
+  ])('ends the run that it waits for as well, left as it stands: %s', async (isLeft, undone) => {
+    const { house, run, cancel } = await startHouse('line')
+    await using _house = house
+    await house.flows.calls.steerRun({ run, act: 'pause', by })
+    house.powerFails()
+    await house.begin()
+    await house.settled()
+    await cancel(isLeft)
+    expect([await ended(house, 'line'), await ended(house, 'fill')]).toEqual([['cancelled'], ['cancelled']])
+    expect(house.writes).toEqual(['plc/pump true', 'plc/valve true', ...undone])
+  })
+})
+
 describe('a run that is cancelled', () => {
   it('takes no order to the contrary once it goes back', async () => {
     const { house, cancel } = await startHouse('fill')
