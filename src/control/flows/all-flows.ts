@@ -114,7 +114,7 @@ export class AllFlows {
       if (page.isEnd) break
       afterId = page.nextAfterId
     }
-    for (const { kept, flow } of open) this.runs.resume(kept, flow)
+    this.runs.resume(open)
     this.runs.cancelOrphans()
   }
 

@@ -94,7 +94,7 @@ export class LiveRuns {
   /** Throws where it may not begin now: `flow.overloaded`, `flow.busy`. Where it may, `kept` resolves when it will survive a power cut. */
   begin({ flow, start: asked, id = randomUUID() }: Beginning): { readonly run: Run; readonly kept: Promise<void> } {
     const start: RunStart = flow.definition.mode === 'shadow' ? { ...asked, mode: 'shadow' } : asked
-    const run = this.#open({ id, flow, start, begunMs: this.#options.clock.now(), past: [], isResumed: false })
+    const run = this.#open({ id, flow, start, begunMs: this.#options.clock.now(), records: [], isResumed: false })
     const begun = { kind: 'begun', flow: flow.name, definition: flow.text, input: startText(start) } as const
     let kept: Promise<void> | undefined
     const keep = (): Promise<void> => {
@@ -104,7 +104,6 @@ export class LiveRuns {
     }
     const verdict = this.#offer(run, keep)
     if (verdict !== 'begun' && verdict !== 'queued') throw this.#refuse(run, verdict)
-    if (verdict === 'queued') this.telling.say('flow.queued', run, { waiting: this.starts.waitingOf(flow.name) })
     return { run, kept: keep() }
   }
 
@@ -116,11 +115,12 @@ export class LiveRuns {
     }
   }
 
-  /** Takes up what an earlier life left open, or a person has reopened. */
-  resume(kept: KeptRun, flow: CompiledFlow): LiveRun {
-    const run = this.#open({ id: kept.run, flow, start: startOf(kept), begunMs: kept.begunMs, past: kept.records, isResumed: true })
-    this.#offer(run, () => Promise.resolve())
-    return this.#live.get(run.id) ?? { run, state: 'queued', ended: Promise.reject(new Stopped()) }
+  /** Takes up what an earlier life left open, or a person has reopened: who was under way has its place before those that wait for one. */
+  resume(open: readonly { readonly kept: KeptRun; readonly flow: CompiledFlow }[]): readonly LiveRun[] {
+    const runs = open.map(({ kept, flow }) => this.#open({ ...kept, id: kept.run, flow, start: startOf(kept), isResumed: true }))
+    runs.sort((one, other) => Number(other.isUnderWay) - Number(one.isUnderWay))
+    for (const run of runs) this.#offer(run, () => Promise.resolve())
+    return runs.map((run) => this.#live.get(run.id) ?? { run, state: 'queued', ended: Promise.reject(new Stopped()) })
   }
 
   #open(of: {
@@ -128,7 +128,7 @@ export class LiveRuns {
     readonly flow: CompiledFlow
     readonly start: RunStart
     readonly begunMs: KeptRun['begunMs']
-    readonly past: KeptRun['records']
+    readonly records: KeptRun['records']
     readonly isResumed: boolean
   }): Run {
     const { log, life } = this.#options
@@ -136,6 +136,7 @@ export class LiveRuns {
     const ports = isShadow ? shadowPorts(this.#ports) : this.#ports
     return new Run({
       ...of,
+      past: of.records,
       ports,
       journal: this.journal,
       breakers: isShadow ? this.#shadowBreakers : this.#options.breakers,
@@ -167,12 +168,13 @@ export class LiveRuns {
       priority: definition.priority,
       locks: definition.mode === 'shadow' ? definition.locks.map((lock) => `shadow ${lock}`) : definition.locks,
       holder: run.facts.holder,
-      isExempt: run.isResumed && !run.past.isBlank,
+      isExempt: run.isUnderWay,
       isKept: run.isResumed,
       begin,
-      giveWay: () => void this.#giveWay(live, ended),
+      ...(run.past.isBlank ? { giveWay: () => void this.#giveWay(live, ended) } : {}),
     })
     if (verdict !== 'begun' && verdict !== 'queued') this.#live.delete(run.id)
+    if (verdict === 'queued' && !run.hasWaited) this.telling.say('flow.queued', run, { waiting: this.starts.waitingOf(flow.name) })
     return verdict
   }
 

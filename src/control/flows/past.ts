@@ -104,13 +104,10 @@ export class Past {
   /** Behind it the run goes backwards. */
   #causeOrder = Number.POSITIVE_INFINITY
   #order = 0
+  #reopenedOrder: number | undefined
 
   constructor(records: readonly StepRecord[]) {
     for (const record of records) this.take(record)
-  }
-
-  get isPaused(): boolean {
-    return this.time.isPaused
   }
 
   /** Set once the run goes backwards. */
@@ -127,6 +124,11 @@ export class Past {
   /** Whether anything has been done, or may have been. */
   get isBlank(): boolean {
     return this.#order === 0
+  }
+
+  /** A person has let it go on again, and it has not begun to: it has lost its place and its locks. */
+  get isReopened(): boolean {
+    return this.#order === this.#reopenedOrder
   }
 
   get parts(): ReadonlyMap<string, Part> {
@@ -240,6 +242,7 @@ export class Past {
       case 'retry':
         this.#forget(new Set(decision.steps))
         this.time.beginAgain(timeMs)
+        this.#reopenedOrder = this.#order
         return
       case 'cancel':
         this.#goBack(this.#cause ?? decision.cause)

@@ -12,7 +12,7 @@ export function infoOf({ run, state }: LiveRun): RunInfo {
   return {
     run: run.id,
     flow: run.flow.name,
-    state: stateOf({ state, isPaused: past.isPaused, isAsking: questions.length > 0, isUndone: cause?.isUndone }),
+    state: stateOf({ state, isPaused: past.time.isPaused, isAsking: questions.length > 0, isUndone: cause?.isUndone }),
     begunMs: run.begunMs,
     ...(run.flow.definition.mode === 'shadow' ? { mode: 'shadow' as const } : {}),
     ...(cause?.step === undefined ? {} : { step: cause.step }),

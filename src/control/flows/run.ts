@@ -95,6 +95,16 @@ export class Run {
     return [...this.#asked.values()]
   }
 
+  /** An earlier life of the daemon began it: it has its place, and its locks. */
+  get isUnderWay(): boolean {
+    return this.isResumed && !this.past.isBlank && !this.past.isReopened
+  }
+
+  /** That it waits for its turn is no news: it did so before the daemon was started. */
+  get hasWaited(): boolean {
+    return this.isResumed && !this.past.isReopened
+  }
+
   /** Resolves when it is on disk, and all before it. */
   async keep(record: Untold<RunRecord>): Promise<void> {
     await this.#options.journal.keep(this.#record(record))
@@ -124,7 +134,7 @@ export class Run {
     if (stop.aborted) throw new Stopped()
     await this.#options.turn.spend()
     await this.#options.journal.room()
-    while (this.past.isPaused && !stop.aborted) await this.#untilResumed(stop)
+    while (this.past.time.isPaused && !stop.aborted) await this.#untilResumed(stop)
     if (stop.aborted) throw new Stopped()
   }
 

@@ -18,8 +18,8 @@ export interface Start {
   readonly isKept?: boolean
   /** Resolves when it has ended. Never rejects. */
   readonly begin: () => Promise<void>
-  /** It waits no more, and will not begin. */
-  readonly giveWay: () => void
+  /** It waits no more, and will not begin. Without it: it has done something, which is not forgotten but taken back when it is its turn. */
+  readonly giveWay?: () => void
 }
 
 export type Verdict = 'begun' | 'queued' | 'no-room' | 'overloaded' | 'dropped'
@@ -107,9 +107,11 @@ export class Starts {
   /** Takes a start back that has not begun; `before` is done where it waits still, and before it gives way. */
   withdraw(run: string, before?: () => void): boolean {
     const place = this.#waiting.findIndex(({ start }) => start.run === run)
-    if (place < 0) return false
+    const giveWay = this.#waiting[place]?.start.giveWay
+    if (giveWay === undefined) return false
     before?.()
-    this.#take(place)?.giveWay()
+    this.#take(place)
+    giveWay()
     this.#plan()
     return true
   }

@@ -80,7 +80,7 @@ async function cancel(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<voi
   if (state === 'queued' && runs.starts.withdraw(run.id, () => run.decide('*', { order: 'cancel', cause, ...by }))) return
   await run.cancel(cause, by)
   // Whoever ends it wants it undone, and not held up.
-  for (const each of family(live, runs)) if (each.run.past.isPaused) await each.run.resume(by)
+  for (const each of family(live, runs)) if (each.run.past.time.isPaused) await each.run.resume(by)
 }
 
 async function skip({ run }: LiveRun, ask: SteerAsk): Promise<void> {
@@ -136,7 +136,8 @@ async function steerEnded(kept: KeptRun, ask: SteerAsk, options: SteeringOptions
   await runs.keep(records, await allClear(kept, options))
   const reopened = await store.call('run', { run })
   if (reopened === null) throw unknownRun(run)
-  return infoOf(runs.resume(reopened, flow))
+  const [live] = runs.resume([{ kept: reopened, flow }])
+  return live === undefined ? keptInfo(reopened) : infoOf(live)
 }
 
 /** What is told when of this flow nobody must settle anything any more. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { keyOf, type StepPlace, wishOf } from '../../../src/control/flows/effect.ts'
 import { Past } from '../../../src/control/flows/past.ts'
+import { House } from './house.ts'
+import { chain, flowOf, undoable } from './life.ts'
 
 describe('what a person has a run do again', () => {
   const at = (step: string) => ({ run: 'r', step, timeMs: 0 as never })
@@ -21,5 +23,58 @@ describe('what a person has a run do again', () => {
 
   it('is a wish of its own for devices and other flows, however it ended before', () => {
     expect(keys([...once, retry], wishOf)).toEqual(['r/one+1', 'r/two+1', 'r/three'])
+  })
+})
+
+describe('a run that a person lets go on again', () => {
+  const by = { road: 'api', name: 'anna', role: 'engineer' } as const
+  const rest = { id: 'rest', kind: 'wait', forMs: 600_000 } as const
+  const fill = flowOf(chain(undoable('plc/valve', true, false), rest), { flow: 'fill', on: [{ kind: 'start', role: 'operator' }] })
+
+  /** One run was cancelled as it stood and is to go on, and another one is under way. */
+  async function startTwo() {
+    const house = await House.start({ flows: [fill], tags: { 'plc/valve': false } })
+    const start = async (): Promise<string> => {
+      const { run } = await house.flows.calls.startFlow({ flow: 'fill', by })
+      await house.settled()
+      return run
+    }
+    const say = async (
+      run: string,
+      act: 'cancel' | 'retry',
+      more: { readonly step?: string; readonly isLeftAsItStands?: boolean } = {},
+    ) => {
+      await house.flows.calls.steerRun({ run, act, by, ...more })
+      await house.settled()
+    }
+    const states = async (...runs: readonly string[]) =>
+      await Promise.all(runs.map(async (run) => (await house.flows.calls.run({ run }))?.state))
+    const again = await start()
+    await say(again, 'cancel', { isLeftAsItStands: true })
+    const other = await start()
+    await say(again, 'retry', { step: 'rest' })
+    return { house, say, states, again, other }
+  }
+
+  it('waits for its turn, over a power cut too', async () => {
+    const { house, say, states, again, other } = await startTwo()
+    await using _house = house
+    expect(await states(again, other)).toEqual(['queued', 'running'])
+    expect(house.events.map(({ type }) => type)).toContain('flow.queued')
+    house.powerFails()
+    await house.begin()
+    await house.settled()
+    expect(await states(again, other)).toEqual(['queued', 'running'])
+    await say(other, 'cancel')
+    expect(await states(again, other)).toEqual(['running', 'cancelled'])
+  })
+
+  it('takes back what it did when it is cancelled while it waits', async () => {
+    const { house, say, states, again, other } = await startTwo()
+    await using _house = house
+    await say(again, 'cancel')
+    await say(other, 'cancel', { isLeftAsItStands: true })
+    expect(await states(again, other)).toEqual(['cancelled', 'cancelled'])
+    expect(house.writes).toEqual(['plc/valve true', 'plc/valve true', 'plc/valve false'])
   })
 })
