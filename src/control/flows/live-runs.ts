@@ -110,8 +110,8 @@ export class LiveRuns {
   /** Runs that another one waited for, which has ended without them: nobody wants any more what they do. */
   cancelOrphans(): void {
     for (const { run } of this.#live.values()) {
-      const { parent } = run.start
-      if (parent !== undefined && !this.#live.has(parent.run)) this.#cancelFor(run, parent.run)
+      const { parent } = run
+      if (parent !== undefined && !this.#live.has(parent)) this.#cancelFor(run, parent)
     }
   }
 
@@ -194,7 +194,7 @@ export class LiveRuns {
 
   /** Before a run goes back, or ends, those that it waits for have done so. */
   async #endBelow(run: Run): Promise<void> {
-    const below = [...this.#live.values()].filter(({ run: { start } }) => start.parent?.run === run.id)
+    const below = [...this.#live.values()].filter(({ run: { parent } }) => parent === run.id)
     for (const child of below) this.#cancelFor(child.run, run.id)
     await Promise.allSettled(below.map(({ ended }) => ended))
     if (run.life.aborted) throw new Stopped()

@@ -126,9 +126,10 @@ export class Past {
     return this.#order === 0
   }
 
-  /** A person has let it go on again, and it has not begun to: it has lost its place and its locks. */
-  get isReopened(): boolean {
-    return this.#order === this.#reopenedOrder
+  /** A person has let it go on again; `now` where it has not begun to, and has no place and no locks. */
+  get reopened(): 'now' | 'before' | undefined {
+    if (this.#reopenedOrder === undefined) return undefined
+    return this.#order === this.#reopenedOrder ? 'now' : 'before'
   }
 
   get parts(): ReadonlyMap<string, Part> {

@@ -95,14 +95,19 @@ export class Run {
     return [...this.#asked.values()]
   }
 
+  /** The run that waits for it. Nobody does any more where a person has let it go on again by itself. */
+  get parent(): string | undefined {
+    return this.past.reopened === undefined ? this.start.parent?.run : undefined
+  }
+
   /** An earlier life of the daemon began it: it has its place, and its locks. */
   get isUnderWay(): boolean {
-    return this.isResumed && !this.past.isBlank && !this.past.isReopened
+    return this.isResumed && !this.past.isBlank && this.past.reopened !== 'now'
   }
 
   /** That it waits for its turn is no news: it did so before the daemon was started. */
   get hasWaited(): boolean {
-    return this.isResumed && !this.past.isReopened
+    return this.isResumed && this.past.reopened !== 'now'
   }
 
   /** Resolves when it is on disk, and all before it. */

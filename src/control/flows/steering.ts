@@ -92,7 +92,7 @@ async function skip({ run }: LiveRun, ask: SteerAsk): Promise<void> {
 
 /** A run that is held up holds those up that it waits for. */
 function family(live: LiveRun, runs: LiveRuns): readonly LiveRun[] {
-  const below = [...runs.all].filter(({ run }) => run.start.parent?.run === live.run.id)
+  const below = [...runs.all].filter(({ run }) => run.parent === live.run.id)
   return [live, ...below.flatMap((child) => family(child, runs))]
 }
 

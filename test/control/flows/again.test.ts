@@ -77,4 +77,22 @@ describe('a run that a person lets go on again', () => {
     expect(await states(again, other)).toEqual(['cancelled', 'cancelled'])
     expect(house.writes).toEqual(['plc/valve true', 'plc/valve true', 'plc/valve false'])
   })
+
+  it('stands by itself where another run had waited for it, which has ended', async () => {
+    const go = { id: 'go', kind: 'run', flow: 'fill', input: {}, isAwaited: true } as const
+    const line = flowOf(chain(go), { flow: 'line', on: [{ kind: 'start', role: 'operator' }] })
+    await using house = await House.start({ flows: [fill, line], tags: { 'plc/valve': false } })
+    const { run: above } = await house.flows.calls.startFlow({ flow: 'line', by })
+    await house.settled()
+    await house.flows.calls.steerRun({ run: above, act: 'cancel', by })
+    await house.settled()
+    const [below] = await house.store.runs({ flow: 'fill', rowsMax: 1 })
+    await house.flows.calls.steerRun({ run: below?.run ?? '', act: 'retry', step: 'rest', by })
+    await house.settled()
+    house.powerFails()
+    await house.begin()
+    await house.settled()
+    expect(await house.flows.calls.run({ run: below?.run ?? '' })).toMatchObject({ state: 'running' })
+    expect(house.writes).toEqual(['plc/valve true', 'plc/valve false', 'plc/valve true'])
+  })
 })
