@@ -1,5 +1,5 @@
 import type { ASTNode } from '@marcbachmann/cel-js'
-import { type ExpressionProblem, typesRemedy } from './expression-problem.ts'
+import { type ExpressionProblem, nothingBelow, typesRemedy } from './expression-problem.ts'
 import { boundName, children } from './expression-rules.ts'
 
 /** What a value is, whatever its size: whole numbers and fractions mix, and no two of these ever do but moments and durations. */
@@ -52,9 +52,17 @@ function mistakeOf(node: ASTNode, kind: (node: ASTNode) => Kind | undefined): Mi
       return kind(node.args) === 'number' ? noCondition : undefined
     case '?:':
       return kind(node.args[0]) === 'number' ? noCondition : undefined
+    case '.':
+      return below(kind(node.args[0]), `.${node.args[1]}`)
+    case '[]':
+      return below(kind(node.args[0]), '[…]')
     default:
       return undefined
   }
+}
+
+function below(kind: Kind | undefined, part: string): Mistake | undefined {
+  return kind === undefined ? undefined : nothingBelow(kind, part)
 }
 
 const noCondition: Mistake = {

@@ -33,10 +33,23 @@ export function celProblem(error: unknown, variables: readonly string[] = [], so
         remedy: `Write tags['…'] for a tag, and put quotes around a text${variables.length === 0 ? '' : `; what is known here: ${variables.join(', ')}`}.`,
         offset,
       }
+    case 'cannot_index_type':
+      return { ...nothingBelow(/'string'/.test(text) ? 'text' : (/'(\w+)'/.exec(text)?.[1] ?? 'value')), offset }
+    case 'no_matching_overload':
+      return { message: `There is no function ${text.replace('found no matching overload for ', '')}.`, remedy: functionsRemedy, offset }
     default:
       return { message: `${text}.`, remedy: "Write it like tags['filler/level'] > 80 && !tags['filler/running'].", offset }
   }
 }
+
+/** Programs with objects for tags have their `.value`; here a tag is its value, and what is below it is unknown for ever. */
+export function nothingBelow(kind: string, part?: string): Omit<ExpressionProblem, 'offset'> {
+  const asked = part === undefined ? 'something there is asked for' : `\`${part}\` asks for it`
+  return { message: `A ${kind} has nothing below it, and ${asked}.`, remedy: 'A tag is its value: leave out what stands behind it.' }
+}
+
+const functionsRemedy =
+  'Those that there are, such as size, contains, startsWith, matches, int, double, string, timestamp and duration, take values of certain types only.'
 
 export const typesRemedy = 'Compare numbers with numbers and texts with texts; a bool needs no comparison, only `!` for its opposite.'
 

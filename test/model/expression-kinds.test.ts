@@ -46,6 +46,26 @@ describe('check of an expression', () => {
   })
 
   it.each([
+    ["tags['level'].value > 1", 'A number has nothing below it, and `.value` asks for it.'],
+    ["-value.raw > 1 || tags['count'][0] == 1", 'A number has nothing below it, and `.raw` asks for it.'],
+    ["1 > 0 && tags['running'].value", 'A bool has nothing below it, and something there is asked for.'],
+    ["tags['recipe'][0] == 'x'", 'A text has nothing below it, and something there is asked for.'],
+    ["tags['recipe'].value.length == 1", 'A text has nothing below it, and something there is asked for.'],
+  ])('tells what is asked for below a value: %s', (text, message) => {
+    const remedy = expect.stringContaining('A tag is its value') as string
+    expect(compileExpression(text, 'step', known)).toMatchObject({ problem: { message, remedy } })
+  })
+
+  it.each(['abs(value)', 'round(1.5)', "tags['recipe'].upper()"])('tells a function that is not there: %s', (text) => {
+    expect(compileExpression(text, 'step', known)).toMatchObject({
+      problem: { message: expect.stringMatching(/^There is no function '.*'\.$/) as string },
+    })
+  })
+
+  it.each([
+    'trigger.value.deep == 1',
+    "tags['unknown'].deep == 1",
+    "tags['unknown'][0] == 1",
     "tags['total'] > 1",
     "tags['total'] == tags['level']",
     "tags['count'] + 0.5 >= tags['total'] * 2",
