@@ -53,7 +53,7 @@ async function* linesOf(file: string, site: string): AsyncGenerator<Recorded> {
   let number = 0
   for await (const line of lines) {
     number += 1
-    if (line.trim() !== '') yield recordedOf(line, { site, place: `${file}:${number}` })
+    if (line.trim() !== '') yield recordedOf(number === 1 ? line.replace(/^\uFEFF/, '') : line, { site, place: `${file}:${number}` })
   }
 }
 
@@ -63,7 +63,7 @@ function recordedOf(line: string, { site, place }: { readonly site: string; read
   if (!parsed.success || timeMs === undefined) {
     throw new Fault('replay.line', `${place} is nothing that was recorded.`, {
       remedy:
-        'Each line is {"time":…,"tag":…,"value":…,"quality":…}, {"time":…,"topic":…,"payload":…} or an event as `lineside events --json` shows it.',
+        'Each line is {"time":…,"tag":…,"value":…,"quality":…}, {"time":…,"topic":…,"payload":…} or an event as `lineside events --json` shows it. One that was cut off at its end, with the power, is to be taken out.',
     })
   }
   const { data } = parsed

@@ -183,6 +183,8 @@ describe('lineside replay', () => {
     expect((await replay([...begin, change(5, 'oven/heat', 1)], { now: flow(1, 210) })).out).toContain(
       '1 were of tags that the site does not have',
     )
+    const marked = begin.map((line, place) => (place === 0 ? `\uFEFF${line}` : line))
+    expect(await replay(marked, { now: flow(1, 210) })).toMatchObject({ code: 0 })
     const { code, out } = await replay([...begin, '{"no":1}'], { now: flow(1, 210) })
     expect(code).toBe(1)
     expect(out).toContain('recording.jsonl:4 is nothing that was recorded.  (replay.line)')

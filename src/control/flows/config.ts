@@ -60,7 +60,7 @@ const concurrencySchema = z
 
 /** The keys of a flow file. */
 export const flowShape = {
-  flow: nameSchema.describe('The name of the flow; its file is flows/NAME.yaml.'),
+  flow: nameSchema.describe('The name of the flow. Its file is flows/NAME.yaml, by custom: it may have another name.'),
   version: z
     .int()
     .min(1)

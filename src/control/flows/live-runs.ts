@@ -12,7 +12,7 @@ import { inputFor } from './inputs.ts'
 import { type RunStart, startOf, startText } from './kept.ts'
 import type { By } from './past.ts'
 import { devicesHeard, type FlowsOptions } from './ports.ts'
-import { Refusals, whyRefused } from './refusals.ts'
+import { Refusals, refusedAs, startRefused } from './refusals.ts'
 import { Run } from './run.ts'
 import type { RunEnd } from './run-end.ts'
 import { type KeepRuns, RunJournal } from './run-journal.ts'
@@ -255,14 +255,11 @@ export class LiveRuns {
     return this.journal.waiting > pressedRecords ? 'the journal is behind' : undefined
   }
 
-  #refuse(run: Run, verdict: Verdict): Fault {
+  #refuse(run: Run, verdict: Exclude<Verdict, 'begun' | 'queued'>): Fault {
     const waiting = this.starts.waitingOf(run.flow.name)
-    const type = verdict === 'dropped' ? 'flow.dropped' : 'flow.overloaded'
-    this.refusals.tell(run.flow.name, { type, why: { reason: verdict }, data: { waiting, trigger: run.start.trigger } })
-    return new Fault(type, `${run.flow.name} was not started: ${whyRefused[verdict] ?? verdict} (${waiting} starts wait).`, {
-      remedy: 'Start it less often; `concurrency` in its file says how many may run and wait.',
-      isRetryable: true,
-    })
+    const data = { waiting, trigger: run.start.trigger }
+    this.refusals.tell(run.flow.name, { type: refusedAs(verdict), why: { reason: verdict }, data })
+    return startRefused(run.flow.name, verdict, waiting)
   }
 
   /** For a step that runs another flow. */

@@ -1,4 +1,5 @@
 import { type Clock, type EpochMs, isoTime } from '../../base/clock.ts'
+import { Fault } from '../../base/fault.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import type { Verdict } from './starts.ts'
 import { onAbort } from './stop.ts'
@@ -92,9 +93,30 @@ export class Refusals {
   }
 }
 
-/** For people. */
-export const whyRefused: Readonly<Partial<Record<Verdict, string>>> = {
-  'no-room': 'as many wait already as may',
-  overloaded: 'the machine has more to do than it can',
-  dropped: 'one is under way, and it does not wait',
+type Refused = Exclude<Verdict, 'begun' | 'queued'>
+
+export function refusedAs(verdict: Refused): 'flow.dropped' | 'flow.overloaded' {
+  return verdict === 'dropped' ? 'flow.dropped' : 'flow.overloaded'
 }
+
+/** For people. */
+export function startRefused(flow: string, verdict: Refused, waiting: number): Fault {
+  const { why, remedy } = whyRefused[verdict]
+  const waits = waiting === 0 ? '' : ` (${waiting} starts wait)`
+  return new Fault(refusedAs(verdict), `${flow} was not started: ${why}${waits}.`, { remedy, isRetryable: true })
+}
+
+const whyRefused = {
+  'no-room': {
+    why: 'as many wait already as may',
+    remedy: 'Start it less often; `concurrency` in its file says how many may run and wait.',
+  },
+  overloaded: {
+    why: 'the machine has more to do than it can',
+    remedy: 'Start it later; flows of a higher `priority` are refused last.',
+  },
+  dropped: {
+    why: 'one is under way, or what it needs is held by another flow, and it does not wait',
+    remedy: 'Start it when that one has ended, or cancel that one.',
+  },
+} as const
