@@ -18,6 +18,7 @@ const patienceMs = 10_000
 /** What people and programs may do with flows and runs. */
 export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
   const { store, clock } = options
+  const busy = new Set<string>()
   return {
     flows: async () => [...flows.byName.values()].map((flow) => rowOf(flow, flows)),
     startFlow: async (ask) => {
@@ -41,7 +42,7 @@ export function flowPort(flows: AllFlows, options: FlowsOptions): FlowPort {
     },
     pipeline: () => pipelineInfo(flows, options),
     steerRun: (ask) =>
-      soon(steer(ask, { runs: flows.runs, store, clock, compiled: (definition) => flows.compiled(definition) }), {
+      soon(steer(ask, { runs: flows.runs, store, clock, busy, compiled: (definition) => flows.compiled(definition) }), {
         clock,
         late: () => {
           throw notObeyedYet(ask)

@@ -16,6 +16,8 @@ export interface SteeringOptions {
   readonly runs: LiveRuns
   readonly store: Door<StoreCalls>
   readonly clock: Clock
+  /** Runs that have ended and are being brought in order: two people at once would let one go on twice. */
+  readonly busy: Set<string>
   /** undefined where its definition cannot be understood any more. */
   readonly compiled: (definition: string) => CompiledFlow | undefined
 }
@@ -36,9 +38,16 @@ export async function steer(ask: SteerAsk, options: SteeringOptions): Promise<Ru
     await steerLive(live, ask, options.runs)
     return options.runs.find(ask.run) === live ? infoOf(live) : { ...infoOf(live), ...(await live.ended) }
   }
-  const kept = await options.store.call('run', { run: ask.run })
-  if (kept === null) throw unknownRun(ask.run)
-  return await steerEnded(kept, ask, options)
+  const { busy, store } = options
+  if (busy.has(ask.run)) throw notNow(ask, 'somebody else is just bringing it in order')
+  busy.add(ask.run)
+  try {
+    const kept = await store.call('run', { run: ask.run })
+    if (kept === null) throw unknownRun(ask.run)
+    return await steerEnded(kept, ask, options)
+  } finally {
+    busy.delete(ask.run)
+  }
 }
 
 async function steerLive(live: LiveRun, ask: SteerAsk, runs: LiveRuns): Promise<void> {
@@ -131,13 +140,22 @@ async function steerEnded(kept: KeptRun, ask: SteerAsk, options: SteeringOptions
   }
   const flow = options.compiled(kept.definition ?? '')
   if (flow === undefined || kept.state === 'completed' || kept.state === 'settled') throw notNow(ask, `it has ended ${kept.state}`)
-  const steps = [...new Set([...stepsFrom(flow.steps, stepOf(ask, flow)), ...takenBack(flow.steps, kept)])]
+  const steps = stepsAgain(flow.steps, ask, { from: stepOf(ask, flow), past: new Past(kept.records) })
   const records = [{ kind: 'reopened', run, timeMs } as const, decision({ order: 'retry', steps, ...byOf(ask) })]
   await runs.keep(records, await allClear(kept, options))
   const reopened = await store.call('run', { run })
   if (reopened === null) throw unknownRun(run)
   const [live] = runs.resume([{ kept: reopened, flow }])
   return live === undefined ? keptInfo(reopened) : infoOf(live)
+}
+
+/** What is done again. Throws where that leaves out what the run has failed by. */
+function stepsAgain(list: StepList, ask: SteerAsk, { from, past }: { readonly from: string; readonly past: Past }): readonly string[] {
+  const steps = new Set([...stepsFrom(list, from), ...takenBack(list, past)])
+  const failed = past.cause?.step === undefined ? undefined : stepIdOf(past.cause.step)
+  const isOwn = list.steps.some(({ step }) => allSteps([step]).some(({ id }) => id === failed))
+  if (failed !== undefined && isOwn && !steps.has(failed)) throw notNow(ask, `${failed} has failed, and does not come after ${from}`)
+  return [...steps]
 }
 
 /** What is told when of this flow nobody must settle anything any more. */
@@ -161,8 +179,7 @@ function stepsFrom({ steps, dependents }: StepList, id: string): readonly string
 }
 
 /** Steps of the first level that were undone, with all below them: what comes after them would go by what is not so any more. */
-function takenBack({ steps }: StepList, { records }: KeptRun): readonly string[] {
-  const { undone } = new Past(records)
+function takenBack({ steps }: StepList, { undone }: Past): readonly string[] {
   return steps.flatMap(({ step }) => {
     const own = allSteps([step]).map(({ id }) => id)
     return own.some((id) => undone.has(id)) ? own : []
@@ -172,7 +189,7 @@ function takenBack({ steps }: StepList, { records }: KeptRun): readonly string[]
 function stepOf(ask: SteerAsk, flow: CompiledFlow): string {
   const { step = '', act } = ask
   const known = act === 'retry' ? flow.definition.steps : allSteps(flow.definition.steps)
-  if (known.some(({ id }) => id === step.replace(/[@~/].*$/, ''))) return step
+  if (known.some(({ id }) => id === (act === 'retry' ? step : step.replace(/[@~/].*$/, '')))) return step
   throw new Fault('flow.step-unknown', `${flow.name} has no step "${step}" that could be meant.`, {
     remedy: `Name one of: ${known.map(({ id }) => id).join(', ')}.`,
   })

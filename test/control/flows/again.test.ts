@@ -95,4 +95,17 @@ describe('a run that a person lets go on again', () => {
     expect(await house.flows.calls.run({ run: below?.run ?? '' })).toMatchObject({ state: 'running' })
     expect(house.writes).toEqual(['plc/valve true', 'plc/valve false', 'plc/valve true'])
   })
+
+  it('goes on once, where two people say so at the same moment', async () => {
+    await using house = await House.start({ flows: [fill], tags: { 'plc/valve': false } })
+    const { run } = await house.flows.calls.startFlow({ flow: 'fill', by })
+    await house.settled()
+    await house.flows.calls.steerRun({ run, act: 'cancel', by })
+    await house.settled()
+    const retry = () => house.flows.calls.steerRun({ run, act: 'retry', step: 'write-plc-valve', by })
+    const said = await Promise.allSettled([retry(), retry()])
+    await house.settled()
+    expect(said).toMatchObject([{ status: 'fulfilled' }, { status: 'rejected', reason: { code: 'flow.not-now' } }])
+    expect(house.writes).toEqual(['plc/valve true', 'plc/valve false', 'plc/valve true'])
+  })
 })

@@ -428,6 +428,15 @@ steps:
     expect(await inTime(both, test)).toEqual([])
   })
 
+  it('does not go on from behind the step that failed, which would fail it once more, nor from a part of one', async () => {
+    const test = `${head}  - name: behind
+    fail: { second: 1 }
+    do: [start: {}, { after: 10m, order: { act: retry, step: third } }, { after: 1m, order: { act: retry, step: second/0 } }, { after: 1m }]
+    expect: { state: failed, refused: [flow.not-now, flow.step-unknown], writes: ${written(1, 0)} }
+`
+    expect(await inTime(flows, test)).toEqual([])
+  })
+
   it('leaves alone, where a run goes on from a step, what was done before it and not undone', async () => {
     const kept = { 'flows/long.yaml': flows['flows/long.yaml'].replace('undo: { write: { press-07/recipe/setpoint: 0 } }', 'undo: []') }
     const raced = `flow: long
