@@ -60,20 +60,17 @@ function limitOf(run: Run): Disposable | undefined {
 /** Calls back after so much time in which the run was not paused. */
 function afterMoving(run: Run, ms: number, then: () => void): Disposable {
   const { clock } = run.ports
-  const { time } = run.past
+  const movedMs = (): number => clock.elapsed() - run.heldMs
+  const untilMs = movedMs() + ms
   const parts = new DisposableStack()
-  const wait = (leftMs: number): void => {
-    const pausedMs = time.pausedMs(clock.now())
-    const look = (): void => {
-      const moreMs = time.pausedMs(clock.now()) - pausedMs
-      if (parts.disposed) return
-      if (time.isPaused) void run.resumed.then(look)
-      else if (moreMs > 0) wait(moreMs)
-      else then()
-    }
-    parts.use(clock.after(leftMs, look))
+  const look = (): void => {
+    if (parts.disposed) return
+    const leftMs = untilMs - movedMs()
+    if (run.past.time.isPaused) void run.resumed.then(look)
+    else if (leftMs > 0) parts.use(clock.after(leftMs, look))
+    else then()
   }
-  wait(ms)
+  parts.use(clock.after(ms, look))
   return parts
 }
 

@@ -242,10 +242,11 @@ export class Past {
         return
       case 'retry':
         this.#forget(new Set(decision.steps))
-        this.time.beginAgain(timeMs)
+        this.time.forget(timeMs)
         this.#reopenedOrder = this.#order
         return
       case 'cancel':
+        if (this.#reopenedOrder === this.#order - 1) this.#reopenedOrder = this.#order // it waits for its turn as before
         this.#goBack(this.#cause ?? decision.cause)
         return
       case 'settle':

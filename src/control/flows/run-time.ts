@@ -14,13 +14,15 @@ export class RunTime {
 
   /** The first thing happens in it. */
   begin(nowMs: EpochMs): void {
-    if (this.#sinceMs === undefined) this.#countFrom(nowMs)
+    if (this.#sinceMs !== undefined) return
+    this.#sinceMs = nowMs
+    this.#pausedBeforeMs = this.pausedMs(nowMs)
   }
 
-  /** A person lets it go on again, after its end. */
-  beginAgain(nowMs: EpochMs): void {
+  /** A person lets it go on again, after its end: it waits for its turn, and begins anew then. */
+  forget(nowMs: EpochMs): void {
     this.resume(nowMs)
-    this.#countFrom(nowMs)
+    this.#sinceMs = undefined
   }
 
   pause(nowMs: EpochMs): void {
@@ -42,10 +44,5 @@ export class RunTime {
     if (this.#sinceMs === undefined) return limitMs
     const tookMs = nowMs - this.#sinceMs - (this.pausedMs(nowMs) - this.#pausedBeforeMs)
     return Math.min(limitMs, Math.max(0, limitMs - tookMs))
-  }
-
-  #countFrom(nowMs: EpochMs): void {
-    this.#sinceMs = nowMs
-    this.#pausedBeforeMs = this.pausedMs(nowMs)
   }
 }

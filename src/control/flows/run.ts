@@ -1,4 +1,4 @@
-import type { EpochMs } from '../../base/clock.ts'
+import type { EpochMs, MonotonicMs } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import type { SiteEvent } from '../../model/event.ts'
 import type { RunRecord, StepRecord } from '../../store/contract.ts'
@@ -58,6 +58,8 @@ export class Run {
   readonly #onProgress = new Set<() => void>()
   readonly #leavable = new Set<{ readonly key: string; readonly leave: () => void }>()
   #resumed = Promise.withResolvers<void>()
+  #heldMs = 0
+  #heldSince: MonotonicMs | undefined
   #cancelled: Cause | undefined
 
   constructor(options: RunOptions) {
@@ -73,8 +75,10 @@ export class Run {
     this.life = options.life
     const { parent } = options.start
     const { name, definition } = options.flow
-    const { depth, holder } = parent === undefined ? { depth: 0, holder: options.id } : { depth: parent.depth + 1, holder: parent.holder }
+    const depth = parent === undefined ? 0 : parent.depth + 1
+    const holder = parent === undefined || this.parent === undefined ? options.id : parent.holder
     this.facts = { id: options.id, flow: name, version: definition.version, depth, holder, log: options.log }
+    this.#hold()
   }
 
   /** Aborted when nothing new may begin on the way forward: on a failure, a cancel, at the end of its time, with the daemon. */
@@ -184,12 +188,21 @@ export class Run {
     return this.#resumed.promise
   }
 
+  /** How long it has been paused in this life, wherever the wall clock was set meanwhile. */
+  get heldMs(): number {
+    return this.#heldMs + (this.#heldSince === undefined ? 0 : this.ports.clock.elapsed() - this.#heldSince)
+  }
+
   async pause(by: By): Promise<void> {
-    await this.keep({ kind: 'decision', step: '*', data: JSON.stringify({ order: 'pause', ...by } satisfies Decision) })
+    const kept = this.keep({ kind: 'decision', step: '*', data: JSON.stringify({ order: 'pause', ...by } satisfies Decision) })
+    this.#hold()
+    await kept
   }
 
   async resume(by: By): Promise<void> {
     await this.keep({ kind: 'decision', step: '*', data: JSON.stringify({ order: 'resume', ...by } satisfies Decision) })
+    this.#heldMs = this.heldMs
+    this.#heldSince = undefined
     this.#resumed.resolve()
     this.#resumed = Promise.withResolvers()
   }
@@ -228,6 +241,10 @@ export class Run {
     const record = { ...untold, run: this.id, timeMs: this.ports.clock.now() } as RunRecord
     if (record.kind === 'intent' || record.kind === 'outcome' || record.kind === 'decision') this.past.take(record)
     return record
+  }
+
+  #hold(): void {
+    if (this.past.time.isPaused) this.#heldSince ??= this.ports.clock.elapsed()
   }
 
   async #untilResumed(stop: AbortSignal): Promise<void> {

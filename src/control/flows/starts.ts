@@ -12,7 +12,7 @@ export interface Start {
   readonly locks: readonly string[]
   /** Whose locks these are: a run that another one waits for has those of that one. */
   readonly holder: string
-  /** It began in an earlier life, or another run waits for it: it takes its place without asking for room. */
+  /** It was under way in an earlier life: it takes its place without asking for room. */
   readonly isExempt: boolean
   /** It is in the journal since an earlier life: it waits for its turn, and is not refused. */
   readonly isKept?: boolean
