@@ -54,7 +54,8 @@ interface Waiting {
 export class Starts {
   readonly #options: StartsOptions
   readonly #waiting: Waiting[] = []
-  readonly #waitingOf = { flow: new Map<string, number>(), group: new Map<string, number>() }
+  /** Of them `mayGive`: by group, those that `queue` counts. */
+  readonly #waitingOf = { flow: new Map<string, number>(), group: new Map<string, number>(), mayGive: new Map<string, number>() }
   readonly #running = new Map<string, Start>()
   readonly #inGroup = new Map<string, number>()
   readonly #locks = new Map<string, { readonly holder: string; count: number }>()
@@ -96,7 +97,7 @@ export class Starts {
   #unlessFull(start: Start): Verdict {
     const { overflow, queueMax } = start.concurrency
     if (overflow === 'drop') return 'dropped'
-    const isFull = (this.#waitingOf.group.get(start.group) ?? 0) >= queueMax
+    const isFull = (this.#waitingOf.mayGive.get(start.group) ?? 0) >= queueMax
     if (isFull && overflow === 'queue') return 'no-room'
     const hasReplaced = isFull && this.#replaceOldest(start)
     if (this.#waiting.length >= waitingMax || this.waitingOf(start.flow) >= Math.max(waitingOfFlowMax, queueMax)) return 'overloaded'
@@ -144,17 +145,21 @@ export class Starts {
   #enqueue(start: Start): void {
     const rank = this.#rankOf(start)
     this.#waiting.splice(placeBehind(this.#waiting, rank), 0, { start, rank })
-    count(this.#waitingOf.flow, start.flow, 1)
-    count(this.#waitingOf.group, start.group, 1)
+    this.#count(start, 1)
   }
 
   /** Out of the queue. */
   #take(place: number): Start | undefined {
     const [taken] = this.#waiting.splice(place, 1)
     if (taken === undefined) return undefined
-    count(this.#waitingOf.flow, taken.start.flow, -1)
-    count(this.#waitingOf.group, taken.start.group, -1)
+    this.#count(taken.start, -1)
     return taken.start
+  }
+
+  #count({ flow, group, giveWay }: Start, change: number): void {
+    count(this.#waitingOf.flow, flow, change)
+    count(this.#waitingOf.group, group, change)
+    if (giveWay !== undefined) count(this.#waitingOf.mayGive, group, change)
   }
 
   #hasRoom({ group, concurrency, isExempt }: Start): boolean {
@@ -168,9 +173,9 @@ export class Starts {
     })
   }
 
-  /** Only in its own group: what is kept apart does not push each other out. */
+  /** Only in its own group: what is kept apart does not push each other out. What has done something is no start that a newer one makes needless. */
   #replaceOldest({ group }: Start): boolean {
-    const oldest = this.#waiting.find(({ start }) => start.group === group)
+    const oldest = this.#waiting.find(({ start }) => start.group === group && start.giveWay !== undefined)
     if (oldest !== undefined) this.#options.cancel(oldest.start.run)
     return oldest !== undefined
   }

@@ -49,6 +49,18 @@ describe('the starts of runs', () => {
     expect(begun).toEqual(['a', 'b', 'c', 'd'])
   })
 
+  it('replace none that has done something and is to go on, and do not count it to those that wait', async () => {
+    const { offer, end, begun, gone, cancelled, starts } = startStarts()
+    const newest = { concurrency: { limit: 1, overflow: 'replace', queueMax: 1 } } as const
+    offer('a', newest)
+    offer('again', { ...newest, isKept: true, giveWay: undefined as never })
+    expect(['b', 'c', 'd'].map((run) => offer(run, newest))).toEqual(['queued', 'queued', 'queued'])
+    expect([gone, cancelled, starts.waitingOf('f')]).toEqual([['b', 'c'], [], 2])
+    await end('a')
+    await end('again')
+    expect(begun).toEqual(['a', 'again', 'd'])
+  })
+
   it('begin one after the other, in the order in which they came', async () => {
     const { offer, end, begun } = startStarts()
     expect(['a', 'b', 'c'].map((run) => offer(run))).toEqual(['begun', 'queued', 'queued'])
