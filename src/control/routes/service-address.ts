@@ -7,8 +7,12 @@ import { Fault } from '../../base/fault.ts'
 export function serviceAddress(url: string, path: string): string {
   const base = new URL(url.endsWith('/') ? url : `${url}/`)
   const address = URL.parse(`${base.href}${path.replace(/^\//, '')}`)
-  if (address !== null && address.origin === base.origin && address.pathname.startsWith(base.pathname)) return address.href
+  const isBelow = address !== null && address.origin === base.origin && address.pathname.startsWith(base.pathname)
+  if (isBelow && !goesUp.test(address.pathname.replaceAll(/%(?:2e|2f|5c)/gi, decodeURIComponent))) return address.href
   throw new Fault('service.path', `The path ${JSON.stringify(path)} leads out of ${url}.`, {
     remedy: 'Look at what it is made of: `..` has no place in it.',
   })
 }
+
+/** For services that decode a path once more, or leave out what stands behind a `;`, before they heed its `..`. */
+const goesUp = /(?:^|[/\\])\.\.(?:[/\\;]|$)/

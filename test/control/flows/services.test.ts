@@ -46,6 +46,9 @@ describe('a service that a flow asks', () => {
     ['/orders/../../admin', 'goes up below'],
     ['/%2e%2e/admin', 'goes up in other words'],
     ['/..\\admin', 'goes up as Windows does'],
+    ['/orders/..%2f..%2Fadmin', 'goes up for whoever decodes it once more'],
+    ['/orders/%2e%2e%5c%2e./admin', 'goes up so as Windows does'],
+    ['/..;a=1/admin', 'goes up for whoever leaves out what stands behind a ;'],
   ])('is asked nothing outside its address: %s %s', async (path) => {
     await using service = await startService()
     const mes = { urls: [service.url], headers: { 'X-Token': 'abc' }, timeoutMs: 5_000 }
@@ -55,7 +58,7 @@ describe('a service that a flow asks', () => {
     expect(service.heard).toEqual([])
   })
 
-  it.each(['/', '//a', '/a/../b', '/@other:1/x', '/9/x', '/a b?c=ü#d', '/:80'])(
+  it.each(['/', '//a', '/a/../b', '/@other:1/x', '/9/x', '/a b?c=ü#d', '/:80', '/a%2Fb/c..d/..e%2f.%zz?f=../..'])(
     'is asked whatever is below its address: %s',
     async (path) => {
       await using service = await startService()
