@@ -49,7 +49,7 @@ export function nothingBelow(kind: string, part?: string): Omit<ExpressionProble
 }
 
 const functionsRemedy =
-  'Those that there are, such as size, contains, startsWith, matches, int, double, string, timestamp and duration, take values of certain types only.'
+  'Those that there are, such as size, contains, startsWith, endsWith, int, double, string, timestamp and duration, take values of certain types only.'
 
 export const typesRemedy = 'Compare numbers with numbers and texts with texts; a bool needs no comparison, only `!` for its opposite.'
 
