@@ -1,7 +1,8 @@
 import type { Log } from '../../base/log.ts'
 import type { ExpressionScope } from '../../model/expression.ts'
 import type { FlowStep } from './definition.ts'
-import type { Again, Answer } from './past.ts'
+import type { Again } from './done-again.ts'
+import type { Answer } from './past.ts'
 import type { StepPorts } from './step-ports.ts'
 
 /**

@@ -1,5 +1,6 @@
 import type { PlainFault } from '../../base/fault.ts'
 import type { StepRecord, StepStatus } from '../../store/contract.ts'
+import { type Again, countedAgain, notAgain } from './done-again.ts'
 import { revive } from './frozen.ts'
 import { RunTime } from './run-time.ts'
 
@@ -70,21 +71,14 @@ export type Decision =
   | ({ readonly order: 'settle' } & By)
   /** Kept before it is obeyed: a power cut in between does not let the run go on. The first journals hold none of the cause. */
   | ({ readonly order: 'cancel'; readonly cause?: Cause } & By)
-  | ({ readonly order: 'retry'; readonly steps: readonly string[] } & By)
+  /** `isAnew`: under keys of its own. The first journals hold none: what was done again had the keys of the first time, and is known by them. */
+  | ({ readonly order: 'retry'; readonly steps: readonly string[]; readonly isAnew?: true } & By)
   | ({ readonly order: 'answer' } & Answer)
   /** Which way a switch, an each or a parallel went. */
   | { readonly order: 'way'; readonly way: unknown }
   /** Of what stands below a step several may fail: which of them was the first. */
   | { readonly order: 'failure'; readonly failure: ToldFailure }
   | { readonly order: 'unwind'; readonly cause: Cause }
-
-/** How often a person had something done again: in all, and after it was known to be done. */
-export interface Again {
-  readonly times: number
-  readonly done: number
-}
-
-const notAgain: Again = { times: 0, done: 0 }
 
 function isSaid(decision: Decision): decision is Said {
   return decision.order === 'pause' || decision.order === 'resume' || decision.order === 'skip'
@@ -99,7 +93,8 @@ export class Past {
   readonly #failures = new Map<string, ToldFailure>()
   readonly #skipped = new Set<string>()
   readonly #answers = new Map<string, Answer>()
-  readonly #again = new Map<string, Again>()
+  /** Few runs have any. */
+  #again: ReadonlyMap<string, Again> | undefined
   #cause: Cause | undefined
   /** Behind it the run goes backwards. */
   #causeOrder = Number.POSITIVE_INFINITY
@@ -166,7 +161,7 @@ export class Past {
   }
 
   again(key: string): Again {
-    return this.#again.get(key) ?? notAgain
+    return this.#again?.get(key) ?? notAgain
   }
 
   answer(key: string): Answer | undefined {
@@ -241,7 +236,7 @@ export class Past {
         this.#goBack(decision.cause)
         return
       case 'retry':
-        this.#forget(new Set(decision.steps))
+        this.#forget(new Set(decision.steps), decision)
         this.time.forget(timeMs)
         this.#reopenedOrder = this.#order
         return
@@ -263,13 +258,11 @@ export class Past {
   }
 
   /** These steps are to be done again, and what was undone of them to be undone again. */
-  #forget(steps: ReadonlySet<string>): void {
+  #forget(steps: ReadonlySet<string>, { isAnew }: { readonly isAnew?: true }): void {
     this.#cause = undefined
     this.#causeOrder = Number.POSITIVE_INFINITY
-    for (const [key, { status }] of this.#parts) {
-      const { times, done } = this.again(key)
-      if (steps.has(stepIdOf(key))) this.#again.set(key, { times: times + 1, done: done + (status === 'done' ? 1 : 0) })
-    }
+    const begun = [...this.#parts].filter(([key]) => steps.has(stepIdOf(key)))
+    if (isAnew === true && begun.length > 0) this.#again = countedAgain(this.#again, begun)
     for (const known of [this.#parts, this.#ways, this.#failures, this.#answers, this.#skipped]) {
       for (const key of known.keys()) if (steps.has(stepIdOf(key))) known.delete(key)
     }

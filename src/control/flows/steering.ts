@@ -141,7 +141,7 @@ async function steerEnded(kept: KeptRun, ask: SteerAsk, options: SteeringOptions
   const flow = options.compiled(kept.definition ?? '')
   if (flow === undefined || kept.state === 'completed' || kept.state === 'settled') throw notNow(ask, `it has ended ${kept.state}`)
   const steps = stepsAgain(flow.steps, ask, { from: stepOf(ask, flow), past: new Past(kept.records) })
-  const records = [{ kind: 'reopened', run, timeMs } as const, decision({ order: 'retry', steps, ...byOf(ask) })]
+  const records = [{ kind: 'reopened', run, timeMs } as const, decision({ order: 'retry', steps, isAnew: true, ...byOf(ask) })]
   await runs.keep(records, await allClear(kept, options))
   const reopened = await store.call('run', { run })
   if (reopened === null) throw unknownRun(run)

@@ -8,7 +8,11 @@ describe('what a person has a run do again', () => {
   const at = (step: string) => ({ run: 'r', step, timeMs: 0 as never })
   const intent = (step: string) => ({ ...at(step), kind: 'intent', data: '{}' }) as const
   const outcome = (step: string, status: 'done' | 'failed') => ({ ...at(step), kind: 'outcome', status, data: '{"code":"x"}' }) as const
-  const retry = { ...at('*'), kind: 'decision', data: JSON.stringify({ order: 'retry', steps: ['one', 'two'], by: 'ben' }) } as const
+  const retry = {
+    ...at('*'),
+    kind: 'decision',
+    data: JSON.stringify({ order: 'retry', steps: ['one', 'two'], isAnew: true, by: 'ben' }),
+  } as const
   const once = [intent('one'), outcome('one', 'done'), intent('two'), outcome('two', 'failed')]
   const keys = (records: ConstructorParameters<typeof Past>[0], of: (place: StepPlace) => string): readonly string[] => {
     const past = new Past(records)
@@ -19,6 +23,12 @@ describe('what a person has a run do again', () => {
     expect(keys(once, keyOf)).toEqual(['r/one', 'r/two', 'r/three'])
     expect(keys([...once, retry], keyOf)).toEqual(['r/one+1', 'r/two', 'r/three'])
     expect(keys([...once, retry, ...once, retry], keyOf)).toEqual(['r/one+2', 'r/two', 'r/three'])
+  })
+
+  it('goes on under the keys of the first time where an earlier version had it done again: what is in doubt is known by them', () => {
+    const old = { ...at('*'), kind: 'decision', data: JSON.stringify({ order: 'retry', steps: ['one', 'two'], by: 'ben' }) } as const
+    for (const of of [keyOf, wishOf]) expect(keys([...once, old, ...once], of)).toEqual(['r/one', 'r/two', 'r/three'])
+    expect(keys([...once, old, ...once, retry], keyOf)).toEqual(['r/one+1', 'r/two', 'r/three'])
   })
 
   it('is a wish of its own for devices and other flows, however it ended before', () => {
