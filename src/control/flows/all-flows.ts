@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { isoTime } from '../../base/clock.ts'
 import { Fault } from '../../base/fault.ts'
 import { errorFields } from '../../base/log.ts'
@@ -11,6 +10,7 @@ import { wantedTags } from '../history/wanted.ts'
 import { type CompiledFlow, compileFlow } from './compiled.ts'
 import type { FlowDefinition } from './definition.ts'
 import { Stopped } from './faults.ts'
+import { idFrom } from './id-from.ts'
 import { inputFor } from './inputs.ts'
 import { definitionOf } from './kept.ts'
 import { LiveRuns } from './live-runs.ts'
@@ -247,11 +247,6 @@ function historyFor({ data: { flows, history }, table, store, clock, log }: Flow
   const { places, tooMany } = wantedTags(names, { flows, filters: history?.tags ?? [] })
   if (tooMany > 0) log.error('The history of some tags is not kept: there are too many.', { tags: tooMany, kept: places.length })
   return new History({ table, tags: table.metas, wanted: places, store, clock, log })
-}
-
-/** The same text, the same run. */
-function idFrom(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 32)
 }
 
 function oneFlow(compiled: CompiledFlow, clock: FlowsOptions['clock']): OneFlow {

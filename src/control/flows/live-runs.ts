@@ -194,7 +194,7 @@ export class LiveRuns {
 
   /** Before a run goes back, or ends, those that it waits for have done so. */
   async #endBelow(run: Run): Promise<void> {
-    const below = [...this.#live.values()].filter(({ run: { parent } }) => parent === run.id)
+    const below = [...this.#live.values().filter(({ run: { parent } }) => parent === run.id)]
     for (const child of below) this.#cancelFor(child.run, run.id)
     await Promise.allSettled(below.map(({ ended }) => ended))
     if (run.life.aborted) throw new Stopped()

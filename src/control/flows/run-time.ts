@@ -16,7 +16,7 @@ export class RunTime {
   begin(nowMs: EpochMs): void {
     if (this.#sinceMs !== undefined) return
     this.#sinceMs = nowMs
-    this.#pausedBeforeMs = this.pausedMs(nowMs)
+    this.#pausedBeforeMs = this.#pausedUntil(nowMs)
   }
 
   /** A person lets it go on again, after its end: it waits for its turn, and begins anew then. */
@@ -30,19 +30,19 @@ export class RunTime {
   }
 
   resume(nowMs: EpochMs): void {
-    this.#pausedMs = this.pausedMs(nowMs)
+    this.#pausedMs = this.#pausedUntil(nowMs)
     this.#pausedSinceMs = undefined
-  }
-
-  /** In all its life, up to now. */
-  pausedMs(nowMs: EpochMs): number {
-    return this.#pausedMs + (this.#pausedSinceMs === undefined ? 0 : Math.max(0, nowMs - this.#pausedSinceMs))
   }
 
   /** Of so much time: what is left of it. */
   leftMs(limitMs: number, nowMs: EpochMs): number {
     if (this.#sinceMs === undefined) return limitMs
-    const tookMs = nowMs - this.#sinceMs - (this.pausedMs(nowMs) - this.#pausedBeforeMs)
+    const tookMs = nowMs - this.#sinceMs - (this.#pausedUntil(nowMs) - this.#pausedBeforeMs)
     return Math.min(limitMs, Math.max(0, limitMs - tookMs))
+  }
+
+  /** In all its life, up to now. */
+  #pausedUntil(nowMs: EpochMs): number {
+    return this.#pausedMs + (this.#pausedSinceMs === undefined ? 0 : Math.max(0, nowMs - this.#pausedSinceMs))
   }
 }

@@ -14,7 +14,7 @@ export interface Start {
   readonly holder: string
   /** It was under way in an earlier life: it takes its place without asking for room. */
   readonly isExempt: boolean
-  /** It is in the journal since an earlier life: it waits for its turn, and is not refused. */
+  /** It is in the journal, since an earlier life or from before its end: it waits for its turn, and is not refused. */
   readonly isKept?: boolean
   /** Resolves when it has ended. Never rejects. */
   readonly begin: () => Promise<void>

@@ -1,6 +1,6 @@
 import type { PlainFault } from '../../base/fault.ts'
 import { startOf } from './kept.ts'
-import { type Decision, placeOf } from './past.ts'
+import { type Decision, placeOf, stepIdOf } from './past.ts'
 import { Spread } from './spread.ts'
 
 /** A run as the journal tells it. */
@@ -229,8 +229,7 @@ function idOf(key: string): string {
 
 /** `ask` of `ask@1~ask-undo`: the place that was undone. */
 function undoneBy(key: string): string | undefined {
-  const at = key.indexOf('~')
-  return at < 0 ? undefined : (/^[^@/~]+/.exec(key)?.[0] ?? key)
+  return key.includes('~') ? stepIdOf(key) : undefined
 }
 
 function count(counts: Map<string, Map<string, number>>, step: string, what: string): void {

@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect, wishOf } from '../effect.ts'
 import { evaluated } from '../evaluated.ts'
 import { failed, StepFailure } from '../faults.ts'
+import { idFrom } from '../id-from.ts'
 
 /** Runs that wait for runs that wait for runs: deeper than any flow that was meant so. */
 const depthMax = 8
@@ -24,7 +24,7 @@ export function runEffect(step: StepOf<'run'>, at: Compiling): Effect {
     },
     act: async (what, place) => {
       const { ports, run, stop } = place
-      const id = createHash('sha256').update(wishOf(place)).digest('hex').slice(0, 32)
+      const id = idFrom(wishOf(place))
       const parent = { run: run.id, depth: run.depth, holder: run.holder }
       const end = await ports.runFlow({ id, flow: step.flow, input: what, isAwaited: step.isAwaited, parent }, stop)
       if (end === undefined) return { run: id }
