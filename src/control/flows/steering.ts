@@ -155,7 +155,16 @@ function stepsAgain(list: StepList, ask: SteerAsk, { from, past }: { readonly fr
   const failed = past.cause?.step === undefined ? undefined : stepIdOf(past.cause.step)
   const isOwn = list.steps.some(({ step }) => allSteps([step]).some(({ id }) => id === failed))
   if (failed !== undefined && isOwn && !steps.has(failed)) throw notNow(ask, `${failed} has failed, and does not come after ${from}`)
-  return [...steps]
+  return [...steps.union(new Set(failedBeside(list, past)))]
+}
+
+/**
+ * Steps of the first level that failed like the one that the run is told to have failed by: known to have failed, each would end it at once again. Not
+ * those of which nobody knows whether they were done: a person has not said to do them once more.
+ */
+function failedBeside({ steps }: StepList, past: Past): readonly string[] {
+  const failed = steps.filter(({ step, onFailure }) => onFailure === undefined && past.failedPart(step.id)?.status === 'failed')
+  return failed.flatMap(({ step }) => allSteps([step]).map(({ id }) => id))
 }
 
 /** What is told when of this flow nobody must settle anything any more. */

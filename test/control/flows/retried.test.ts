@@ -197,6 +197,19 @@ describe('what a person has done again', () => {
     expect(await inTime({ 'flows/long.yaml': flow }, test)).toEqual([])
   })
 
+  it('are all steps that had failed side by side', async () => {
+    const flow = `flow: long\non: [{ start: operator }]\nsteps:
+  - { id: one, ${set(1)}, needs: [], undo: [] }
+  - { id: two, write: { press-07/recipe/setpoint: 2 }, needs: [], undo: [] }
+  - { id: last, ${set(9)}, needs: [one, two], undo: [] }\n`
+    const test = `${head}  - name: both
+    devices: { press-07: away }
+    do: [start: {}, { after: 2m, devices: { press-07: here } }, { after: 2m, order: { act: retry, step: one } }, { after: 2m }]
+    expect: { state: completed, writes: ${all(1, 2, 9)} }
+`
+    expect(await inTime({ 'flows/long.yaml': flow }, test)).toEqual([])
+  })
+
   it('may be left again, and settled then', async () => {
     const flow = `flow: long\non: [{ start: operator }]\nsteps:
   - { id: first, ${set(1)}, undo: { id: back, ${set(0)} } }
