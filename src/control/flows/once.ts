@@ -95,10 +95,11 @@ function isWorthAnother({ status, fault }: StepFailure): boolean {
   return fault.isRetryable || !fault.code.startsWith('flow.')
 }
 
-/** What the command road refuses whatever the machine does meanwhile. An interlock, a pace or a busy device may let the next one pass. */
-const neverPasses: ReadonlySet<string> = new Set(
-  ['tag-unknown', 'read-only', 'role', 'type', 'type-range', 'range', 'twice', 'id-reused', 'expired'].map((why) => `command.${why}`),
-)
+/** What is refused whatever the machine does meanwhile. An interlock, a pace or a busy device may let the next one pass. */
+const neverPasses: ReadonlySet<string> = new Set([
+  ...['tag-unknown', 'read-only', 'role', 'type', 'type-range', 'range', 'twice', 'id-reused', 'expired'].map((why) => `command.${why}`),
+  'service.path',
+])
 
 function isSettled(run: Run, { key }: StepPlace): boolean {
   return run.past.part(key)?.status !== undefined

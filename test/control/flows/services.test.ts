@@ -58,6 +58,20 @@ describe('a service that a flow asks', () => {
     expect(service.heard).toEqual([])
   })
 
+  it('is not tried again with a path that leads out', async () => {
+    let asked = 0
+    const mes = { urls: ['http://127.0.0.1:9/api'], headers: {}, timeoutMs: 5_000 }
+    const world = new World()
+    world.service = (request, stop) => {
+      asked += 1
+      return askService({ mes }, request, stop)
+    }
+    const asking = { id: 'ask', kind: 'request', service: 'mes', method: 'POST', path: '/../x', expect: [201] } as const
+    const life = new Life({ flow: flowOf(chain({ ...asking, retry: { attempts: 3, waitMs: 1, factor: 1, maxMs: 1 } })), world })
+    expect(await life.end()).toMatchObject({ state: 'failed', fault: { code: 'service.path' } })
+    expect(asked).toBe(1)
+  })
+
   it.each(['/', '//a', '/a/../b', '/@other:1/x', '/9/x', '/a b?c=ü#d', '/:80', '/a%2Fb/c..d/..e%2f.%zz?f=../..'])(
     'is asked whatever is below its address: %s',
     async (path) => {
