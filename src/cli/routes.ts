@@ -13,7 +13,7 @@ interface Row {
   readonly to: string
   readonly breaker: string
   readonly waiting: number
-  /** That are there now: `counts` begins anew with the gateway. */
+  /** That are there now: `counts` begins anew with the gateway. Absent while its store is away. */
   readonly deadLetters?: number
   readonly counts: Readonly<Record<string, number>>
   readonly delivered?: string
@@ -30,15 +30,17 @@ export async function routes(options: RoutesOptions, terminal: Terminal): Promis
   return rows.some(({ breaker }) => breaker !== 'closed') ? 1 : 0
 }
 
-function cellsOf({ route, from, to, breaker, waiting, counts, delivered, lastFault, deadLetters: dead = 0 }: Row): readonly string[] {
+function cellsOf({ route, from, to, breaker, waiting, counts, delivered, lastFault, deadLetters: dead }: Row): readonly string[] {
   const { delivered: carried = 0, dropped = 0 } = counts
   const age = delivered === undefined ? 'none yet' : `the last ${shownAge(delivered, systemClock.now())} ago`
-  const lost = [
-    ...(dead === 0 ? [] : [dead === 1 ? '1 dead letter' : `${dead} dead letters`]),
-    ...(dropped === 0 ? [] : [`${dropped} dropped`]),
-  ]
+  const lost = [...(dead === 0 ? [] : [lettersText(dead)]), ...(dropped === 0 ? [] : [`${dropped} dropped`])]
   const facts = [`${carried.toLocaleString('en')} delivered, ${age}`, `${waiting} waiting`, ...lost]
   const isWell = breaker === 'closed' && lost.length === 0
   const why = isWell || lastFault === undefined ? '' : `${lastFault.message} (${lastFault.code})`
   return [route, `${from} → ${to}`, facts.join(', '), breaker === 'closed' ? '' : 'not asked now', why]
+}
+
+function lettersText(dead: number | undefined): string {
+  if (dead === undefined) return 'its dead letters are not known just now'
+  return dead === 1 ? '1 dead letter' : `${dead} dead letters`
 }

@@ -69,8 +69,12 @@ function refused(address: string, status: number, reason: string): Fault {
 
 function remedyFor(status: number): string {
   if (status === 401 || status === 403) return 'Look at `headers` of the service: it wants other credentials.'
-  if (status >= 300 && status < 400) return 'It is somewhere else: give the service the address that it names.'
-  return 'Look at the log of the service.'
+  return movedRemedy(status) ?? 'Look at the log of the service.'
+}
+
+/** Of an answer that names another address. */
+export function movedRemedy(status: number): string | undefined {
+  return status >= 300 && status < 400 ? 'It is somewhere else: give the service the address that it names.' : undefined
 }
 
 function timedOut(address: string, timeoutMs: number): Fault {

@@ -53,9 +53,10 @@ export function routeEvents(server: FastifyInstance, { journal, site, node }: Ev
   })
   server.get('/api/v1/routes', async (request) => {
     const { mayRead } = visitors(request)
-    const [rows, dead] = await Promise.all([journal.routes(), journal.deadCounts()])
+    // What routes carry is known also while the store is away, which alone knows its letters.
+    const [rows, dead] = await Promise.all([journal.routes(), journal.deadCounts().catch(() => undefined)])
     const items = rows.filter(({ route }) => mayRead(`${own}/routes/${route}`))
-    return { items: items.map((row) => ({ ...row, deadLetters: dead[`route/${row.route}`] ?? 0 })) }
+    return { items: dead === undefined ? items : items.map((row) => ({ ...row, deadLetters: dead[`route/${row.route}`] ?? 0 })) }
   })
 }
 

@@ -1,4 +1,5 @@
 import { payloadText } from '../../../model/template.ts'
+import { movedRemedy } from '../../routes/service.ts'
 import type { Compiling } from '../compiling.ts'
 import type { StepOf } from '../definition.ts'
 import { type Effect, effect, keyOf } from '../effect.ts'
@@ -44,10 +45,7 @@ function refused({ id, service }: StepOf<'request'>, status: number): StepFailur
   return new StepFailure('failed', {
     code: 'flow.request-refused',
     message: `The service ${service} answered ${id} with ${status}.`,
-    remedy:
-      status >= 300 && status < 400
-        ? 'It is somewhere else: give the service the address that it names.'
-        : 'Look in the log of the service; `expect` names the answers that count as done.',
+    remedy: movedRemedy(status) ?? 'Look in the log of the service; `expect` names the answers that count as done.',
     isRetryable: status >= 500 || status === 429 || status === 408,
   })
 }
