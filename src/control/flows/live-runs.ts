@@ -91,7 +91,7 @@ export class LiveRuns {
     return this.#live.get(run)
   }
 
-  /** Throws where it may not begin now: `flow.overloaded`, `flow.busy`. Where it may, `kept` resolves when it will survive a power cut. */
+  /** Throws where it may not begin now: `flow.overloaded`, `flow.dropped`. Where it may, `kept` resolves when it will survive a power cut. */
   begin({ flow, start: asked, id = randomUUID() }: Beginning): { readonly run: Run; readonly kept: Promise<void> } {
     const start: RunStart = flow.definition.mode === 'shadow' ? { ...asked, mode: 'shadow' } : asked
     const run = this.#open({ id, flow, start, begunMs: this.#options.clock.now(), records: [], isResumed: false })
